@@ -1,0 +1,3 @@
+//! The program `coracle`.
+
+fn main() {}

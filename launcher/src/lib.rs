@@ -1,0 +1,20 @@
+//! `paddle`: unpacks an image once and runs it in its own namespaces and cgroup.
+//!
+//! ```text
+//! reference -> StoredImage -> Spec -> Plan -> Child -> ExitStatus
+//! cli/         store/         spec/   plan/   spawn/   supervise/
+//! ```
+//!
+//! Single-threaded by rule. `unsafe` stands only under [`sys`].
+
+pub mod cgroup;
+pub mod cli;
+pub mod host;
+pub mod network;
+pub mod plan;
+pub mod runtime;
+pub mod spawn;
+pub mod spec;
+pub mod store;
+pub mod supervise;
+pub mod sys;

@@ -1,0 +1,3 @@
+//! The program `paddle`.
+
+fn main() {}
