@@ -1,1 +1,31 @@
-//! Stage elf.
+//! What an ELF object asks of the dynamic loader, read from its headers.
+//!
+//! Decides how bytes of an object become an [`Object`]; refuses to know paths, roots and search
+//! orders. Reads only the ELF header, the program headers, the dynamic section and the strings that
+//! it names: section headers are never trusted, because the loader never looks at them.
+//!
+//! ```text
+//! reader   ReadAt: byte ranges of an object, from a file or from memory
+//! parse    bytes -> Object, the only file that names goblin
+//! note     .note.dlopen and .note.package
+//! symbols  the names that an object expects others to define
+//! token    $ORIGIN, $LIB and $PLATFORM in its strings
+//! ```
+
+mod error;
+mod name;
+mod note;
+mod object;
+mod parse;
+mod reader;
+mod symbols;
+mod token;
+
+pub use error::ElfError;
+pub use name::Name;
+pub use note::{DlopenFeature, Priority};
+pub use object::{Class, DynamicFlags, Endian, Kind, Machine, Object};
+pub use parse::parse;
+pub use reader::ReadAt;
+pub use symbols::undefined_symbols;
+pub use token::{Expanded, Tokens, expand, has_token};

@@ -1,1 +1,122 @@
-//! Stage resolve.
+//! Which files the dynamic loader would open for a program, and why each.
+//!
+//! Decides the closure, by the rules of the loader that the program names (glibc or musl), inside
+//! one root. Refuses to know what an image is, which further files a library wants at run time
+//! (that is asked for by rules, as further requests), and never runs anything.
+//!
+//! ```text
+//! requests -> scripts (#!) -> program -> preloads -> needed, breadth first -> Closure
+//!             script.rs       engine.rs: soname table, identity    search.rs: one order per libc
+//! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
+//! ```
+
+mod closure;
+mod sysroot;
+
+pub use closure::{
+    Attempt, Closure, Dependency, Found, How, Libc, Link, Load, Missing, Origin, Program, Reason,
+    Refused, Relation, Warning,
+};
+pub use sysroot::{Sysroot, Walk};
+
+use common::tree::ImagePath;
+
+use crate::elf::{ElfError, Name};
+
+/// A root of resolution.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// A file that is executed: an ELF program or a script. A shared object is resolved as
+    /// `ld.so --list` would, as if it were the program.
+    Program(ImagePath),
+    /// An object that `program` opens by its path at run time (an extension module, a plug-in). The
+    /// libraries that the program has loaded are there already.
+    Module {
+        /// The object.
+        path: ImagePath,
+        /// The program that opens it: the path of a [`Request::Program`] of the same call.
+        program: ImagePath,
+    },
+    /// A library that `program` opens by its name at run time, searched for as `dlopen` does.
+    Library {
+        /// The name given to `dlopen`; with a slash it is a path.
+        name: Name,
+        /// The program that opens it: the path of a [`Request::Program`] of the same call.
+        program: ImagePath,
+        /// Not finding it is no failure.
+        optional: bool,
+    },
+}
+
+/// Build inputs that change the search. Nothing is read from the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `LD_LIBRARY_PATH`: folders joined by `:` or `;`.
+    pub library_path: Option<Name>,
+    /// `LD_PRELOAD`, one name or path each.
+    pub preload: Vec<Name>,
+    /// `PATH` that `#!/usr/bin/env NAME` searches; the usual one where `None`.
+    pub path: Option<Name>,
+}
+
+/// Why there is no closure at all. (A library that is missing or refused leaves a closure: it is
+/// told there.)
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// A requested file does not exist in the root, or cannot be opened.
+    #[error("cannot open `{path}`: {source}")]
+    Open {
+        /// The file.
+        path: ImagePath,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A requested file is neither a program nor a script.
+    #[error("`{path}` cannot be resolved: {source}")]
+    Object {
+        /// The file.
+        path: ImagePath,
+        /// What is wrong with it.
+        source: ElfError,
+    },
+    /// A name stands on no folder of `PATH`.
+    #[error("`{name}` is in none of the folders of PATH ({path})")]
+    NotOnPath {
+        /// The name.
+        name: Name,
+        /// The folders.
+        path: Name,
+    },
+    /// A script's chain of interpreters is longer than the kernel allows, or not understood.
+    #[error("the script `{path}` cannot be resolved: {why}")]
+    Script {
+        /// The script.
+        path: ImagePath,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A module names a program that is not among the requests.
+    #[error("the program `{program}` of `{module}` is not among the requests")]
+    NoProgram {
+        /// The module or library.
+        module: Name,
+        /// The program it was asked for.
+        program: ImagePath,
+    },
+}
+
+impl common::report::Diagnostic for ResolveError {}
+
+/// What the loader would load for each request, merged. Objects are read once, however many ask.
+///
+/// # Errors
+/// Only for the requests themselves; what a found object misses is in [`Closure::missing`] and
+/// [`Closure::refused`].
+pub fn closure(
+    requests: &[Request],
+    sysroot: &Sysroot,
+    options: &Options,
+) -> Result<Closure, ResolveError> {
+    let _ = (requests, sysroot, options);
+    todo!()
+}

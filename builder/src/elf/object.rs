@@ -1,0 +1,138 @@
+//! `Object`: the facts of one ELF object that decide what else is loaded.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{DlopenFeature, Name};
+
+/// Width of an object's addresses (`EI_CLASS`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Class {
+    /// `ELFCLASS32`.
+    Elf32,
+    /// `ELFCLASS64`.
+    Elf64,
+}
+
+/// Byte order of an object (`EI_DATA`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub enum Endian {
+    /// `ELFDATA2LSB`.
+    Little,
+    /// `ELFDATA2MSB`.
+    Big,
+}
+
+/// The architecture (`e_machine`), as the number that stands in the header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Machine(pub u16);
+
+impl Machine {
+    /// `EM_386`.
+    pub const X86: Self = Self(3);
+    /// `EM_PPC64`.
+    pub const PPC64: Self = Self(21);
+    /// `EM_S390`.
+    pub const S390: Self = Self(22);
+    /// `EM_ARM`.
+    pub const ARM: Self = Self(40);
+    /// `EM_X86_64`.
+    pub const X86_64: Self = Self(62);
+    /// `EM_AARCH64`.
+    pub const AARCH64: Self = Self(183);
+    /// `EM_RISCV`.
+    pub const RISCV: Self = Self(243);
+    /// `EM_LOONGARCH`.
+    pub const LOONGARCH: Self = Self(258);
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::X86 => f.write_str("i386"),
+            Self::PPC64 => f.write_str("ppc64"),
+            Self::S390 => f.write_str("s390"),
+            Self::ARM => f.write_str("arm"),
+            Self::X86_64 => f.write_str("x86-64"),
+            Self::AARCH64 => f.write_str("aarch64"),
+            Self::RISCV => f.write_str("riscv"),
+            Self::LOONGARCH => f.write_str("loongarch"),
+            Self(number) => write!(f, "machine {number}"),
+        }
+    }
+}
+
+/// `e_type`, of which the loader knows two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub enum Kind {
+    /// `ET_EXEC`: a program with fixed addresses.
+    Fixed,
+    /// `ET_DYN`: a library, or a program that can be loaded anywhere.
+    Dynamic,
+}
+
+/// `DT_FLAGS_1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct DynamicFlags(pub u64);
+
+impl DynamicFlags {
+    /// `DF_1_NODEFLIB`: the system directories are not searched for this object's dependencies.
+    pub fn no_default_directories(self) -> bool {
+        self.0 & 0x800 != 0
+    }
+
+    /// `DF_1_PIE`: a program, not a library, though `e_type` is `ET_DYN`.
+    pub fn position_independent_program(self) -> bool {
+        self.0 & 0x0800_0000 != 0
+    }
+}
+
+/// One ELF object. Strings are as they stand in the file: tokens unexpanded, lists not split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Object {
+    /// Width of addresses.
+    pub class: Class,
+    /// Byte order.
+    pub endian: Endian,
+    /// Architecture.
+    pub machine: Machine,
+    /// Program with fixed addresses, or not.
+    pub kind: Kind,
+    /// `e_flags`; on some machines (ARM, MIPS, RISC-V) part of what makes two objects compatible.
+    pub header_flags: u32,
+    /// `PT_INTERP`, up to its first NUL.
+    pub interpreter: Option<Name>,
+    /// Whether there is a dynamic section. An object without one needs nothing.
+    pub dynamic: bool,
+    /// `DT_SONAME`.
+    pub soname: Option<Name>,
+    /// `DT_NEEDED`, in order.
+    pub needed: Vec<Name>,
+    /// `DT_RPATH`, the whole list.
+    pub rpath: Option<Name>,
+    /// `DT_RUNPATH`, the whole list. Its presence alone voids `rpath`.
+    pub runpath: Option<Name>,
+    /// `DT_FLAGS_1`.
+    pub flags: DynamicFlags,
+    /// `DT_AUXILIARY`: objects that may stand in for this one's symbols, loaded before it if they exist.
+    pub auxiliary: Vec<Name>,
+    /// `DT_FILTER`: objects whose symbols this one lends its name to; they must exist.
+    pub filter: Vec<Name>,
+    /// `DT_AUDIT`, a list with colons.
+    pub audit: Option<Name>,
+    /// `DT_DEPAUDIT`, a list with colons.
+    pub depaudit: Option<Name>,
+    /// What the object says that it opens at run time (`.note.dlopen`).
+    pub dlopen: Vec<DlopenFeature>,
+    /// `.note.package`: JSON that names the owning package, as it stands.
+    pub package: Option<Name>,
+}
+
+impl Object {
+    /// Whether the kernel alone can start it: no interpreter and nothing needed. True for static
+    /// and static-pie programs.
+    pub fn is_static(&self) -> bool {
+        self.interpreter.is_none() && self.needed.is_empty() && self.soname.is_none()
+    }
+}
