@@ -1,1 +1,21 @@
 //! Support library of the suites.
+//!
+//! ```text
+//! require    may this test run here? A skip is printed; CORACLE_TESTS_STRICT=1 makes it a failure
+//! programs   where the built `coracle` and `paddle` are
+//! outcome    run a command under a time limit and keep all that it said
+//! scratch    a folder with a store and a state of its own, for root or for an ordinary user
+//! leftovers  what a run left on the host: mounts, cgroups, processes, files
+//! samples    programs compiled for a test: static, static-pie, musl, script
+//! server     an HTTPS server on loopback, with a certificate authority of its own
+//! ```
+//!
+//! Suites are in `tests/tests/`, one file for each subject; benchmarks are in `tests/benches/`.
+
+pub mod leftovers;
+pub mod outcome;
+pub mod programs;
+pub mod require;
+pub mod samples;
+pub mod scratch;
+pub mod server;

@@ -1,0 +1,164 @@
+//! Programs compiled for a test, each of a kind that a closure has to treat differently.
+//!
+//! Every sample prints one line, `KIND: ` and its arguments separated by spaces, and ends with
+//! status 7: neither the line nor the status can come about by chance.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::outcome::run;
+use crate::require;
+
+/// The status with which every sample ends.
+pub const STATUS: i32 = 7;
+
+/// A kind of program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// As Go's linker makes them: fixed address, no interpreter, no dynamic section, no libc; one
+    /// note with a build id.
+    GoLike,
+    /// A Rust program with glibc linked in, position-independent: a dynamic section that needs
+    /// nothing, and no interpreter.
+    StaticPieRust,
+    /// Linked dynamically against musl's loader.
+    Musl,
+    /// Linked dynamically against glibc.
+    Glibc,
+    /// A script that names its interpreter, `/bin/sh`.
+    Script,
+}
+
+impl Sample {
+    /// What the sample's line starts with; also its file name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GoLike => "go-like",
+            Self::StaticPieRust => "static-pie",
+            Self::Musl => "musl",
+            Self::Glibc => "glibc",
+            Self::Script => "script",
+        }
+    }
+
+    /// Makes the program in `folder`, or skips the test where a compiler is missing.
+    ///
+    /// # Panics
+    /// When the compiler refuses the source.
+    pub fn make(self, folder: &Path) -> Option<PathBuf> {
+        let file = folder.join(self.name());
+        match self {
+            Self::GoLike => {
+                // Without the last two, gcc calls `strlen` for a loop, and a C library's stack guard.
+                let options = [
+                    "-static",
+                    "-no-pie",
+                    "-nostdlib",
+                    "-Wl,--build-id",
+                    "-fno-tree-loop-distribute-patterns",
+                    "-fno-stack-protector",
+                ];
+                compile_c("gcc", &options, GO_LIKE, &file)?;
+            }
+            Self::StaticPieRust => compile_rust(STATIC_PIE, &file)?,
+            Self::Musl => compile_c("musl-gcc", &[], &hosted("musl"), &file)?,
+            Self::Glibc => compile_c("gcc", &[], &hosted("glibc"), &file)?,
+            Self::Script => {
+                fs::write(&file, SCRIPT).expect("the folder is writable");
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("ours");
+            }
+        }
+        Some(file)
+    }
+}
+
+/// Compiles C, or skips the test where `compiler` is missing.
+///
+/// # Panics
+/// When the compiler refuses the source.
+pub fn compile_c(compiler: &str, options: &[&str], source: &str, out: &Path) -> Option<()> {
+    let compiler = require::program(compiler)?;
+    let file = out.with_extension("c");
+    fs::write(&file, source).expect("the folder is writable");
+    let mut command = Command::new(compiler);
+    run(command.args(["-Os", "-Wall", "-o"]).arg(out).arg(file).args(options)).ok();
+    Some(())
+}
+
+fn compile_rust(source: &str, out: &Path) -> Option<()> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    if Command::new(&rustc).arg("--version").output().is_err() {
+        require::skip(format_args!("needs rustc"));
+        return None;
+    }
+    let file = out.with_extension("rs");
+    fs::write(&file, source).expect("the folder is writable");
+    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut command = Command::new(rustc);
+    command.args(["--edition=2024", "-O", "-C", "target-feature=+crt-static", "-C", "panic=abort"]);
+    run(command.arg("--target").arg(target).arg("-o").arg(out).arg(file)).ok();
+    Some(())
+}
+
+fn hosted(name: &str) -> String {
+    HOSTED.replace("NAME", name)
+}
+
+const SCRIPT: &str = "#!/bin/sh\necho \"script: $*\"\nexit 7\n";
+
+const HOSTED: &str = r#"
+#include <stdio.h>
+int main(int count, char **arguments) {
+    fputs("NAME:", stdout);
+    for (int i = 1; i < count; i++) printf(" %s", arguments[i]);
+    puts("");
+    return 7;
+}
+"#;
+
+const STATIC_PIE: &str = r#"
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    println!("static-pie: {}", arguments.join(" "));
+    std::process::exit(7);
+}
+"#;
+
+/// The start code finds the argument count and vector on the stack, as the System V ABI has them.
+const GO_LIKE: &str = r#"
+#if defined(__x86_64__)
+enum { WRITE = 1, EXIT_GROUP = 231 };
+static long call(long number, long a, long b, long c) {
+    long result;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+__asm__(".globl _start\n_start:\n xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call begin\n");
+#elif defined(__aarch64__)
+enum { WRITE = 64, EXIT_GROUP = 94 };
+static long call(long number, long a, long b, long c) {
+    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b, x2 __asm__("x2") = c;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
+    return x0;
+}
+__asm__(".globl _start\n_start:\n mov x29, xzr\n mov x0, sp\n bl begin\n");
+#endif
+static void put(const char *text) {
+    long length = 0;
+    while (text[length]) length++;
+    call(WRITE, 1, (long)text, length);
+}
+__attribute__((used)) void begin(long *stack) {
+    long count = stack[0];
+    char **arguments = (char **)(stack + 1);
+    put("go-like:");
+    for (long i = 1; i < count; i++) { put(" "); put(arguments[i]); }
+    put("\n");
+    call(EXIT_GROUP, 7, 0, 0);
+    for (;;) {}
+}
+"#;
