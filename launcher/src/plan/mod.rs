@@ -1,1 +1,96 @@
-//! Stage plan.
+//! The plan: everything that will be done to start a container, as one printable value.
+//!
+//! [`plan`] is pure. What was asked for (the OCI [`Spec`](oci_spec::runtime::Spec)), where things lie
+//! ([`Ground`]) and what the host can do ([`Host`](crate::host::Host)) go in; a [`Plan`] comes out. It
+//! opens nothing and changes nothing: `plan/X.rs` decides, `spawn/X.rs` does.
+//! `paddle run --print-plan` prints it as JSON.
+
+mod capabilities;
+mod ids;
+mod mounts;
+mod namespaces;
+mod process;
+mod root;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use common::tree::ImagePath;
+use serde::{Deserialize, Serialize};
+
+use crate::network::Network;
+use crate::spec::HostEntry;
+
+pub use capabilities::{Capability, CapabilitySet, CapabilitySets};
+pub use ids::{IdMaps, IdRange, MapWriter};
+pub use mounts::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
+pub use namespaces::{Namespace, NamespaceKind};
+pub use process::{Process, Rlimit, RlimitKind};
+pub use root::RootPlan;
+
+/// Everything that `spawn` will do, in the order of its fields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Namespaces, made new or joined. A kind that is absent is shared with the host.
+    pub namespaces: Vec<Namespace>,
+    /// How ids inside correspond to ids outside; `None` without a new user namespace.
+    pub id_maps: Option<IdMaps>,
+    /// What `/` is.
+    pub root: RootPlan,
+    /// File systems and binds below it, in order.
+    pub mounts: Vec<Mount>,
+    /// Nodes of `/dev`.
+    pub devices: Vec<Device>,
+    /// Files that the launcher writes and binds into place (`/etc/hosts` ...).
+    pub files: Vec<GeneratedFile>,
+    /// Hidden: a folder becomes an empty read-only one, a file `/dev/null`. Absent ones are skipped.
+    pub masked: Vec<ImagePath>,
+    /// Made read-only, with all below. Absent ones are skipped.
+    pub readonly: Vec<ImagePath>,
+    /// Host and domain name of the UTS namespace, when it is new.
+    pub hostname: Option<String>,
+    /// See above.
+    pub domainname: Option<String>,
+    /// What happens in the network namespace.
+    pub network: Network,
+    /// What the program may ask of the kernel.
+    pub security: Security,
+    /// The program.
+    pub process: Process,
+    /// Whether a reaping process 1 stands in front of the program.
+    pub init: bool,
+    /// Whether the container dies with its launcher (`PR_SET_PDEATHSIG`): a run in the foreground.
+    pub dies_with_parent: bool,
+}
+
+/// What the program may ask of the kernel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Security {
+    /// Its capabilities.
+    pub capabilities: CapabilitySets,
+    /// Whether exec can never add privileges (`PR_SET_NO_NEW_PRIVS`).
+    pub no_new_privs: bool,
+    /// Kernel parameters by their dotted name; each belongs to a namespace of the container's own.
+    pub sysctls: BTreeMap<String, String>,
+}
+
+/// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
+#[derive(Debug, Clone)]
+pub struct Ground<'a> {
+    /// The container's id: the default host name.
+    pub id: &'a str,
+    /// The unpacked image, absolute; only ever read.
+    pub snapshot: &'a Path,
+    /// The container's own folder, absolute and 0700, there before `spawn` is called. Receives `upper/` and
+    /// `work/` (the writable layer) and `files/` (the generated files). Removing it is the caller's duty.
+    pub folder: &'a Path,
+    /// Whether every mount point of the specification exists in the snapshot
+    /// ([`crate::spec::mount_points_exist`]); a read-only root is then a bind, else an overlay sealed after use.
+    pub mount_points_exist: bool,
+    /// `--init`.
+    pub init: bool,
+    /// `--add-host`.
+    pub add_hosts: &'a [HostEntry],
+    /// Whether the container is to die with the launcher.
+    pub foreground: bool,
+}

@@ -1,1 +1,16 @@
-//! Stage spec.
+//! The OCI runtime [`Spec`](oci_spec::runtime::Spec) of a container: from an image's configuration and what a person
+//! asked for on top of it.
+//!
+//! Decides what the *image* means (entrypoint, user, environment, working directory) by Docker's rules. Refuses to
+//! know what the host can do: that is `plan`'s.
+
+mod error;
+mod image;
+mod overrides;
+
+pub use error::SpecError;
+pub use image::{from_image, mount_points_exist};
+pub use overrides::{
+    CapabilityChoice, EnvVar, HostEntry, Hostname, NameOrId, NetworkChoice, Overrides, ParseError,
+    Tmpfs, Ulimit, UserSpec, Volume,
+};

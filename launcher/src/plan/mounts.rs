@@ -1,0 +1,99 @@
+//! What is mounted below the root, which nodes `/dev` has, and which paths are hidden or read-only.
+
+use std::path::PathBuf;
+
+use common::tree::ImagePath;
+use serde::{Deserialize, Serialize};
+
+/// One thing mounted below the root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// Where, inside; made where it is missing.
+    pub destination: ImagePath,
+    /// What.
+    pub source: Source,
+    /// With which attributes: set on the detached mount, before anyone can reach it.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// A folder or file of the host.
+    Bind {
+        /// Absolute, on the host; links in it are followed, as the person who typed it expects.
+        path: PathBuf,
+        /// With everything that is mounted below it.
+        recursive: bool,
+    },
+    /// A new instance of a file system.
+    New {
+        /// `proc`, `tmpfs`, ...
+        filesystem: String,
+        /// What its `source` column shows.
+        name: String,
+        /// Its own options, in order: a key, and a value unless it is a flag.
+        options: Vec<(String, Option<String>)>,
+    },
+}
+
+/// Attributes of a mount (mount_setattr(2)).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent flags of the kernel's interface")]
+pub struct Attributes {
+    /// Cannot be written.
+    pub readonly: bool,
+    /// Set-uid and file capabilities have no effect.
+    pub nosuid: bool,
+    /// Device nodes cannot be opened.
+    pub nodev: bool,
+    /// Nothing on it can be executed.
+    pub noexec: bool,
+    /// Access times are not kept.
+    pub noatime: bool,
+    /// Links are not followed.
+    pub nosymfollow: bool,
+}
+
+/// A node of `/dev`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Inside.
+    pub path: ImagePath,
+    /// Character or block.
+    pub kind: DeviceKind,
+    /// Device number.
+    pub major: u32,
+    /// Device number.
+    pub minor: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner inside.
+    pub uid: u32,
+    /// Group inside.
+    pub gid: u32,
+}
+
+/// Character or block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceKind {
+    /// A character device.
+    Character,
+    /// A block device.
+    Block,
+}
+
+/// A file that the launcher writes into the container's folder and binds into place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GeneratedFile {
+    /// Inside; made where it is missing.
+    pub destination: ImagePath,
+    /// On the host, below the container's folder.
+    pub path: PathBuf,
+    /// What it says.
+    pub content: String,
+}

@@ -1,0 +1,35 @@
+//! Which namespaces are the container's own (namespaces(7)).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// One namespace of the container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespace {
+    /// What it separates.
+    pub kind: NamespaceKind,
+    /// `None`: a new one. Otherwise an existing one to join, as a path of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+}
+
+/// What a namespace separates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceKind {
+    /// User and group ids, and what capabilities reach.
+    User,
+    /// Mounts.
+    Mount,
+    /// Process ids.
+    Pid,
+    /// System V objects and POSIX message queues.
+    Ipc,
+    /// Host and domain name.
+    Uts,
+    /// Network devices, addresses, ports.
+    Network,
+    /// The visible root of the cgroup tree.
+    Cgroup,
+}

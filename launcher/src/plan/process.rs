@@ -1,0 +1,77 @@
+//! The program: what is executed, as whom, with what.
+
+use common::tree::ImagePath;
+use serde::{Deserialize, Serialize};
+
+/// The program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Program and arguments; never empty. Without a slash the program is looked for along `PATH` of
+    /// [`Self::env`], inside the container.
+    pub argv: Vec<String>,
+    /// `NAME=VALUE`, each name once.
+    pub env: Vec<String>,
+    /// Where it starts. Made, by root inside, where it is missing.
+    pub cwd: ImagePath,
+    /// User inside.
+    pub uid: u32,
+    /// Group inside.
+    pub gid: u32,
+    /// Further groups inside.
+    pub groups: Vec<u32>,
+    /// File mode creation mask.
+    pub umask: u32,
+    /// Limits; a kind that is absent keeps the launcher's.
+    pub rlimits: Vec<Rlimit>,
+    /// Whether standard input, output and error are a terminal of the container's own.
+    pub terminal: bool,
+    /// Preference of the out-of-memory killer, -1000 to 1000; `None` keeps the launcher's.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// One limit (getrlimit(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// Of what.
+    pub kind: RlimitKind,
+    /// In force; `None` is unlimited.
+    pub soft: Option<u64>,
+    /// How far the program may raise it; `None` is unlimited.
+    pub hard: Option<u64>,
+}
+
+macro_rules! rlimits {
+    ($($variant:ident = $name:literal => $kernel:ident),* $(,)?) => {
+        /// What a limit is about (getrlimit(2)).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        #[expect(missing_docs, reason = "getrlimit(2) describes each")]
+        pub enum RlimitKind { $($variant),* }
+
+        impl RlimitKind {
+            /// `nofile`, as in `--ulimit nofile=1024`, in any case.
+            pub fn from_name(name: &str) -> Option<Self> {
+                $(if name.eq_ignore_ascii_case($name) { return Some(Self::$variant); })*
+                None
+            }
+
+            /// `nofile`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// The kernel's number for it.
+            pub(crate) fn kernel(self) -> rustix::process::Resource {
+                match self { $(Self::$variant => rustix::process::Resource::$kernel),* }
+            }
+        }
+    };
+}
+
+rlimits! {
+    As = "as" => As, Core = "core" => Core, Cpu = "cpu" => Cpu, Data = "data" => Data, Fsize = "fsize" => Fsize,
+    Locks = "locks" => Locks, Memlock = "memlock" => Memlock, Msgqueue = "msgqueue" => Msgqueue,
+    Nice = "nice" => Nice, Nofile = "nofile" => Nofile, Nproc = "nproc" => Nproc, Rss = "rss" => Rss,
+    Rtprio = "rtprio" => Rtprio, Rttime = "rttime" => Rttime, Sigpending = "sigpending" => Sigpending,
+    Stack = "stack" => Stack,
+}

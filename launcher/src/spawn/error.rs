@@ -1,0 +1,121 @@
+//! What can go wrong while a container starts: which step, on what, and why.
+
+use std::fmt;
+
+use common::report::{Diagnostic, ExitCode};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+/// Why a container did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The launcher has more than one thread, so a forked child could find any lock held for ever.
+    #[error("the launcher has {0} threads; a container can only be started from one")]
+    Threads(usize),
+    /// A step failed, in the launcher or in the child.
+    #[error("cannot {step} `{object}`: {reason}")]
+    Step {
+        /// Which.
+        step: Step,
+        /// On what: a path inside, an option, a limit. Escaped.
+        object: String,
+        /// What the kernel's answer means here.
+        reason: String,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The child died before it could say why (killed, or out of memory in its new cgroup).
+    #[error("the container's first process died before its program started ({0})")]
+    Died(String),
+}
+
+macro_rules! steps {
+    ($($variant:ident = $text:literal),* $(,)?) => {
+        /// A step on the way from a plan to a running program, named so that `cannot <step> <object>` reads well.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[expect(missing_docs, reason = "each variant's text is its description")]
+        #[repr(u8)]
+        pub enum Step { $($variant),* }
+
+        impl Step {
+            /// All, in the order of their numbers.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
+        }
+
+        impl fmt::Display for Step {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $text),* })
+            }
+        }
+    };
+}
+
+steps! {
+    Prepare = "prepare",
+    Clone = "create namespaces",
+    MapIds = "map ids of",
+    JoinNamespace = "join namespace",
+    JoinCgroup = "join cgroup",
+    Propagation = "make mounts private in",
+    OpenSource = "open",
+    MountRoot = "mount the root from",
+    MakeMountPoint = "make mount point",
+    Mount = "mount",
+    MakeDevice = "make device",
+    Mask = "hide",
+    Readonly = "make read-only",
+    Pivot = "enter the new root",
+    Hostname = "set host name",
+    Network = "bring up network device",
+    Sysctl = "set kernel parameter",
+    Terminal = "set up terminal",
+    Limit = "set limit",
+    OomScore = "set oom_score_adj to",
+    WorkDir = "enter working directory",
+    Credentials = "become user",
+    Capabilities = "set capabilities",
+    NoNewPrivs = "set no_new_privs for",
+    Seccomp = "load the seccomp filter",
+    Descriptors = "close descriptors",
+    Init = "start process 1 for",
+    Find = "find program",
+    Exec = "execute",
+}
+
+impl Diagnostic for SpawnError {
+    fn hint(&self) -> Option<String> {
+        let Self::Step { step, errno, .. } = self else { return None };
+        hint(*step, *errno)
+    }
+
+    /// 127 where the program does not exist, 126 where it cannot be executed, 125 for anything else.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Step { step: Step::Find, .. } => ExitCode::NotFound,
+            Self::Step { step: Step::Exec, errno: Errno::NOENT, .. } => ExitCode::NotFound,
+            Self::Step { step: Step::Exec, .. } => ExitCode::NotExecutable,
+            _ => ExitCode::Launcher,
+        }
+    }
+}
+
+/// What the person can do about a failed step.
+fn hint(step: Step, errno: Errno) -> Option<String> {
+    let text = match (step, errno) {
+        (Step::Clone, Errno::NOSPC) => {
+            "the host's limit of namespaces is reached: see /proc/sys/user/max_*_namespaces"
+        }
+        (Step::Clone, Errno::PERM) => {
+            "run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns)"
+        }
+        (Step::Limit, Errno::PERM) => {
+            "a hard limit cannot be raised above the launcher's own without CAP_SYS_RESOURCE"
+        }
+        (Step::MountRoot, Errno::INVAL | Errno::NODEV | Errno::PERM) => {
+            "the file system of the store may not support this; --store moves it, --read-only avoids the overlay"
+        }
+        (Step::Find, _) => "check the image's entrypoint, or name the program by its full path",
+        _ => return None,
+    };
+    Some(text.to_owned())
+}

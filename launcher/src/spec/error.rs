@@ -1,0 +1,73 @@
+//! Why an image's configuration and the options do not make a container.
+
+use common::escape::Escaped;
+use common::report::{Diagnostic, ExitCode};
+
+/// Why an image's configuration and the options do not make a container.
+#[derive(Debug, thiserror::Error)]
+pub enum SpecError {
+    /// Neither the image nor the person names a program.
+    #[error("the image names no program to run")]
+    NoProgram,
+    /// A value holds a NUL byte, which no argument, variable or path can.
+    #[error("{what} `{}` has a NUL byte in it", Escaped(.value.as_bytes()))]
+    Nul {
+        /// `argument`, `environment variable` ...
+        what: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// The image's `User` is neither a name nor a number that fits.
+    #[error("`{}` is no user", Escaped(.0.as_bytes()))]
+    User(String),
+    /// The image has no such user.
+    #[error("there is no user `{}` in the image's /etc/passwd", Escaped(.0.as_bytes()))]
+    UnknownUser(String),
+    /// The image has no such group.
+    #[error("there is no group `{}` in the image's /etc/group", Escaped(.0.as_bytes()))]
+    UnknownGroup(String),
+    /// A file of the image cannot be read.
+    #[error("cannot read the image's `{file}`")]
+    Read {
+        /// Which.
+        file: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of the image is larger than anything sensible (R11: every buffer that an image fills is bounded).
+    #[error("the image's `{file}` is larger than {limit} bytes")]
+    TooLarge {
+        /// Which.
+        file: &'static str,
+        /// The bound.
+        limit: u64,
+    },
+    /// The image's `WorkingDir` is no path.
+    #[error("the image's working directory is unusable")]
+    WorkDir(#[source] common::tree::PathError),
+    /// Two volumes or tmpfs at one place.
+    #[error("two mounts have the destination `{0}`")]
+    DuplicateMount(common::tree::ImagePath),
+    /// One limit twice.
+    #[error("the limit `{0}` is given twice")]
+    DuplicateLimit(&'static str),
+}
+
+impl Diagnostic for SpecError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoProgram => {
+                "name one after the image: paddle run IMAGE PROGRAM [ARGS]".to_owned()
+            }
+            Self::UnknownUser(_) | Self::UnknownGroup(_) => {
+                "numbers need no entry in the image: --user 1000:1000".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Launcher
+    }
+}
