@@ -93,6 +93,21 @@ impl FromStr for Digest {
     }
 }
 
+impl From<Digest> for oci_spec::image::Digest {
+    #[expect(clippy::expect_used, reason = "64 lower-case hex digits are valid: tested below")]
+    fn from(digest: Digest) -> Self {
+        oci_spec::image::Sha256Digest::from_str(&digest.hex()).expect("64 hex digits").into()
+    }
+}
+
+impl TryFrom<&oci_spec::image::Digest> for Digest {
+    type Error = DigestError;
+
+    fn try_from(digest: &oci_spec::image::Digest) -> Result<Self, DigestError> {
+        digest.as_ref().parse()
+    }
+}
+
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -169,6 +184,15 @@ mod tests {
             assert!(wrong.parse::<Digest>().is_err(), "{wrong}");
         }
         assert!(matches!("md5:00".parse::<Digest>(), Err(DigestError::Algorithm(_))));
+    }
+
+    #[test]
+    fn the_specification_s_type_converts_both_ways() {
+        let theirs = oci_spec::image::Digest::from(Digest::of(b""));
+        assert_eq!(theirs.to_string(), EMPTY);
+        assert_eq!(Digest::try_from(&theirs), Ok(Digest::of(b"")));
+        let other: oci_spec::image::Digest = "md5:00".parse().unwrap();
+        assert!(Digest::try_from(&other).is_err());
     }
 
     #[test]

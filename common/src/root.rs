@@ -12,12 +12,14 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pathrs::flags::OpenFlags;
-use rustix::fs::{CWD, Mode, OFlags, RawDir, ResolveFlags, Stat, fstat, openat, openat2, readlinkat};
+use rustix::fs::{
+    CWD, Mode, OFlags, RawDir, ResolveFlags, Stat, fstat, openat, openat2, readlinkat,
+};
 use rustix::io::Errno;
 
 mod chain;

@@ -11,6 +11,8 @@
 //! ```
 
 pub mod archive;
+pub mod blobs;
+mod error;
 pub mod json;
 pub mod layout;
 pub mod media_type;
