@@ -11,6 +11,11 @@
 //! ```
 //!
 //! Suites are in `tests/tests/`, one file for each subject; benchmarks are in `tests/benches/`.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the whole package is test code: a broken host or program fails the test at once"
+)]
 
 pub mod leftovers;
 pub mod outcome;

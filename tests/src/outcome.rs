@@ -82,6 +82,10 @@ fn wait(child: &mut Child, command: &Command) -> ExitStatus {
     }
 }
 
+#[expect(
+    clippy::return_self_not_must_use,
+    reason = "an assertion does its work by not panicking; its value is often not needed"
+)]
 impl Outcome {
     /// The outcome itself, if the status is 0.
     ///

@@ -74,6 +74,23 @@ impl Sample {
     }
 }
 
+/// Makes a static program that puts load on its host, or skips the test where `gcc` is missing:
+///
+/// | arguments | does | prints |
+/// |---|---|---|
+/// | `memory MEBIBYTES` | touches that much memory | `touched` |
+/// | `processes COUNT` | forks until that many children wait, or fork fails | how many wait |
+/// | `cpu MILLISECONDS` | computes for that long by the clock | milliseconds of processor time |
+/// | `wait` | prints, then sleeps until it is killed | `waiting` |
+///
+/// # Panics
+/// When the compiler refuses the source.
+pub fn load(folder: &Path) -> Option<PathBuf> {
+    let file = folder.join("load");
+    compile_c("gcc", &["-static"], LOAD, &file)?;
+    Some(file)
+}
+
 /// Compiles C, or skips the test where `compiler` is missing.
 ///
 /// # Panics
@@ -115,6 +132,48 @@ int main(int count, char **arguments) {
     for (int i = 1; i < count; i++) printf(" %s", arguments[i]);
     puts("");
     return 7;
+}
+"#;
+
+const LOAD: &str = r#"
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+static long milliseconds(clockid_t clock) {
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+int main(int count, char **arguments) {
+    const char *what = count > 1 ? arguments[1] : "";
+    long amount = count > 2 ? atol(arguments[2]) : 0;
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (!strcmp(what, "memory")) {
+        size_t size = (size_t)amount << 20;
+        char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) return 1;
+        for (size_t at = 0; at < size; at += 4096) memory[at] = 1;
+        puts("touched");
+    } else if (!strcmp(what, "processes")) {
+        pid_t child = 0;
+        long waiting = 0;
+        for (; waiting < amount && (child = fork()) > 0; waiting++) {}
+        if (amount > waiting && child == 0) for (;;) pause();
+        printf("%ld\n", waiting);
+        kill(-1, SIGKILL);
+    } else if (!strcmp(what, "cpu")) {
+        long end = milliseconds(CLOCK_MONOTONIC) + amount;
+        while (milliseconds(CLOCK_MONOTONIC) < end) {}
+        printf("%ld\n", milliseconds(CLOCK_PROCESS_CPUTIME_ID));
+    } else {
+        puts("waiting");
+        for (;;) pause();
+    }
+    return 0;
 }
 "#;
 
