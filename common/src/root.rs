@@ -158,6 +158,9 @@ impl Root {
     }
 
     fn open_in_user_space(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        if path.contains(&0) {
+            return Err(Errno::INVAL.into());
+        }
         let root = pathrs::RootRef::from_fd(self.fd.as_fd());
         let bits = OpenFlags::from_bits_retain(u64::from(flags.bits()));
         let name = Path::new(OsStr::from_bytes(path));

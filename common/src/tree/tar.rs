@@ -1,27 +1,30 @@
 //! Tar in both directions.
 //!
-//! [`write`] makes the canonical form: sorted, ustar, PAX only where ustar cannot say it. [`Reader`] is the one
-//! strict parser of untrusted tar (rules U3 and U7 of docs/security.md).
+//! [`write`] makes the canonical form: sorted, ustar, PAX only where ustar cannot say it. [`Reader`]
+//! is the one strict parser of untrusted tar (rules U3 and U7 of docs/security.md): where two parsers
+//! could read an archive differently, it is refused.
+//!
+//! ```text
+//! entry    [PAX header block, its records padded] header block, content padded     512 bytes a block
+//! archive  entry* zero block, zero block
+//! ```
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
-use super::{ImagePath, Metadata, Tree};
+use super::{ImagePath, Inode, Metadata, Tree};
 
-/// Writes `tree` in canonical form, contents by `open`, and ends with two zero blocks.
-pub fn write<C, R: Read>(
-    tree: &Tree<C>,
-    open: impl FnMut(&ImagePath, &C) -> io::Result<R>,
-    out: impl Write,
-) -> Result<(), TarError> {
-    let _ = (tree, open, out);
-    todo!()
-}
+mod error;
+mod header;
+mod pax;
+mod reader;
+mod writer;
 
-/// Reads entries one after the other from untrusted bytes.
-#[derive(Debug)]
-pub struct Reader<R> {
-    inner: R,
-}
+pub use error::{Problem, TarError};
+pub use reader::{Limits, Reader};
+pub use writer::{Writer, write};
+
+/// Everything in a tar is in blocks of so many bytes.
+const BLOCK: usize = 512;
 
 /// One entry's header, as far as it was accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,30 +59,30 @@ pub enum EntryKind {
     },
 }
 
-/// What was wrong with an archive, and where.
-#[derive(Debug, thiserror::Error)]
-pub enum TarError {
-    /// Reading or writing failed.
-    #[error("cannot read or write the archive")]
-    Io(#[from] io::Error),
-}
-
-impl<R: Read> Reader<R> {
-    /// Starts at the first header.
-    pub fn new(inner: R) -> Self {
-        Self { inner }
+/// Reads a whole archive as a tree; `keep` makes of each file's bytes what the tree shall hold. A path
+/// that comes twice is refused, and so is a hard link to anything but an earlier file (rule U4).
+pub fn read<R: Read, C>(
+    reader: &mut Reader<R>,
+    mut keep: impl FnMut(&ImagePath, &mut dyn Read) -> io::Result<C>,
+) -> Result<Tree<C>, TarError> {
+    let mut tree = Tree::new();
+    while let Some(Entry { path, metadata, kind }) = reader.next_entry()? {
+        let inode = match kind {
+            EntryKind::Directory => Inode::Directory(metadata),
+            EntryKind::Symlink { target } => Inode::Symlink { metadata, target },
+            EntryKind::File { size } => {
+                Inode::File { metadata, size, content: keep(&path, reader)? }
+            }
+            EntryKind::Hardlink { target } => {
+                if !matches!(tree.get(&target), Some(Inode::File { .. })) {
+                    return Err(reader.refuse(&path, Problem::HardlinkTarget(target)));
+                }
+                Inode::Hardlink { target }
+            }
+        };
+        if tree.insert(path.clone(), inode).is_some() {
+            return Err(reader.refuse(&path, Problem::Twice));
+        }
     }
-
-    /// The next entry; what was left unread of the one before is skipped. `None` at the end.
-    pub fn next_entry(&mut self) -> Result<Option<Entry>, TarError> {
-        let _ = &mut self.inner;
-        todo!()
-    }
-}
-
-/// The content of the current entry, `Ok(0)` at its end.
-impl<R: Read> Read for Reader<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.read(buffer)
-    }
+    Ok(tree)
 }
