@@ -30,6 +30,9 @@ pub use chain::Resolution;
 /// Under heavy load a handful of repetitions is normal; more than this is somebody's attack.
 const ATTEMPTS: usize = 128;
 
+/// `PATH_MAX` of the kernel, which counts the closing NUL byte.
+const MAX_PATH: usize = 4096;
+
 /// A directory as a root.
 #[derive(Debug)]
 pub struct Root {
@@ -158,8 +161,12 @@ impl Root {
     }
 
     fn open_in_user_space(&self, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
+        // What the kernel says before it looks at anything.
         if path.contains(&0) {
             return Err(Errno::INVAL.into());
+        }
+        if path.len() >= MAX_PATH {
+            return Err(Errno::NAMETOOLONG.into());
         }
         let root = pathrs::RootRef::from_fd(self.fd.as_fd());
         let bits = OpenFlags::from_bits_retain(u64::from(flags.bits()));

@@ -12,14 +12,11 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{FileType, PROC_SUPER_MAGIC, fstat, fstatfs};
 use rustix::io::Errno;
 
-use super::{Root, read_link_at};
+use super::{MAX_PATH, Root, read_link_at};
 use crate::tree::{ImagePath, PathError};
 
 /// `MAXSYMLINKS` of the kernel: so many links are followed, one more is `ELOOP`.
 const MAX_LINKS: usize = 40;
-
-/// `PATH_MAX` of the kernel, which counts the closing NUL byte.
-const MAX_PATH: usize = 4096;
 
 /// Where a path really ends, and every link on the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
