@@ -36,6 +36,9 @@ pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.ta
 /// Docker's name for a plain layer.
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
+/// So many indexes may lie within each other. Tools make one or two.
+pub(super) const MAX_DEPTH: usize = 4;
+
 /// Whether this is an image manifest, by either name.
 pub fn is_manifest(media_type: &MediaType) -> bool {
     matches!(media_type.as_ref(), DOCKER_MANIFEST) || *media_type == MediaType::ImageManifest

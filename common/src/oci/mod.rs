@@ -12,11 +12,13 @@
 
 pub mod archive;
 pub mod blobs;
+pub mod compression;
 mod error;
 pub mod json;
 pub mod layout;
 pub mod media_type;
 pub mod reference;
+pub mod select;
 
 pub use oci_spec::image::{
     Config, Descriptor, History, ImageConfiguration, ImageIndex, ImageManifest, MediaType,
