@@ -11,6 +11,7 @@ mod mounts;
 mod namespaces;
 mod process;
 mod root;
+pub mod seccomp;
 
 use std::collections::BTreeMap;
 use std::path::Path;

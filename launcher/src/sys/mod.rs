@@ -1,1 +1,3 @@
 //! Stage sys.
+pub mod bpf;
+pub mod probe;

@@ -1,0 +1,238 @@
+//! What can go wrong with cgroups, and what a person can do about it.
+
+use std::io;
+use std::path::PathBuf;
+
+use common::report::{Diagnostic, ExitCode};
+
+use super::Limit;
+use crate::host::{Controller, HostError, Version};
+
+/// Why the groups cannot be planned, made, used or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum CgroupError {
+    /// The host's layout cannot be found.
+    #[error(transparent)]
+    Host(#[from] HostError),
+    /// A limit needs a controller that cannot be had.
+    #[error("cannot keep the {limit}: the cgroup controller `{controller}` {why}")]
+    NoController {
+        /// What was asked for.
+        limit: Limit,
+        /// What it needs.
+        controller: Controller,
+        /// Why it cannot be had.
+        why: Unavailable,
+    },
+    /// The interface on this host has nothing like that limit.
+    #[error("cannot keep the {limit}: cgroup {} has no such limit", match version { Version::V1 => "v1", Version::V2 => "v2" })]
+    NoEquivalent {
+        /// What was asked for.
+        limit: Limit,
+        /// The interface.
+        version: Version,
+    },
+    /// A value that no kernel would take.
+    #[error("the {limit} `{value}` {why}")]
+    Value {
+        /// What was asked for.
+        limit: Limit,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A path for the group that would leave its place.
+    #[error("the cgroup path `{}` has a component that is no plain name", path.display())]
+    Path {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The group is there already.
+    #[error("the cgroup `{}` exists already", path.display())]
+    Exists {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// A folder cannot be made.
+    #[error("cannot make the cgroup `{}`", path.display())]
+    Create {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Controllers cannot be enabled for children.
+    #[error("cannot enable `{controllers}` in the cgroup `{}`", path.display())]
+    Enable {
+        /// The folder whose children need them.
+        path: PathBuf,
+        /// What was written.
+        controllers: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The kernel has none of the files of a limit.
+    #[error("cannot keep the {limit}: this kernel has no `{}`", path.display())]
+    Missing {
+        /// What was asked for.
+        limit: Limit,
+        /// The file that is not there.
+        path: PathBuf,
+    },
+    /// The kernel refuses a value.
+    #[error("cannot set the {limit}: writing `{value}` to `{}` failed", path.display())]
+    Write {
+        /// What was asked for.
+        limit: Limit,
+        /// The file.
+        path: PathBuf,
+        /// The value.
+        value: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The device program cannot be loaded or attached.
+    #[error("cannot load the device rules of the cgroup `{}`", path.display())]
+    Devices {
+        /// The group.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A device rule that says nothing.
+    #[error("the device rule `{rule}` {why}")]
+    DeviceRule {
+        /// The rule as it was read.
+        rule: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A file of the group cannot be read or written in passing.
+    #[error("cannot use `{}`", path.display())]
+    Access {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file of the group does not say what it should.
+    #[error("`{}` cannot be understood", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A process in the group cannot be killed.
+    #[error("cannot kill process {pid} of the cgroup `{}`", path.display())]
+    Kill {
+        /// The process.
+        pid: u32,
+        /// The group.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The group does not reach the state within its time.
+    #[error("the cgroup `{}` is not {state} after {seconds} seconds", path.display())]
+    Timeout {
+        /// The group.
+        path: PathBuf,
+        /// `empty`, `frozen`, `thawed`, `killed`.
+        state: &'static str,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// Freezing was asked of groups without a freezer.
+    #[error("the container has no freezer cgroup")]
+    NoFreezer,
+}
+
+/// Why a controller cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unavailable {
+    /// No mounted hierarchy has it.
+    NotMounted,
+    /// Its hierarchy has no group that we may write.
+    NotDelegated {
+        /// Our own group.
+        own: PathBuf,
+    },
+    /// The group that we may write does not have it for its children.
+    NotEnabled {
+        /// That group.
+        group: PathBuf,
+    },
+    /// The group has it, but processes live in the group itself.
+    Occupied {
+        /// That group.
+        group: PathBuf,
+    },
+}
+
+impl std::fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotMounted => f.write_str("is not mounted"),
+            Self::NotDelegated { own } => {
+                write!(f, "is not delegated to this user (own group `{}`)", own.display())
+            }
+            Self::NotEnabled { group } => {
+                write!(f, "is not delegated to the group `{}`", group.display())
+            }
+            Self::Occupied { group } => write!(
+                f,
+                "cannot be enabled in the group `{}`, in which processes live",
+                group.display()
+            ),
+        }
+    }
+}
+
+impl Diagnostic for CgroupError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Host(error) => error.hint(),
+            Self::NoController { controller, why, .. } => Some(match why {
+                Unavailable::NotMounted => format!(
+                    "see /proc/cgroups whether the kernel has it; mount it, or remove `cgroup_disable={controller}` from the kernel's command line"
+                ),
+                Unavailable::NotDelegated { .. } => format!(
+                    "run paddle as root, or by `systemd-run --user --scope -p Delegate=yes paddle ...`, with `Delegate={controller}` for user@.service"
+                ),
+                Unavailable::NotEnabled { .. } => format!(
+                    "let the administrator add `Delegate={controller}` to user@.service (systemctl edit user@.service)"
+                ),
+                Unavailable::Occupied { .. } => {
+                    "move those processes to a group below it, then enable the controller in its cgroup.subtree_control".to_owned()
+                }
+            }),
+            Self::NoEquivalent { version: Version::V1, .. } => {
+                Some("this limit needs a host with cgroup v2".to_owned())
+            }
+            Self::NoEquivalent { version: Version::V2, .. } => {
+                Some("this limit was dropped by the kernel in cgroup v2; leave it out".to_owned())
+            }
+            Self::Exists { .. } => {
+                Some("a container of that name runs, or one was killed; see `paddle ps -a`, `paddle rm`".to_owned())
+            }
+            Self::Missing { limit, .. } => limit.missing_hint().map(str::to_owned),
+            Self::Create { source, .. } | Self::Enable { source, .. }
+                if source.raw_os_error() == Some(30) =>
+            {
+                Some("the cgroup file system is mounted read-only here, as in a container".to_owned())
+            }
+            Self::Enable { source, .. } if source.raw_os_error() == Some(16) => Some(
+                "processes live in that group itself; move them to a group below it".to_owned(),
+            ),
+            Self::Devices { .. } => {
+                Some("the kernel needs CONFIG_CGROUP_BPF, and paddle CAP_SYS_ADMIN".to_owned())
+            }
+            Self::Timeout { .. } => Some("a process is stuck in the kernel; see `ps -o pid,stat,wchan`".to_owned()),
+            _ => None,
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Launcher
+    }
+}

@@ -1,0 +1,230 @@
+//! Which groups a container gets: pure, so that it is tested with made-up hosts.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Component, Path, PathBuf};
+
+use oci_spec::runtime::LinuxResources;
+
+use super::limits::{Wanted, wanted};
+use super::{CgroupError, CgroupPlan, GroupPlan, Limit, Setting, Unavailable, devices};
+use crate::host::{Anchor, Controller, Hierarchy, Host, Layout, Version};
+
+/// What the groups are for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The container's id; the group is `coracle/<id>`.
+    pub id: &'a str,
+    /// `linux.cgroupsPath` of a bundle, instead of that. Taken below the anchor, absolute or not.
+    pub path: Option<&'a Path>,
+    /// `linux.resources`.
+    pub resources: Option<&'a LinuxResources>,
+    /// Whether the container may be paused later. v1 needs one more group for that.
+    pub freezer: bool,
+}
+
+/// Controllers that root's groups have even without limits: they cost 100 microseconds together and
+/// answer "how many processes, how much memory, was it the OOM killer".
+const CHEAP: [Controller; 2] = [Controller::Memory, Controller::Pids];
+
+/// Which groups are made, and what is written into them.
+///
+/// # Errors
+/// A limit that this host cannot keep, a value that no kernel takes, a path that leaves its place.
+pub fn plan(request: &Request<'_>, host: &Host) -> Result<CgroupPlan, CgroupError> {
+    let default = LinuxResources::default();
+    let resources = request.resources.unwrap_or(&default);
+    let wanted = wanted(resources)?;
+    let always = host.uid() == 0;
+    if wanted.is_empty() && !always {
+        // Nothing to limit; the pid namespace is what kills all of it.
+        return Ok(CgroupPlan::default());
+    }
+    let name = name(request)?;
+    let mut planner = Planner { layout: host.cgroups()?, name, groups: BTreeMap::new() };
+    for limit in wanted {
+        planner.limit(limit)?;
+    }
+    if always {
+        planner.welcome(&CHEAP);
+        if request.freezer {
+            planner.welcome(&[Controller::Freezer]);
+        }
+        planner.at_least_one();
+    }
+    // An ordinary user's device nodes open nothing (they cannot make any), and neither interface lets
+    // such a user write rules.
+    if host.privileged() {
+        planner.devices(resources)?;
+    }
+    planner.finish()
+}
+
+/// The group's path below the anchor, in plain components.
+fn name(request: &Request<'_>) -> Result<PathBuf, CgroupError> {
+    let path = match request.path {
+        Some(path) => path.to_owned(),
+        None => Path::new("coracle").join(request.id),
+    };
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::RootDir);
+    let name: PathBuf =
+        path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
+    if name.as_os_str().is_empty() || !path.components().all(plain) {
+        return Err(CgroupError::Path { path });
+    }
+    Ok(name)
+}
+
+/// What gathers for one hierarchy before its anchor is chosen.
+#[derive(Debug, Default)]
+struct Gathered {
+    /// Controllers that must be there, each with the limit that needs it.
+    needed: BTreeMap<Controller, Limit>,
+    /// Controllers that are taken where they are to be had.
+    welcome: BTreeSet<Controller>,
+    settings: Vec<Setting>,
+    devices: Option<Vec<devices::DeviceRule>>,
+}
+
+struct Planner<'a> {
+    layout: &'a Layout,
+    name: PathBuf,
+    /// By the hierarchy's index in the layout.
+    groups: BTreeMap<usize, Gathered>,
+}
+
+impl Planner<'_> {
+    /// Where a controller's group is gathered.
+    fn group(&mut self, controller: Controller) -> Option<(Version, &mut Gathered)> {
+        let hierarchies = &self.layout.hierarchies;
+        let index = hierarchies.iter().position(|h| h.controllers.contains(&controller))?;
+        Some((hierarchies[index].version, self.groups.entry(index).or_default()))
+    }
+
+    /// Where v2's own files are (`cgroup.kill`, `cgroup.max.depth`, device programs).
+    fn unified(&mut self) -> Option<&mut Gathered> {
+        let hierarchies = &self.layout.hierarchies;
+        let index = hierarchies.iter().position(|h| h.version == Version::V2)?;
+        Some(self.groups.entry(index).or_default())
+    }
+
+    fn limit(&mut self, wanted: Wanted) -> Result<(), CgroupError> {
+        let limit = wanted.limit;
+        let (version, group) = match wanted.controller {
+            Some(controller) => {
+                let found = self.group(controller).ok_or(CgroupError::NoController {
+                    limit,
+                    controller,
+                    why: Unavailable::NotMounted,
+                })?;
+                found.1.needed.entry(controller).or_insert(limit);
+                found
+            }
+            None => match self.unified() {
+                Some(group) => (Version::V2, group),
+                None => return Err(CgroupError::NoEquivalent { limit, version: Version::V1 }),
+            },
+        };
+        for choices in wanted.writes(version)? {
+            let choices = choices.into_iter().map(|(file, value)| (file.into_owned(), value));
+            group.settings.push(Setting { limit, choices: choices.collect() });
+        }
+        Ok(())
+    }
+
+    fn welcome(&mut self, controllers: &[Controller]) {
+        for &controller in controllers {
+            if let Some((_, group)) = self.group(controller) {
+                group.welcome.insert(controller);
+            }
+        }
+    }
+
+    /// A v2 group kills and freezes without any controller; it is made unless v1 serves for that.
+    fn at_least_one(&mut self) {
+        if self.groups.is_empty() {
+            self.unified();
+        }
+    }
+
+    fn devices(&mut self, resources: &LinuxResources) -> Result<(), CgroupError> {
+        let rules = devices::rules(resources.devices().as_deref())?;
+        if let Some((Version::V1, group)) = self.group(Controller::Devices) {
+            group.needed.insert(Controller::Devices, Limit::Devices);
+            group.settings.extend(devices::v1_settings(&rules));
+        } else if let Some(group) = self.unified() {
+            group.devices = Some(rules);
+        } else if resources.devices().is_some() {
+            let why = Unavailable::NotMounted;
+            let (limit, controller) = (Limit::Devices, Controller::Devices);
+            return Err(CgroupError::NoController { limit, controller, why });
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<CgroupPlan, CgroupError> {
+        let mut groups = Vec::new();
+        for (index, gathered) in self.groups {
+            let hierarchy = &self.layout.hierarchies[index];
+            let Some(anchor) = choose(hierarchy, &gathered.needed)? else { continue };
+            let available = available(anchor);
+            let welcome = gathered.welcome.intersection(available);
+            let folder = hierarchy.folder(&anchor.path);
+            groups.push(GroupPlan {
+                version: hierarchy.version,
+                path: folder.join(&self.name),
+                anchor: folder,
+                controllers: gathered.needed.into_keys().chain(welcome.copied()).collect(),
+                settings: gathered.settings,
+                devices: gathered.devices,
+            });
+        }
+        Ok(CgroupPlan { groups })
+    }
+}
+
+/// The controllers that a group made at this anchor can have.
+fn available(anchor: &Anchor) -> &BTreeSet<Controller> {
+    if anchor.busy { &anchor.enabled } else { &anchor.controllers }
+}
+
+/// The nearest anchor that has all that is needed. `None` when nothing is needed and there is none.
+fn choose<'a>(
+    hierarchy: &'a Hierarchy,
+    needed: &BTreeMap<Controller, Limit>,
+) -> Result<Option<&'a Anchor>, CgroupError> {
+    let fits = |anchor: &&Anchor| needed.keys().all(|c| available(anchor).contains(c));
+    if let Some(anchor) = hierarchy.anchors.iter().find(fits) {
+        return Ok(Some(anchor));
+    }
+    let Some((anchor, (&controller, &limit))) = lacking(hierarchy, needed) else {
+        // No anchor at all.
+        return match needed.first_key_value() {
+            None => Ok(None),
+            Some((&controller, &limit)) => Err(CgroupError::NoController {
+                limit,
+                controller,
+                why: Unavailable::NotDelegated { own: hierarchy.own.clone() },
+            }),
+        };
+    };
+    let group = anchor.path.clone();
+    let why = if anchor.controllers.contains(&controller) {
+        Unavailable::Occupied { group }
+    } else {
+        Unavailable::NotEnabled { group }
+    };
+    Err(CgroupError::NoController { limit, controller, why })
+}
+
+/// The anchor that lacks the fewest controllers, and the first of them.
+fn lacking<'a, 'b>(
+    hierarchy: &'a Hierarchy,
+    needed: &'b BTreeMap<Controller, Limit>,
+) -> Option<(&'a Anchor, (&'b Controller, &'b Limit))> {
+    let missing = |anchor: &&Anchor| {
+        needed.keys().filter(|controller| !available(anchor).contains(controller)).count()
+    };
+    let anchor = hierarchy.anchors.iter().min_by_key(missing)?;
+    let first = needed.iter().find(|(controller, _)| !available(anchor).contains(controller))?;
+    Some((anchor, first))
+}

@@ -1,0 +1,145 @@
+//! The groups of one container in v1's hierarchies, and on a hybrid host the one in v2's beside them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use super::folder::{self, access, keyed, maybe, number};
+use super::v2::Unified;
+use super::{Cgroup, CgroupError, CgroupPaths, GroupPath, Join, Stats};
+use crate::host::Controller;
+
+/// One folder per hierarchy.
+#[derive(Debug)]
+pub(super) struct Legacy {
+    paths: CgroupPaths,
+    groups: Vec<GroupPath>,
+    unified: Option<Unified>,
+}
+
+impl Legacy {
+    pub(super) fn new(groups: Vec<GroupPath>, unified: Option<GroupPath>) -> Self {
+        let paths = CgroupPaths(groups.iter().chain(&unified).cloned().collect());
+        Self { paths, groups, unified: unified.map(Unified::new) }
+    }
+
+    /// The folder in the hierarchy of that controller.
+    fn of(&self, controller: Controller) -> Option<&Path> {
+        let group = self.groups.iter().find(|group| group.controllers.contains(&controller))?;
+        Some(&group.path)
+    }
+
+    /// Makes forks fail in the groups, so that killing one by one comes to an end.
+    fn stop_forks(&self) -> Result<(), CgroupError> {
+        if self.of(Controller::Freezer).is_some() {
+            // A frozen process dies only once it is thawed, so the freezer cannot be used for this.
+            self.freeze(false)?;
+        }
+        if let Some(group) = self.of(Controller::Pids) {
+            let file = group.join("pids.max");
+            maybe(folder::write(&file, "0").map_err(access(&file)))?;
+        }
+        Ok(())
+    }
+}
+
+impl Cgroup for Legacy {
+    fn paths(&self) -> &CgroupPaths {
+        &self.paths
+    }
+
+    fn join(&self) -> Result<Join, CgroupError> {
+        let mut join = match &self.unified {
+            Some(unified) => unified.join()?,
+            None => Join::default(),
+        };
+        for group in &self.groups {
+            let file = group.path.join("tasks");
+            let opened = openat(CWD, &file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+            join.v1.push(opened.map_err(|errno| access(&file)(errno.into()))?);
+        }
+        Ok(join)
+    }
+
+    fn kill(&self) -> Result<(), CgroupError> {
+        self.stop_forks()?;
+        if let Some(unified) = &self.unified {
+            unified.kill()?;
+        }
+        folder::kill(&self.groups.iter().map(|group| group.path.as_path()).collect::<Vec<_>>())
+    }
+
+    fn processes(&self) -> Result<Vec<u32>, CgroupError> {
+        // A process that died while joining is in some of them only.
+        let mut all = BTreeSet::new();
+        for group in &self.paths.0 {
+            all.append(&mut folder::processes(&group.path)?);
+        }
+        Ok(all.into_iter().collect())
+    }
+
+    fn freeze(&self, frozen: bool) -> Result<(), CgroupError> {
+        let Some(group) = self.of(Controller::Freezer) else {
+            return self.unified.as_ref().ok_or(CgroupError::NoFreezer)?.freeze(frozen);
+        };
+        let file = group.join("freezer.state");
+        let (value, state) = if frozen { ("FROZEN", "frozen") } else { ("THAWED", "thawed") };
+        let set = || maybe(folder::write(&file, value).map_err(access(&file)));
+        if set()?.is_none() {
+            return Ok(());
+        }
+        folder::wait_for(group, state, || {
+            if folder::read(&file)?.trim() == value {
+                return Ok(true);
+            }
+            // A fork during the freeze can leave it unfinished until it is asked again.
+            set()?;
+            Ok(false)
+        })
+    }
+
+    fn oom_kills(&self) -> Result<u64, CgroupError> {
+        let Some(group) = self.of(Controller::Memory) else {
+            return self.unified.as_ref().map_or(Ok(0), Unified::oom_kills);
+        };
+        let counter = maybe(keyed(&group.join("memory.oom_control"), "oom_kill"))?;
+        Ok(counter.flatten().unwrap_or(0))
+    }
+
+    fn stats(&self) -> Result<Stats, CgroupError> {
+        let mut stats = match &self.unified {
+            Some(unified) => unified.stats()?,
+            None => Stats::default(),
+        };
+        let file = |controller, name: &str| self.of(controller).map(|group| group.join(name));
+        let count = |controller, name| match file(controller, name) {
+            Some(path) => maybe(number(&path)),
+            None => Ok(None),
+        };
+        if self.of(Controller::Memory).is_some() {
+            stats.memory = count(Controller::Memory, "memory.usage_in_bytes")?;
+            stats.memory_peak = count(Controller::Memory, "memory.max_usage_in_bytes")?;
+            stats.oom_kills = Some(self.oom_kills()?);
+        }
+        // v2's cpu.stat of a hybrid host counts too; v1's own counter is finer.
+        let used = count(Controller::Cpuacct, "cpuacct.usage")?;
+        stats.cpu = used.map(Duration::from_nanos).or(stats.cpu);
+        if let Some(path) = file(Controller::Cpu, "cpu.stat") {
+            let throttled = maybe(keyed(&path, "throttled_time"))?.flatten();
+            stats.throttled = throttled.map(Duration::from_nanos);
+        }
+        stats.pids = count(Controller::Pids, "pids.current")?.or(stats.pids);
+        Ok(stats)
+    }
+
+    fn remove(&self) -> Result<(), CgroupError> {
+        // All are tried, so that one stuck hierarchy keeps no other.
+        let mut failed = Ok(());
+        for group in &self.paths.0 {
+            failed = failed.and(folder::remove(&group.path));
+        }
+        failed
+    }
+}
