@@ -21,6 +21,8 @@ mod error;
 mod image;
 mod private;
 mod snapshot;
+pub mod unpack;
+mod below;
 mod source;
 
 pub use error::StoreError;
