@@ -4,12 +4,13 @@
 //! there is nothing to resolve, so there is nothing that a hostile tree could redirect. Names come
 //! from `readdir`, or from an `ImagePath` (no slash, no `..`, no NUL).
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags, chmodat, fchmod, fstat,
-    openat, openat2, renameat_with, statat, unlinkat,
+    openat, openat2, renameat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 
@@ -164,6 +165,25 @@ fn open_to_empty(folder: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> 
         }
         Err(error) => Err(error),
     }
+}
+
+/// Writes the small file `name` in one step: who reads it sees the old or the new one. With `sync`
+/// it is on the disk afterwards.
+pub(super) fn write_beside(
+    folder: impl AsFd,
+    name: &str,
+    bytes: &[u8],
+    sync: bool,
+) -> io::Result<()> {
+    let beside = format!("{name}.{}", rustix::process::getpid().as_raw_nonzero());
+    let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::NOFOLLOW;
+    let mode = Mode::RUSR | Mode::WUSR;
+    let mut file = File::from(openat(&folder, &beside, flags | OFlags::CLOEXEC, mode)?);
+    file.write_all(bytes)?;
+    if sync {
+        file.sync_all()?;
+    }
+    Ok(renameat(&folder, &beside, &folder, name)?)
 }
 
 /// The path by which procfs gives an open file back.

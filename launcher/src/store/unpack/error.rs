@@ -2,7 +2,6 @@
 
 use std::io;
 
-use common::escape::Escaped;
 use common::tree::ImagePath;
 use common::tree::tar::TarError;
 use rustix::io::Errno;
@@ -60,23 +59,9 @@ pub enum UnpackError {
         /// The entry.
         path: ImagePath,
     },
-    /// U5: an extended attribute with which overlayfs would be steered.
-    #[error("`{path}` has the attribute `{}`, which would steer an overlay", Escaped(.attribute))]
-    OverlayAttribute {
-        /// The entry.
-        path: ImagePath,
-        /// The attribute's full name.
-        attribute: Vec<u8>,
-    },
     /// U6: file capabilities that are malformed, or on something else than a file.
     #[error("`{path}` has file capabilities that are not valid here")]
     Capability {
-        /// The entry.
-        path: ImagePath,
-    },
-    /// U3: the number that stands for "no user" (4294967295).
-    #[error("`{path}` belongs to user or group 4294967295, which means nobody")]
-    Owner {
         /// The entry.
         path: ImagePath,
     },
@@ -99,22 +84,24 @@ impl UnpackError {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::File { source, .. } => match source.raw_os_error().map(Errno::from_raw_os_error)
-            {
-                Some(Errno::NOSPC | Errno::DQUOT) => {
-                    "free some space (`paddle prune`), or move the store with --store".to_owned()
-                }
-                Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => {
-                    "the store must be on a file system that you may write to; \
+            Self::File { source, .. } => {
+                match source.raw_os_error().map(Errno::from_raw_os_error) {
+                    Some(Errno::NOSPC | Errno::DQUOT) => {
+                        "free some space (`paddle prune`), or move the store with --store"
+                            .to_owned()
+                    }
+                    Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => {
+                        "the store must be on a file system that you may write to; \
                      move it with --store"
-                        .to_owned()
+                            .to_owned()
+                    }
+                    Some(Errno::OPNOTSUPP) => {
+                        "the store's file system has no extended attributes; move it with --store"
+                            .to_owned()
+                    }
+                    _ => return None,
                 }
-                Some(Errno::OPNOTSUPP) => {
-                    "the store's file system has no extended attributes; move it with --store"
-                        .to_owned()
-                }
-                _ => return None,
-            },
+            }
             Self::TooMuch { .. } => {
                 "an image like this is either made to fill the disk, or far bigger than one \
                  application needs"

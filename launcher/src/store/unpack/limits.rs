@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use common::oci::compression;
 use common::tree::ImagePath;
 use common::tree::tar::{Entry, EntryKind};
 
@@ -17,7 +18,7 @@ pub struct Limits {
     pub entries: u64,
     /// Components of a path.
     pub depth: usize,
-    /// Bytes of content for each packed byte of a layer, beyond its first 64 MiB.
+    /// Unpacked bytes for each packed byte of a layer, beyond its first 64 MiB.
     pub ratio: u64,
 }
 
@@ -28,14 +29,10 @@ impl Default for Limits {
             entries: 1 << 20,
             // One descriptor each while unpacking; 1024 is the usual limit of a process.
             depth: 256,
-            // deflate cannot do better than 1032, and no real file system comes near it.
-            ratio: 500,
+            ratio: compression::Limits::default().ratio,
         }
     }
 }
-
-/// Content that a layer may have whatever its packed size: files of zeros are legitimate.
-const FREE: u64 = 64 << 20;
 
 /// Which of the [`Limits`], with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +43,6 @@ pub enum Limit {
     Entries(u64),
     /// [`Limits::depth`]
     Depth(usize),
-    /// [`Limits::ratio`]
-    Ratio(u64),
 }
 
 impl fmt::Display for Limit {
@@ -56,7 +51,6 @@ impl fmt::Display for Limit {
             Self::Bytes(value) => write!(f, "{value} bytes in an image"),
             Self::Entries(value) => write!(f, "{value} entries in an image"),
             Self::Depth(value) => write!(f, "{value} components in a path"),
-            Self::Ratio(value) => write!(f, "{value} bytes for each packed byte"),
         }
     }
 }
@@ -67,29 +61,32 @@ pub(in crate::store) struct Budget {
     limits: Limits,
     bytes: u64,
     entries: u64,
-    /// Content bytes that the current layer may still have by the ratio.
-    layer: u64,
 }
 
 impl Budget {
     pub(in crate::store) fn new(limits: Limits) -> Self {
-        Self { limits, bytes: limits.bytes, entries: limits.entries, layer: 0 }
+        Self { limits, bytes: limits.bytes, entries: limits.entries }
     }
 
-    /// A layer of `packed` bytes begins.
-    pub(in crate::store) fn start_layer(&mut self, packed: u64) {
-        self.layer = packed.saturating_mul(self.limits.ratio).saturating_add(FREE);
-    }
-
-    /// Bytes that the current layer's archive can have at most, headers and padding included.
+    /// Bytes that the next layer's archive can have at most, headers and padding included.
     pub(in crate::store) fn archive(&self) -> u64 {
-        // A header, its PAX extension and padding stay below 4 KiB an entry on average.
-        self.bytes.min(self.layer).saturating_add(self.entries.saturating_mul(4096)).max(FREE)
+        // A header, its extension and the padding rarely need more than 4 KiB an entry.
+        self.bytes.saturating_add(self.entries.saturating_mul(4096))
+    }
+
+    /// [`Limits::ratio`]
+    pub(in crate::store) fn ratio(&self) -> u64 {
+        self.limits.ratio
+    }
+
+    /// Bytes and entries so far.
+    pub(in crate::store) fn used(&self) -> (u64, u64) {
+        (self.limits.bytes - self.bytes, self.limits.entries - self.entries)
     }
 
     /// Takes an entry from what is left.
     pub(super) fn admit(&mut self, entry: &Entry) -> Result<(), UnpackError> {
-        let Limits { depth, bytes, ratio, .. } = self.limits;
+        let Limits { depth, bytes, .. } = self.limits;
         let fail = |limit| UnpackError::TooMuch { path: entry.path.clone(), limit };
         self.count(1).map_err(fail)?;
         if entry.path.components().count() > depth {
@@ -97,7 +94,6 @@ impl Budget {
         }
         if let EntryKind::File { size } = entry.kind {
             self.bytes = self.bytes.checked_sub(size).ok_or_else(|| fail(Limit::Bytes(bytes)))?;
-            self.layer = self.layer.checked_sub(size).ok_or_else(|| fail(Limit::Ratio(ratio)))?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 //! | `user.*` | kept | kept |
 //! | `security.capability` | kept on files, if well-formed | dropped: only root may set it |
 //! | `system.posix_acl_*` | kept | dropped: it names ids that do not exist |
-//! | `trusted.overlay.*`, `user.overlay.*` | refused | refused |
+//! | `trusted.overlay.*`, `user.overlay.*` | refused by the reader (`common::tree::tar`) | the same |
 //! | any other | dropped: it speaks about the policy of another host | dropped |
 //!
 //! The store's folders are 0700, and containers start with `no_new_privs`: a kept set-uid bit acts
@@ -49,21 +49,11 @@ const CAPABILITY: &[u8] = b"security.capability";
 
 /// Refuses what no policy accepts, before anything is made.
 pub(super) fn check(entry: &Entry) -> Result<(), UnpackError> {
-    let Metadata { uid, gid, ref xattrs, .. } = entry.metadata;
-    let path = || entry.path.clone();
-    // chown(2) takes it as "leave it alone".
-    if uid == u32::MAX || gid == u32::MAX {
-        return Err(UnpackError::Owner { path: path() });
-    }
-    for (name, value) in xattrs {
-        if name.starts_with(b"trusted.overlay.") || name.starts_with(b"user.overlay.") {
-            let attribute = name.clone();
-            return Err(UnpackError::OverlayAttribute { path: path(), attribute });
-        }
+    for (name, value) in &entry.metadata.xattrs {
         if name == CAPABILITY
             && !(matches!(entry.kind, EntryKind::File { .. }) && is_capability(value))
         {
-            return Err(UnpackError::Capability { path: path() });
+            return Err(UnpackError::Capability { path: entry.path.clone() });
         }
     }
     Ok(())

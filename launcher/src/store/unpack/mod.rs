@@ -18,8 +18,8 @@ mod tree;
 mod whiteout;
 
 pub use error::UnpackError;
-pub use limits::Limits;
 pub(super) use limits::Budget;
+pub use limits::Limits;
 pub(super) use metadata::Policy;
 pub(super) use tree::Tree;
 
@@ -137,8 +137,7 @@ fn file<R: Read>(
     // O_EXCL follows no link and opens nothing that is there: what is made is new, or it is an error.
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let private = Mode::RUSR | Mode::WUSR;
-    let fd = tree
-        .replace("create", &path, |parent| openat(parent, name, flags, private))?;
+    let fd = tree.replace("create", &path, |parent| openat(parent, name, flags, private))?;
     let fd = content.write(&path, fd)?;
     policy.file(&fd, metadata).map_err(|error| error.of(&path))?;
     let inode = rustix::fs::fstat(&fd).map_err(UnpackError::file("read", &path))?.st_ino;

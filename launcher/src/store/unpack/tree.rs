@@ -86,13 +86,13 @@ impl Tree {
             let at = self.last();
             let name = names[depth];
             // Only for the rare ways out below.
-            let prefix = || path.ancestors().get(depth + 1).cloned().unwrap_or_else(|| path.clone());
+            let prefix =
+                || path.ancestors().get(depth + 1).cloned().unwrap_or_else(|| path.clone());
             let entered = match below::enter(&at, name) {
                 Err(Errno::NOENT) if missing == Missing::Stop => return Ok(None),
                 Err(Errno::NOENT) => {
                     let prefix = prefix();
-                    mkdirat(&at, name, Mode::RWXU)
-                        .map_err(UnpackError::file("create", &prefix))?;
+                    mkdirat(&at, name, Mode::RWXU).map_err(UnpackError::file("create", &prefix))?;
                     self.describe(prefix, implied());
                     self.implied += 1;
                     below::enter(&at, name)
