@@ -13,6 +13,9 @@ pub enum ElfError {
         /// The part that is not all there.
         what: &'static str,
     },
+    /// Not a regular file.
+    #[error("not a file but {0}")]
+    Type(&'static str),
     /// The first four bytes are others.
     #[error("not an ELF file")]
     NotElf,

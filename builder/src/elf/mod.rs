@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! reader   ReadAt: byte ranges of an object, from a file or from memory
-//! parse    bytes -> Object, the only file that names goblin
+//! parse    headers and bytes by address, the only file that names goblin
+//! object   Object, and how it is read
 //! note     .note.dlopen and .note.package
 //! symbols  the names that an object expects others to define
 //! token    $ORIGIN, $LIB and $PLATFORM in its strings
@@ -24,8 +25,8 @@ mod token;
 pub use error::ElfError;
 pub use name::Name;
 pub use note::{DlopenFeature, Priority};
-pub use object::{Class, DynamicFlags, Endian, Kind, Machine, Object};
-pub use parse::parse;
+pub use object::{Class, DynamicFlags, Endian, Identity, Kind, Machine, Object, read_only_data};
+pub use parse::architecture;
 pub use reader::ReadAt;
 pub use symbols::undefined_symbols;
-pub use token::{Expanded, Tokens, expand, has_token};
+pub use token::{Expanded, Tokens, expand, has_token, origin_is_unsafe};

@@ -4,7 +4,11 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{DlopenFeature, Name};
+use super::parse::{
+    DT_AUDIT, DT_AUXILIARY, DT_DEPAUDIT, DT_FILTER, DT_FLAGS_1, DT_NEEDED, DT_RPATH, DT_RUNPATH,
+    DT_SONAME, DT_STRTAB, Image,
+};
+use super::{DlopenFeature, ElfError, Name, ReadAt, note};
 
 /// Width of an object's addresses (`EI_CLASS`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -88,6 +92,19 @@ impl DynamicFlags {
     }
 }
 
+/// The parts of the header that a loader compares before it takes a library.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// `EI_OSABI`.
+    pub os_abi: u8,
+    /// `EI_ABIVERSION`.
+    pub abi_version: u8,
+    /// Whether the unused bytes are zero.
+    pub padded: bool,
+    /// `EI_VERSION` or `e_version`, the larger: 1 in any real object.
+    pub version: u32,
+}
+
 /// One ELF object. Strings are as they stand in the file: tokens unexpanded, lists not split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Object {
@@ -101,6 +118,10 @@ pub struct Object {
     pub kind: Kind,
     /// `e_flags`; on some machines (ARM, MIPS, RISC-V) part of what makes two objects compatible.
     pub header_flags: u32,
+    /// What a loader compares before it takes a library.
+    pub identity: Identity,
+    /// Whether it has a segment to load.
+    pub loadable: bool,
     /// `PT_INTERP`, up to its first NUL.
     pub interpreter: Option<Name>,
     /// Whether there is a dynamic section. An object without one needs nothing.
@@ -135,4 +156,70 @@ impl Object {
     pub fn is_static(&self) -> bool {
         self.interpreter.is_none() && self.needed.is_empty() && self.soname.is_none()
     }
+
+    /// Reads the object's headers, dynamic section and notes.
+    pub fn parse<R: ReadAt + ?Sized>(bytes: &R) -> Result<Self, ElfError> {
+        let image = Image::open(bytes)?;
+        let entries = image.dynamic()?;
+        let mut object = Self {
+            class: image.class(),
+            endian: image.endian(),
+            machine: image.machine(),
+            kind: image.kind()?,
+            header_flags: image.header_flags(),
+            identity: image.identity(),
+            loadable: image.loadable(),
+            interpreter: image.interpreter()?.map(Name::from),
+            dynamic: entries.is_some(),
+            soname: None,
+            needed: Vec::new(),
+            rpath: None,
+            runpath: None,
+            flags: DynamicFlags::default(),
+            auxiliary: Vec::new(),
+            filter: Vec::new(),
+            audit: None,
+            depaudit: None,
+            dlopen: Vec::new(),
+            package: None,
+        };
+        object.read_dynamic(&image, &entries.unwrap_or_default())?;
+        for segment in image.notes()? {
+            note::read(&segment, object.endian, &mut object.dlopen, &mut object.package);
+        }
+        Ok(object)
+    }
+
+    /// Of a tag that stands twice the last one counts, as in the loader's own table of tags.
+    fn read_dynamic<R: ReadAt + ?Sized>(
+        &mut self,
+        image: &Image<'_, R>,
+        entries: &[(u64, u64)],
+    ) -> Result<(), ElfError> {
+        let strings = entries.iter().rev().find(|entry| entry.0 == DT_STRTAB).map(|entry| entry.1);
+        let string = |offset: u64| {
+            let table = strings.ok_or(ElfError::Dynamic("there is no string table"))?;
+            image.string(table.wrapping_add(offset)).map(Name::from)
+        };
+        for &(tag, value) in entries {
+            match tag {
+                DT_NEEDED => self.needed.push(string(value)?),
+                DT_SONAME => self.soname = Some(string(value)?),
+                DT_RPATH => self.rpath = Some(string(value)?),
+                DT_RUNPATH => self.runpath = Some(string(value)?),
+                DT_AUXILIARY => self.auxiliary.push(string(value)?),
+                DT_FILTER => self.filter.push(string(value)?),
+                DT_AUDIT => self.audit = Some(string(value)?),
+                DT_DEPAUDIT => self.depaudit = Some(string(value)?),
+                DT_FLAGS_1 => self.flags = DynamicFlags(value),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the segments that an object never writes to: where its compiled-in strings are.
+pub fn read_only_data<R: ReadAt + ?Sized>(bytes: &R) -> Result<Vec<Vec<u8>>, ElfError> {
+    Image::open(bytes)?.read_only()
 }

@@ -1,9 +1,345 @@
-//! Bytes to [`Object`].
+//! The only file that names goblin: headers, dynamic entries and symbols as an [`Image`] that is
+//! read by address.
+//!
+//! Addresses are translated through `PT_LOAD`, as mapping would: the loader takes `p_vaddr` of
+//! `PT_DYNAMIC`, never its file offset or size, and reads entries up to `DT_NULL`. Bytes of a segment
+//! behind its file part are zero. Every size is clamped; nothing is allocated because a file says so.
 
-use super::{ElfError, Object, ReadAt};
+use std::cell::RefCell;
 
-/// Reads the object's headers, dynamic section and notes.
-pub fn parse<R: ReadAt + ?Sized>(bytes: &R) -> Result<Object, ElfError> {
-    let _ = bytes;
-    todo!()
+use goblin::container::{Container, Ctx};
+use goblin::elf::dynamic::Dynamic;
+use goblin::elf::program_header::{PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE};
+use goblin::elf::{Elf, Header, ProgramHeader, Sym};
+
+use super::object::Identity;
+use super::{Class, ElfError, Endian, Kind, Machine, ReadAt};
+
+pub(super) use goblin::elf::dynamic::{
+    DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRTAB,
+    DT_SYMTAB,
+};
+// `elf.h`; goblin does not name them.
+pub(super) const DT_AUXILIARY: u64 = 0x7fff_fffd;
+pub(super) const DT_FILTER: u64 = 0x7fff_ffff;
+pub(super) const DT_DEPAUDIT: u64 = 0x6fff_fefb;
+pub(super) const DT_AUDIT: u64 = 0x6fff_fefc;
+
+/// Bytes read at once: headers and small dynamic sections fit.
+const WINDOW: usize = 4096;
+/// More entries than any linker writes; an unterminated section ends here.
+const MAX_DYNAMIC: usize = 64 * 1024;
+/// A note segment or read-only segment is read up to this many bytes.
+const MAX_SEGMENT: u64 = 4 * 1024 * 1024;
+/// A string is read up to this many bytes; search paths of store-based distributions are long.
+const MAX_STRING: usize = 256 * 1024;
+/// Symbols are read up to this many; the largest real libraries have some 100 000.
+const MAX_SYMBOLS: usize = 1 << 20;
+
+/// An object's headers, and its bytes by address.
+pub(super) struct Image<'r, R: ?Sized> {
+    bytes: &'r R,
+    header: Header,
+    context: Ctx,
+    segments: Vec<ProgramHeader>,
+    /// The bytes read last, and their offset.
+    window: RefCell<(u64, Vec<u8>)>,
+}
+
+/// What a symbol's entry says of its name and definition.
+pub(super) struct Symbol {
+    /// Offset of its name in the string table.
+    pub(super) name: u64,
+    /// Whether another object must define it.
+    pub(super) undefined: bool,
+}
+
+impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
+    /// Reads and checks the ELF header and the program headers.
+    pub(super) fn open(bytes: &'r R) -> Result<Self, ElfError> {
+        let mut start = vec![0; WINDOW];
+        let count = bytes.read_at(0, &mut start).map_err(ElfError::Read)?;
+        start.truncate(count);
+        check_identity(&start)?;
+        let header = Elf::parse_header(&start)
+            .map_err(|_| ElfError::Truncated { what: "the ELF header" })?;
+        let container = if start[4] == 1 { Container::Little } else { Container::Big };
+        let endian = header.endianness().map_err(|_| ElfError::Endian(start[5]))?;
+        let context = Ctx::new(container, endian);
+        let segments = segments(bytes, &start, &header, context)?;
+        Ok(Self { bytes, header, context, segments, window: RefCell::new((0, start)) })
+    }
+
+    pub(super) fn class(&self) -> Class {
+        if self.context.is_big() { Class::Elf64 } else { Class::Elf32 }
+    }
+
+    pub(super) fn endian(&self) -> Endian {
+        if self.context.is_little_endian() { Endian::Little } else { Endian::Big }
+    }
+
+    pub(super) fn machine(&self) -> Machine {
+        Machine(self.header.e_machine)
+    }
+
+    pub(super) fn header_flags(&self) -> u32 {
+        self.header.e_flags
+    }
+
+    pub(super) fn kind(&self) -> Result<Kind, ElfError> {
+        match self.header.e_type {
+            2 => Ok(Kind::Fixed),
+            3 => Ok(Kind::Dynamic),
+            other => Err(ElfError::Kind(other)),
+        }
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        let ident = &self.header.e_ident;
+        Identity {
+            os_abi: ident[7],
+            abi_version: ident[8],
+            padded: ident[9..16].iter().all(|&byte| byte == 0),
+            version: u32::from(ident[6]).max(self.header.e_version),
+        }
+    }
+
+    /// Whether there is anything to map.
+    pub(super) fn loadable(&self) -> bool {
+        self.segments.iter().any(|segment| segment.p_type == PT_LOAD)
+    }
+
+    /// Bytes of `PT_INTERP`, without the terminator.
+    pub(super) fn interpreter(&self) -> Result<Option<Vec<u8>>, ElfError> {
+        let Some(segment) = self.segments.iter().find(|segment| segment.p_type == PT_INTERP) else {
+            return Ok(None);
+        };
+        // The kernel takes at most PATH_MAX bytes with a NUL at the end (fs/binfmt_elf.c).
+        let mut name = self.file_bytes(segment.p_offset, segment.p_filesz.min(4096))?;
+        match name.iter().position(|&byte| byte == 0) {
+            Some(end) => name.truncate(end),
+            None => return Err(ElfError::Header("the interpreter's name does not end")),
+        }
+        Ok(Some(name))
+    }
+
+    /// Dynamic entries up to `DT_NULL`; `None` without a dynamic section.
+    pub(super) fn dynamic(&self) -> Result<Option<Vec<(u64, u64)>>, ElfError> {
+        let Some(segment) = self.segments.iter().find(|segment| segment.p_type == PT_DYNAMIC)
+        else {
+            return Ok(None);
+        };
+        let size = if self.context.is_big() { 16 } else { 8 };
+        let mut entries = Vec::new();
+        let mut address = segment.p_vaddr;
+        while entries.len() < MAX_DYNAMIC {
+            let mut chunk = self.memory(address, WINDOW / 4)?;
+            chunk.truncate(chunk.len() / size * size);
+            let part = self.entries(&chunk)?;
+            if part.is_empty() {
+                // The rest of the segment is not in the file: zeros, which is `DT_NULL`.
+                return Ok(Some(entries));
+            }
+            for entry in part {
+                if entry.0 == 0 {
+                    return Ok(Some(entries));
+                }
+                entries.push(entry);
+            }
+            address = address.wrapping_add(chunk.len() as u64);
+        }
+        Err(ElfError::Dynamic("it does not end"))
+    }
+
+    fn entries(&self, chunk: &[u8]) -> Result<Vec<(u64, u64)>, ElfError> {
+        let whole = ProgramHeader {
+            p_type: PT_DYNAMIC,
+            p_filesz: chunk.len() as u64,
+            ..ProgramHeader::default()
+        };
+        let parsed = Dynamic::parse(chunk, &[whole], self.context)
+            .map_err(|_| ElfError::Dynamic("it cannot be decoded"))?;
+        Ok(parsed.map_or_else(Vec::new, |dynamic| {
+            dynamic.dyns.iter().map(|entry| (entry.d_tag, entry.d_val)).collect()
+        }))
+    }
+
+    /// The string at an address, without its NUL.
+    pub(super) fn string(&self, address: u64) -> Result<Vec<u8>, ElfError> {
+        let mut string = Vec::new();
+        while string.len() < MAX_STRING {
+            let at = address
+                .checked_add(string.len() as u64)
+                .ok_or(ElfError::Dynamic("a string lies outside the file"))?;
+            let part = self.memory(at, 256)?;
+            match part.iter().position(|&byte| byte == 0) {
+                Some(end) => {
+                    string.extend_from_slice(&part[..end]);
+                    return Ok(string);
+                }
+                None if part.is_empty() => break,
+                None => string.extend_from_slice(&part),
+            }
+        }
+        Err(ElfError::Dynamic("a string lies outside the file or does not end"))
+    }
+
+    /// Up to `count` bytes at an address; fewer at the end of what the file holds for its segment.
+    pub(super) fn memory(&self, address: u64, count: usize) -> Result<Vec<u8>, ElfError> {
+        let found =
+            self.segments.iter().filter(|segment| segment.p_type == PT_LOAD).find_map(|segment| {
+                let into = address.checked_sub(segment.p_vaddr)?;
+                let left = segment.p_filesz.checked_sub(into).filter(|&left| left > 0)?;
+                Some((segment.p_offset.checked_add(into)?, left))
+            });
+        match found {
+            Some((offset, left)) => self.file_bytes(offset, left.min(count as u64)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// A 32-bit or address-sized word of the object's byte order; `None` outside the file.
+    pub(super) fn word(&self, address: u64) -> Result<Option<u32>, ElfError> {
+        let bytes = self.memory(address, 4)?;
+        Ok(bytes.try_into().ok().map(|bytes: [u8; 4]| match self.endian() {
+            Endian::Little => u32::from_le_bytes(bytes),
+            Endian::Big => u32::from_be_bytes(bytes),
+        }))
+    }
+
+    /// `count` symbols of the table at an address, as many as there are.
+    pub(super) fn symbols(&self, address: u64, count: usize) -> Result<Vec<Symbol>, ElfError> {
+        let size = if self.context.is_big() { 24 } else { 16 };
+        let bytes = self.memory(address, count.min(MAX_SYMBOLS) * size)?;
+        let symbols = Sym::parse(&bytes, 0, bytes.len() / size, self.context)
+            .map_err(|_| ElfError::Dynamic("its symbols cannot be decoded"))?;
+        Ok(symbols
+            .iter()
+            .map(|symbol| Symbol {
+                name: symbol.st_name as u64,
+                undefined: symbol.st_shndx == 0 && symbol.st_name != 0,
+            })
+            .collect())
+    }
+
+    /// Bytes of every `PT_NOTE` segment.
+    pub(super) fn notes(&self) -> Result<Vec<Vec<u8>>, ElfError> {
+        self.segments
+            .iter()
+            .filter(|segment| segment.p_type == PT_NOTE)
+            .map(|segment| self.file_bytes(segment.p_offset, segment.p_filesz.min(MAX_SEGMENT)))
+            .collect()
+    }
+
+    /// Bytes of every loaded segment that cannot be written.
+    pub(super) fn read_only(&self) -> Result<Vec<Vec<u8>>, ElfError> {
+        self.segments
+            .iter()
+            .filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_W == 0)
+            .map(|segment| self.file_bytes(segment.p_offset, segment.p_filesz.min(MAX_SEGMENT)))
+            .collect()
+    }
+
+    /// Up to `count` bytes at a file offset; fewer at the end of the file.
+    fn file_bytes(&self, offset: u64, count: u64) -> Result<Vec<u8>, ElfError> {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut window = self.window.borrow_mut();
+        if let Some(bytes) = within(&window, offset, count) {
+            return Ok(bytes.to_vec());
+        }
+        if count > WINDOW {
+            return self.large(offset, count);
+        }
+        let start = offset - offset % (WINDOW as u64 / 2);
+        let mut bytes = vec![0; WINDOW * 2];
+        let filled = self.bytes.read_at(start, &mut bytes).map_err(ElfError::Read)?;
+        bytes.truncate(filled);
+        let from = usize::try_from(offset - start).unwrap_or(usize::MAX).min(filled);
+        let wanted = bytes[from..filled.min(from.saturating_add(count))].to_vec();
+        *window = (start, bytes);
+        Ok(wanted)
+    }
+
+    /// Grows with what the file has, not with what it says.
+    fn large(&self, offset: u64, count: usize) -> Result<Vec<u8>, ElfError> {
+        let mut bytes = Vec::new();
+        while bytes.len() < count {
+            let filled = bytes.len();
+            bytes.resize(count.min(filled + 16 * WINDOW), 0);
+            let read = self
+                .bytes
+                .read_at(offset.saturating_add(filled as u64), &mut bytes[filled..])
+                .map_err(ElfError::Read)?;
+            if filled + read < bytes.len() {
+                bytes.truncate(filled + read);
+                break;
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// Class and machine, as far as the bytes are an ELF header at all: enough to know an object of another
+/// architecture, however broken the rest is.
+pub fn architecture<R: ReadAt + ?Sized>(bytes: &R) -> Option<(Class, Machine)> {
+    let mut start = vec![0; 64];
+    let count = bytes.read_at(0, &mut start).ok()?;
+    start.truncate(count);
+    check_identity(&start).ok()?;
+    let class = if start[4] == 1 { Class::Elf32 } else { Class::Elf64 };
+    let machine = Elf::parse_header(&start).map_or(0, |header| header.e_machine);
+    Some((class, Machine(machine)))
+}
+
+fn within(window: &(u64, Vec<u8>), offset: u64, count: usize) -> Option<&[u8]> {
+    let from = usize::try_from(offset.checked_sub(window.0)?).ok()?;
+    window.1.get(from..from.checked_add(count)?)
+}
+
+/// The first six bytes, so that each mistake has its own name.
+fn check_identity(start: &[u8]) -> Result<(), ElfError> {
+    if !start.starts_with(b"\x7fELF") {
+        return Err(ElfError::NotElf);
+    }
+    match start.get(4).copied() {
+        Some(1 | 2) => {}
+        Some(class) => return Err(ElfError::Class(class)),
+        None => return Err(ElfError::Truncated { what: "the ELF header" }),
+    }
+    match start.get(5).copied() {
+        Some(1 | 2) => Ok(()),
+        Some(endian) => Err(ElfError::Endian(endian)),
+        None => Err(ElfError::Truncated { what: "the ELF header" }),
+    }
+}
+
+fn segments<R: ReadAt + ?Sized>(
+    bytes: &R,
+    start: &[u8],
+    header: &Header,
+    context: Ctx,
+) -> Result<Vec<ProgramHeader>, ElfError> {
+    let cut = ElfError::Truncated { what: "the table of program headers" };
+    let count = usize::from(header.e_phnum);
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let size = ProgramHeader::size(context);
+    if usize::from(header.e_phentsize) != size {
+        return Err(ElfError::Header("its program headers have an unexpected size"));
+    }
+    let near = usize::try_from(header.e_phoff)
+        .ok()
+        .and_then(|from| start.get(from..from.checked_add(count * size)?));
+    let parsed = if let Some(table) = near {
+        ProgramHeader::parse(table, 0, count, context)
+    } else {
+        let mut table = vec![0; count * size];
+        let read = bytes.read_at(header.e_phoff, &mut table).map_err(ElfError::Read)?;
+        if read < table.len() {
+            return Err(cut);
+        }
+        ProgramHeader::parse(&table, 0, count, context)
+    };
+    parsed.map_err(|_| cut)
 }

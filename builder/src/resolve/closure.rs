@@ -304,9 +304,7 @@ pub enum Warning {
     /// A search path has an empty or relative element, which means the folder that the program is
     /// started in. It was not searched.
     RelativeFolder {
-        /// Where it stands.
-        of: Name,
-        /// The list of folders.
+        /// The list of folders, as it stands in an object or was given.
         list: Name,
     },
     /// The loader's own list of system directories could not be read; a distribution's usual one was used.
@@ -316,4 +314,9 @@ pub enum Warning {
     },
     /// `/etc/ld.so.cache` exists and is broken; the loader ignores it, and so did the search.
     BrokenCache,
+    /// `/etc/ld.so.preload` names an object that is not there; the loader says so at every start, and goes on.
+    PreloadIgnored {
+        /// The object.
+        name: Name,
+    },
 }

@@ -6,20 +6,34 @@
 //!
 //! ```text
 //! requests -> scripts (#!) -> program -> preloads -> needed, breadth first -> Closure
-//!             script.rs       engine.rs: soname table, identity    search.rs: one order per libc
+//!             scripts.rs      engine.rs: soname table, identity    search.rs: one order per libc
 //! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
 //! ```
 
 mod closure;
+mod engine;
+pub mod ld_cache;
+mod probe;
+mod root_facts;
+mod scope;
+mod scripts;
+mod search;
+pub mod shebang;
 mod sysroot;
+pub mod system_dirs;
 
 pub use closure::{
     Attempt, Closure, Dependency, Found, How, Libc, Link, Load, Missing, Origin, Program, Reason,
     Refused, Relation, Warning,
 };
-pub use sysroot::{Sysroot, Walk};
+pub use scripts::DEFAULT_PATH;
+pub use sysroot::{FileId, Sysroot, Target, Walk};
+
+use std::rc::Rc;
 
 use common::tree::ImagePath;
+
+use common::report::Diagnostic;
 
 use crate::elf::{ElfError, Name};
 
@@ -43,6 +57,9 @@ pub enum Request {
         name: Name,
         /// The program that opens it: the path of a [`Request::Program`] of the same call.
         program: ImagePath,
+        /// Real path of the object that calls `dlopen`, whose search path applies (libc for NSS); `None`:
+        /// the program itself.
+        caller: Option<ImagePath>,
         /// Not finding it is no failure.
         optional: bool,
     },
@@ -67,9 +84,25 @@ pub enum ResolveError {
     #[error("cannot open `{path}`: {source}")]
     Open {
         /// The file.
-        path: ImagePath,
+        path: Name,
         /// Why.
         source: std::io::Error,
+    },
+    /// A requested file does not exist in the root, or cannot be opened.
+    #[error("cannot open `{path}`: {reason}")]
+    Unopened {
+        /// The file.
+        path: Name,
+        /// Why.
+        reason: Reason,
+    },
+    /// What a script needs cannot be resolved.
+    #[error("the script `{script}` cannot be resolved")]
+    Interpreter {
+        /// The script.
+        script: ImagePath,
+        /// Why.
+        source: Box<ResolveError>,
     },
     /// A requested file is neither a program nor a script.
     #[error("`{path}` cannot be resolved: {source}")]
@@ -77,7 +110,7 @@ pub enum ResolveError {
         /// The file.
         path: ImagePath,
         /// What is wrong with it.
-        source: ElfError,
+        source: Rc<ElfError>,
     },
     /// A name stands on no folder of `PATH`.
     #[error("`{name}` is in none of the folders of PATH ({path})")]
@@ -105,7 +138,28 @@ pub enum ResolveError {
     },
 }
 
-impl common::report::Diagnostic for ResolveError {}
+impl Diagnostic for ResolveError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Open { .. } | Self::Unopened { .. } => {
+                "check the path; with --sysroot it is a path inside that root".to_owned()
+            }
+            Self::Interpreter { source, .. } => return source.hint(),
+            Self::Object { source, .. } => match **source {
+                ElfError::NotElf => "only ELF programs and scripts with a `#!` line are executed \
+                                     by the kernel; pack data with files = [...] in a recipe"
+                    .to_owned(),
+                ElfError::Kind(_) => "name the linked program, not an object file".to_owned(),
+                _ => "the file is damaged; install it again".to_owned(),
+            },
+            Self::NotOnPath { .. } => "install the program, or name it by its path".to_owned(),
+            Self::Script { .. } => {
+                "give the script an absolute interpreter in its first line".to_owned()
+            }
+            Self::NoProgram { .. } => return None,
+        })
+    }
+}
 
 /// What the loader would load for each request, merged. Objects are read once, however many ask.
 ///
@@ -117,6 +171,5 @@ pub fn closure(
     sysroot: &Sysroot,
     options: &Options,
 ) -> Result<Closure, ResolveError> {
-    let _ = (requests, sysroot, options);
-    todo!()
+    engine::Engine::new(sysroot, options).run(requests)
 }

@@ -1,0 +1,325 @@
+//! `/etc/ld.so.cache`, as the loader reads it. Takes bytes, answers names.
+//!
+//! ```text
+//! old   "ld.so-1.7.0" pad | u32 count | count x (i32 flags, u32 key, u32 value) | strings
+//! new   "glibc-ld.so.cache1.1" | u32 count | u32 string bytes | u8 endian flag, 3 x 0
+//!       | u32 extensions | 12 x 0 | count x (i32 flags, u32 key, u32 value, u32 osversion, u64 hwcap) | strings
+//! both  the old header and entries, padding to 8 (or 4), then the new one
+//! ```
+//! Offsets of the new layout count from its own header, of the old from behind its entries. Knowledge:
+//! glibc `sysdeps/generic/dl-cache.h`, `elf/dl-cache.c`. A cache that is cut or broken counts as none.
+
+use std::cmp::Ordering;
+
+use crate::elf::{Class, Endian, Machine};
+
+const OLD_MAGIC: &[u8] = b"ld.so-1.7.0";
+const NEW_MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
+const OLD_HEADER: usize = 16;
+const OLD_ENTRY: usize = 12;
+const NEW_HEADER: usize = 48;
+const NEW_ENTRY: usize = 24;
+
+/// A cache whose header fits its size.
+#[derive(Debug, Clone)]
+pub struct LdCache {
+    bytes: Vec<u8>,
+    endian: Endian,
+    new: bool,
+    /// Offset of the first entry.
+    entries: usize,
+    count: usize,
+    /// Offset that keys and values count from.
+    strings: usize,
+}
+
+struct Entry {
+    flags: u32,
+    key: u32,
+    value: u32,
+    hwcap: u64,
+}
+
+impl LdCache {
+    /// `None` where the loader would go on as if there were no cache.
+    pub fn parse(bytes: Vec<u8>, endian: Endian) -> Option<Self> {
+        if bytes.starts_with(NEW_MAGIC) {
+            return Self::new_layout(bytes, endian, 0);
+        }
+        if !bytes.starts_with(OLD_MAGIC) || bytes.len() <= OLD_HEADER {
+            return None;
+        }
+        let count = usize::try_from(u32_at(&bytes, 12, endian)?).ok()?;
+        if (bytes.len() - OLD_HEADER) / OLD_ENTRY < count {
+            return None;
+        }
+        let strings = OLD_HEADER + count * OLD_ENTRY;
+        // The new header is aligned as its widest field: 8 bytes, on i386 4.
+        for at in [strings.next_multiple_of(8), strings] {
+            if bytes.get(at..).is_some_and(|rest| rest.starts_with(NEW_MAGIC)) {
+                return Self::new_layout(bytes, endian, at);
+            }
+        }
+        Some(Self { bytes, endian, new: false, entries: OLD_HEADER, count, strings })
+    }
+
+    fn new_layout(bytes: Vec<u8>, endian: Endian, at: usize) -> Option<Self> {
+        let room = bytes.len().checked_sub(at + NEW_HEADER)?;
+        // 0: written before there was such a flag. 1: invalid.
+        match (bytes[at + 28] & 3, endian) {
+            (0, _) | (2, Endian::Little) | (3, Endian::Big) => {}
+            _ => return None,
+        }
+        let count = usize::try_from(u32_at(&bytes, at + NEW_MAGIC.len(), endian)?).ok()?;
+        (room / NEW_ENTRY >= count).then_some(Self {
+            bytes,
+            endian,
+            new: true,
+            entries: at + NEW_HEADER,
+            count,
+            strings: at,
+        })
+    }
+
+    /// The path that the loader takes for `name` on a baseline processor: the first matching entry of
+    /// the architecture `id` that asks for no hardware capability. Found by the loader's own binary
+    /// search, so that a cache out of order misleads us as it misleads the loader.
+    pub fn lookup(&self, name: &[u8], id: u32) -> Option<&[u8]> {
+        let (mut left, mut right) = (0, self.count);
+        while left < right {
+            // `(left + right) / 2` of inclusive bounds.
+            let middle = usize::midpoint(left, right - 1);
+            match compare(name, self.string(self.entry(middle)?.key)?) {
+                Ordering::Less => left = middle + 1,
+                Ordering::Greater => right = middle,
+                Ordering::Equal => return self.best(name, id, middle),
+            }
+        }
+        None
+    }
+
+    /// Among the neighbours of `middle` that bear the name.
+    fn best(&self, name: &[u8], id: u32, middle: usize) -> Option<&[u8]> {
+        let same = |index: usize| {
+            self.entry(index)
+                .and_then(|entry| self.string(entry.key))
+                .is_some_and(|key| compare(name, key).is_eq())
+        };
+        let first = (0..middle).rev().take_while(|&index| same(index)).last().unwrap_or(middle);
+        (first..self.count).take_while(|&index| same(index)).find_map(|index| {
+            let entry = self.entry(index)?;
+            (entry.flags == id && entry.hwcap == 0).then(|| self.string(entry.value))?
+        })
+    }
+
+    /// Every entry as (soname, path, architecture id, hwcap), in the order of the file; entries with
+    /// offsets outside the file are left out.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8], u32, u64)> {
+        (0..self.count).filter_map(|index| {
+            let entry = self.entry(index)?;
+            Some((self.string(entry.key)?, self.string(entry.value)?, entry.flags, entry.hwcap))
+        })
+    }
+
+    fn entry(&self, index: usize) -> Option<Entry> {
+        let size = if self.new { NEW_ENTRY } else { OLD_ENTRY };
+        let at = self.entries + index * size;
+        let word = |offset| u32_at(&self.bytes, at + offset, self.endian);
+        let hwcap = if self.new {
+            let bytes = self.bytes.get(at + 16..at + 24)?.try_into().ok()?;
+            match self.endian {
+                Endian::Little => u64::from_le_bytes(bytes),
+                Endian::Big => u64::from_be_bytes(bytes),
+            }
+        } else {
+            0
+        };
+        Some(Entry { flags: word(0)?, key: word(4)?, value: word(8)?, hwcap })
+    }
+
+    /// The string at an offset; one that does not end counts up to the end of the file.
+    fn string(&self, offset: u32) -> Option<&[u8]> {
+        let start = self.strings.checked_add(usize::try_from(offset).ok()?)?;
+        let rest = self.bytes.get(start..).filter(|rest| !rest.is_empty())?;
+        rest.split(|&byte| byte == 0).next()
+    }
+}
+
+/// `_dl_cache_libcmp`: runs of digits compare as numbers; a digit sorts behind anything else. The
+/// file is sorted by this, descending. Numbers wrap like the loader's `int`.
+pub fn compare(left: &[u8], right: &[u8]) -> Ordering {
+    let (mut left, mut right) = (left, right);
+    while let Some(&a) = left.first() {
+        let b = right.first().copied().unwrap_or(0);
+        match (a.is_ascii_digit(), b.is_ascii_digit()) {
+            (true, true) => {
+                let order = number(&mut left).cmp(&number(&mut right));
+                if order.is_ne() {
+                    return order;
+                }
+            }
+            (true, false) => return Ordering::Greater,
+            (false, true) => return Ordering::Less,
+            (false, false) if a != b => return signed(a).cmp(&signed(b)),
+            (false, false) => {
+                left = &left[1..];
+                right = &right[1..];
+            }
+        }
+    }
+    if right.is_empty() { Ordering::Equal } else { Ordering::Less }
+}
+
+/// Names are compared as `char`, which is signed on x86.
+fn signed(byte: u8) -> i8 {
+    i8::from_ne_bytes([byte])
+}
+
+fn number(rest: &mut &[u8]) -> i32 {
+    let mut value = 0_i32;
+    while let Some(digit) = rest.first().filter(|byte| byte.is_ascii_digit()) {
+        value = value.wrapping_mul(10).wrapping_add(i32::from(digit - b'0'));
+        *rest = &rest[1..];
+    }
+    value
+}
+
+/// The architecture id of entries that a program's loader takes (glibc `dl-cache.h` and the
+/// `dl-cache.h` of each port); `None` for machines that no table names.
+pub fn architecture_id(machine: Machine, class: Class, header_flags: u32) -> Option<u32> {
+    Some(match (machine, class) {
+        (Machine::X86_64, Class::Elf64) => 0x0303,
+        (Machine::X86_64, Class::Elf32) => 0x0803,
+        (Machine::X86, _) => 0x0003,
+        (Machine::AARCH64, Class::Elf64) => 0x0a03,
+        // EF_ARM_ABI_FLOAT_HARD, else soft float.
+        (Machine::ARM, _) if header_flags & 0x400 != 0 => 0x0903,
+        (Machine::ARM, _) => 0x0b03,
+        (Machine::S390, Class::Elf64) => 0x0403,
+        (Machine::PPC64, Class::Elf64) => 0x0503,
+        // EF_RISCV_FLOAT_ABI: 0 soft, 4 double.
+        (Machine::RISCV, Class::Elf64) if header_flags & 6 == 4 => 0x1003,
+        (Machine::RISCV, Class::Elf64) => 0x0f03,
+        // EF_LOONGARCH_ABI: 3 double float.
+        (Machine::LOONGARCH, Class::Elf64) if header_flags & 7 == 3 => 0x1103,
+        (Machine::LOONGARCH, Class::Elf64) => 0x1203,
+        _ => return None,
+    })
+}
+
+fn u32_at(bytes: &[u8], at: usize, endian: Endian) -> Option<u32> {
+    let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+    Some(match endian {
+        Endian::Little => u32::from_le_bytes(bytes),
+        Endian::Big => u32::from_be_bytes(bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digit_runs_compare_as_numbers() {
+        use Ordering::{Equal, Greater, Less};
+        for (left, right, order) in [
+            ("libc.so.6", "libc.so.6", Equal),
+            ("libc.so.10", "libc.so.9", Greater),
+            ("libc.so.09", "libc.so.9", Equal),
+            ("lib1", "liba", Greater),
+            ("liba", "lib1", Less),
+            ("lib", "libc", Less),
+            ("libc", "lib", Greater),
+            ("", "", Equal),
+        ] {
+            assert_eq!(compare(left.as_bytes(), right.as_bytes()), order, "{left} {right}");
+        }
+    }
+
+    /// A new-layout cache of (name, path, flags, hwcap), in the given order.
+    fn cache(entries: &[(&str, &str, u32, u64)], endian: Endian) -> Vec<u8> {
+        let word = |value: u32| match endian {
+            Endian::Little => value.to_le_bytes(),
+            Endian::Big => value.to_be_bytes(),
+        };
+        let flag = if endian == Endian::Little { 2 } else { 3 };
+        let count = u32::try_from(entries.len()).unwrap();
+        let mut bytes = [NEW_MAGIC, &word(count), &[0; 4], &[flag, 0, 0, 0], &[0; 16]].concat();
+        let mut strings = Vec::new();
+        let base = NEW_HEADER + entries.len() * NEW_ENTRY;
+        for (name, path, flags, hwcap) in entries {
+            bytes.extend(word(*flags));
+            for text in [name, path] {
+                bytes.extend(word(u32::try_from(base + strings.len()).unwrap()));
+                strings.extend([text.as_bytes(), b"\0"].concat());
+            }
+            bytes.extend(word(0));
+            bytes.extend(match endian {
+                Endian::Little => hwcap.to_le_bytes(),
+                Endian::Big => hwcap.to_be_bytes(),
+            });
+        }
+        bytes.extend(strings);
+        bytes
+    }
+
+    const ENTRIES: &[(&str, &str, u32, u64)] = &[
+        ("libz.so.1", "/v3/libz.so.1", 0x303, 1 << 62 | 1),
+        ("libz.so.1", "/32/libz.so.1", 0x003, 0),
+        ("libz.so.1", "/64/libz.so.1", 0x303, 0),
+        ("liba.so.10", "/64/liba.so.10", 0x303, 0),
+        ("liba.so.9", "/64/liba.so.9", 0x303, 0),
+    ];
+
+    #[test]
+    fn the_baseline_entry_of_the_architecture_is_taken() {
+        for endian in [Endian::Little, Endian::Big] {
+            let cache = LdCache::parse(cache(ENTRIES, endian), endian).unwrap();
+            for (name, id, path) in [
+                ("libz.so.1", 0x303, Some("/64/libz.so.1")),
+                ("libz.so.1", 0x003, Some("/32/libz.so.1")),
+                ("libz.so.1", 0xa03, None),
+                ("liba.so.9", 0x303, Some("/64/liba.so.9")),
+                ("libb.so.1", 0x303, None),
+            ] {
+                assert_eq!(cache.lookup(name.as_bytes(), id), path.map(str::as_bytes), "{name}");
+            }
+            assert_eq!(cache.iter().count(), 5);
+        }
+    }
+
+    #[test]
+    fn the_new_layout_is_found_behind_the_old_one() {
+        let mut both = [OLD_MAGIC, b"\0", &1_u32.to_le_bytes()].concat();
+        both.extend([0; OLD_ENTRY + 4]);
+        both.extend(cache(ENTRIES, Endian::Little));
+        let cache = LdCache::parse(both, Endian::Little).unwrap();
+        assert_eq!(cache.lookup(b"liba.so.10", 0x303), Some(&b"/64/liba.so.10"[..]));
+    }
+
+    #[test]
+    fn the_old_layout_alone() {
+        let mut old = [OLD_MAGIC, b"\0", &1_u32.to_le_bytes()].concat();
+        for word in [0x303_u32, 0, 5] {
+            old.extend(word.to_le_bytes());
+        }
+        old.extend(b"l.so\0/l.so\0");
+        let cache = LdCache::parse(old, Endian::Little).unwrap();
+        assert_eq!(cache.lookup(b"l.so", 0x303), Some(&b"/l.so"[..]));
+    }
+
+    #[test]
+    fn a_cut_or_foreign_cache_counts_as_none() {
+        let whole = cache(ENTRIES, Endian::Little);
+        assert!(LdCache::parse(whole.clone(), Endian::Big).is_none());
+        for length in 0..whole.len() {
+            if let Some(cache) = LdCache::parse(whole[..length].to_vec(), Endian::Little) {
+                for name in ["libz.so.1", "liba.so.9", ""] {
+                    let _path = cache.lookup(name.as_bytes(), 0x303);
+                }
+            }
+        }
+        assert!(LdCache::parse(whole[..NEW_HEADER + 24].to_vec(), Endian::Little).is_none());
+        assert!(LdCache::parse(Vec::new(), Endian::Little).is_none());
+    }
+}

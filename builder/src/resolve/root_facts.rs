@@ -1,0 +1,233 @@
+//! What one root says besides its objects: loaders' compiled-in facts, the cache, the preload and
+//! path files. Each is read once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::Read as _;
+use std::rc::Rc;
+
+use common::tree::ImagePath;
+use rustix::io::Errno;
+
+use super::engine::Engine;
+use super::ld_cache::{LdCache, architecture_id};
+use super::probe::{Candidate, Files, Opened, Wanted};
+use super::search::Rules;
+use super::sysroot::{FileId, Target};
+use super::system_dirs::{self, Facts};
+use super::{Attempt, Closure, How, Libc, Missing, Refused, Relation, Warning};
+use crate::elf::{Endian, Name, Object, read_only_data};
+
+/// Configuration files are read up to this many bytes.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
+
+/// What was read.
+#[derive(Default)]
+pub(super) struct RootFacts {
+    loaders: HashMap<FileId, Option<Facts>>,
+    caches: BTreeMap<Endian, Option<LdCache>>,
+    preload: Option<Vec<Name>>,
+}
+
+impl RootFacts {
+    /// The cache, as a loader of the program's byte order reads it.
+    pub(super) fn cache(
+        &mut self,
+        files: &Files<'_>,
+        rules: &Rules,
+        closure: &mut Closure,
+    ) -> Option<&LdCache> {
+        let endian = rules.wanted.endian;
+        self.caches
+            .entry(endian)
+            .or_insert_with(|| {
+                let bytes = read(files, b"/etc/ld.so.cache").ok()?.1;
+                let cache = LdCache::parse(bytes, endian);
+                if cache.is_none() {
+                    closure.warnings.push(Warning::BrokenCache);
+                }
+                cache
+            })
+            .as_ref()
+    }
+
+    /// Names in `/etc/ld.so.preload`: apart by blanks and colons, `#` up to the end of a line is a
+    /// comment.
+    pub(super) fn preload_file(&mut self, files: &Files<'_>, closure: &mut Closure) -> Vec<Name> {
+        let names = self.preload.get_or_insert_with(|| {
+            let Ok((path, text)) = read(files, b"/etc/ld.so.preload") else { return Vec::new() };
+            closure.configuration.push(path);
+            text.split(|&byte| byte == b'\n')
+                .filter_map(|line| line.split(|&byte| byte == b'#').next())
+                .flat_map(|line| line.split(|byte| b": \t".contains(byte)))
+                .filter(|name| !name.is_empty())
+                .map(Name::from)
+                .collect()
+        });
+        names.clone()
+    }
+
+    /// What the loader has compiled in, or what is usual.
+    fn of_loader(
+        &mut self,
+        files: &Files<'_>,
+        loader: &Candidate,
+        guess: Libc,
+        closure: &mut Closure,
+    ) -> Facts {
+        let facts = self.loaders.entry(loader.id).or_insert_with(|| {
+            let file = files.sysroot.open_file(&loader.walk.real).ok()?;
+            system_dirs::from_loader(&read_only_data(&file).ok()?, &loader.object)
+        });
+        facts.clone().unwrap_or_else(|| {
+            let interpreter = loader.walk.real.as_bytes().into();
+            let warning = Warning::SystemFoldersGuessed { interpreter };
+            if !closure.warnings.contains(&warning) {
+                closure.warnings.push(warning);
+            }
+            system_dirs::table(guess, &loader.object, files.sysroot)
+        })
+    }
+
+    /// The facts of the loader that is usual for an object which names none.
+    pub(super) fn usual(
+        &mut self,
+        files: &mut Files<'_>,
+        libc: Libc,
+        object: &Object,
+        closure: &mut Closure,
+    ) -> Facts {
+        for path in system_dirs::usual_loaders(libc, object) {
+            if let Opened::Object(loader) = files.open_library(&path, object.into(), libc) {
+                return self.of_loader(files, &loader, libc, closure);
+            }
+        }
+        system_dirs::table(libc, object, files.sysroot)
+    }
+}
+
+impl Engine<'_> {
+    /// The interpreter of a program: the one it names, or for a library the usual one. Reports one that
+    /// is named and cannot be used.
+    pub(super) fn loader_of(
+        &mut self,
+        path: &ImagePath,
+        object: &Rc<Object>,
+    ) -> Option<(Name, Candidate)> {
+        let Some(name) = &object.interpreter else {
+            if object.needed.is_empty() {
+                return None;
+            }
+            let libc = guess(object, None);
+            return system_dirs::usual_loaders(libc, object).into_iter().find_map(
+                |path| match self.files.open_library(&path, Wanted::from(&**object), libc) {
+                    Opened::Object(found) => Some((path.into(), found)),
+                    _ => None,
+                },
+            );
+        };
+        let opened =
+            self.files.open_library(name.as_bytes(), Wanted::from(&**object), Libc::Static);
+        let needed_by = self.files.sysroot.walk(path.as_bytes()).ok().map(|walk| walk.real);
+        match opened {
+            Opened::Object(found) => return Some((name.clone(), found)),
+            Opened::Passed(reason) => self.closure.missing.push(Missing {
+                name: name.clone(),
+                needed_by,
+                relation: Relation::Interpreter,
+                program: path.clone(),
+                tried: vec![Attempt { path: name.clone(), how: How::Path, reason }],
+            }),
+            Opened::Refused(error) => self.closure.refused.push(Refused {
+                name: name.clone(),
+                path: name.clone(),
+                needed_by,
+                program: path.clone(),
+                why: error.to_string(),
+            }),
+        }
+        None
+    }
+
+    /// Everything that holds for a program's scope.
+    pub(super) fn rules(&mut self, program: &Candidate, loader: Option<&Candidate>) -> Rules {
+        let object = &program.object;
+        let libc = guess(object, loader);
+        let facts = match loader {
+            Some(loader) => self.facts.of_loader(&self.files, loader, libc, &mut self.closure),
+            None if object.is_static() => {
+                Facts { libc: Libc::Static, ..system_dirs::table(libc, object, self.files.sysroot) }
+            }
+            None => system_dirs::table(libc, object, self.files.sysroot),
+        };
+        let path_file = match (&facts.path_file, loader, &object.interpreter) {
+            (Some(file), Some(_), Some(interpreter)) => self.path_file(interpreter, file),
+            (Some(file), ..) => self.path_file(&Name::from(&b"/lib/ld"[..]), file),
+            _ => None,
+        };
+        Rules {
+            wanted: Wanted::from(&**object),
+            cache_id: architecture_id(object.machine, object.class, object.header_flags),
+            secure: program.id.privileged || self.has_capabilities(program),
+            library_path: self.options.library_path.clone(),
+            path_file,
+            facts,
+        }
+    }
+
+    /// musl's own search path: a file below the prefix of the interpreter's path. One that cannot be
+    /// read for another reason than its absence leaves no folder at all.
+    fn path_file(&mut self, interpreter: &Name, file: &Name) -> Option<Vec<Name>> {
+        let mut slashes = interpreter
+            .as_bytes()
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, byte)| **byte == b'/')
+            .map(|(at, _)| at);
+        let prefix = slashes.nth(1).unwrap_or(0);
+        let path = [&interpreter.as_bytes()[..prefix], file.as_bytes()].concat();
+        match read(&self.files, &path) {
+            Ok((real, text)) => {
+                if let Ok(walk) = self.files.sysroot.walk(&path) {
+                    self.note_walk(&walk);
+                }
+                self.closure.configuration.push(real);
+                let folders = text.split(|byte| b":\n".contains(byte));
+                Some(folders.filter(|folder| folder.starts_with(b"/")).map(Name::from).collect())
+            }
+            Err(Errno::NOENT) => None,
+            Err(_) => Some(Vec::new()),
+        }
+    }
+
+    fn has_capabilities(&self, program: &Candidate) -> bool {
+        let Ok(file) = self.files.sysroot.open_file(&program.walk.real) else { return false };
+        let mut value = [0_u8; 64];
+        rustix::fs::fgetxattr(&file, c"security.capability", &mut value).is_ok()
+    }
+}
+
+/// Whose loader it is, by names alone: what its contents say counts more.
+fn guess(object: &Object, loader: Option<&Candidate>) -> Libc {
+    let musl = |name: &[u8], part: &[u8]| name.windows(part.len()).any(|window| window == part);
+    let named = object.interpreter.as_ref().is_some_and(|n| musl(n.as_bytes(), b"ld-musl-"));
+    let real = loader.is_some_and(|found| musl(found.walk.real.as_bytes(), b"musl"));
+    let needs = object
+        .needed
+        .iter()
+        .any(|name| name.as_bytes().starts_with(b"libc.musl-") || name.as_bytes() == b"libc.so");
+    if named || real || (object.interpreter.is_none() && needs) { Libc::Musl } else { Libc::Glibc }
+}
+
+/// The real path and contents of a file of the root.
+fn read(files: &Files<'_>, path: &[u8]) -> Result<(ImagePath, Vec<u8>), Errno> {
+    let (walk, target) = files.sysroot.lookup(path)?;
+    if !matches!(target, Target::File(_)) {
+        return Err(Errno::INVAL);
+    }
+    let number = |error: std::io::Error| super::sysroot::errno(&error);
+    let mut bytes = Vec::new();
+    let file = files.sysroot.open_file(&walk.real).map_err(number)?;
+    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(number)?;
+    Ok((walk.real, bytes))
+}

@@ -1,0 +1,342 @@
+//! Where a name is searched: one order per libc.
+//!
+//! ```text
+//! glibc  RPATH of the requester and up its loaders, of the program (no RUNPATH at the requester)
+//!        -> library path -> RUNPATH of the requester -> ld.so.cache -> system folders
+//! musl   library path -> rpath of the requester and all its ancestors -> path file or system folders
+//! ```
+//! Knowledge: glibc `elf/dl-load.c` (`_dl_map_object`, `open_path`), musl `ldso/dynlink.c`
+//! (`load_library`, `path_open`, `fixup_rpath`), ld.so(8).
+
+use std::rc::Rc;
+
+use super::ld_cache::LdCache;
+use super::probe::{Candidate, Files, Opened, Wanted};
+use super::scope::Scope;
+use super::system_dirs::{Facts, platform};
+use super::{Attempt, How, Libc, Reason, Warning};
+use crate::elf::{ElfError, Expanded, Name, Tokens, expand, has_token, origin_is_unsafe};
+
+/// What holds for a whole scope.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) facts: Facts,
+    pub(super) wanted: Wanted,
+    /// What marks the entries of this architecture in the cache.
+    pub(super) cache_id: Option<u32>,
+    /// set-uid, set-gid or file capabilities: tokens are restricted, the library path is ignored.
+    pub(super) secure: bool,
+    /// The library path as given.
+    pub(super) library_path: Option<Name>,
+    /// musl: the path file's folders, where there is one.
+    pub(super) path_file: Option<Vec<Name>>,
+}
+
+/// What came of a search.
+pub(super) enum Outcome {
+    Found { candidate: Candidate, opened: Name, how: How },
+    Refused { path: Name, error: Rc<ElfError> },
+    Nothing,
+}
+
+/// How to go on after a place, or a list of places.
+enum Step {
+    Done(Outcome),
+    NextList,
+    /// musl: an unexpected error ends the whole search.
+    GiveUp,
+}
+
+/// One search.
+pub(super) struct Search<'a, 's> {
+    pub(super) files: &'a mut Files<'s>,
+    pub(super) scope: &'a Scope,
+    pub(super) rules: &'a Rules,
+    pub(super) cache: Option<&'a LdCache>,
+    pub(super) tried: &'a mut Vec<Attempt>,
+    pub(super) warnings: &'a mut Vec<Warning>,
+}
+
+impl Search<'_, '_> {
+    /// Finds `name` for the load number `requester`; `None` when it is asked for from outside.
+    pub(super) fn find(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
+        if name.contains(&b'/') {
+            return self.by_path(name);
+        }
+        let step = match self.rules.facts.libc {
+            Libc::Musl => self.musl(name, requester),
+            Libc::Glibc | Libc::Static => self.glibc(name, requester),
+        };
+        match step {
+            Step::Done(outcome) => outcome,
+            Step::NextList | Step::GiveUp => Outcome::Nothing,
+        }
+    }
+
+    /// The name of a dependency with its tokens replaced; `None` where the loader drops it.
+    pub(super) fn expand_name(&self, name: &[u8], requester: usize) -> Option<Vec<u8>> {
+        if self.rules.facts.libc == Libc::Musl || !has_token(name) {
+            return Some(name.to_vec());
+        }
+        self.expand(name, requester)
+    }
+
+    fn by_path(&mut self, path: &[u8]) -> Outcome {
+        if !path.starts_with(b"/") {
+            // Relative to whatever folder the program is started in: nothing that an image can promise.
+            self.tried.push(Attempt {
+                path: path.into(),
+                how: How::Path,
+                reason: Reason::Relative,
+            });
+            return Outcome::Nothing;
+        }
+        match self.place(path.to_vec(), || How::Path) {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Nothing,
+        }
+    }
+
+    fn glibc(&mut self, name: &[u8], requester: Option<usize>) -> Step {
+        let runpath = requester.and_then(|load| self.scope.object(load).runpath.clone());
+        if runpath.is_none() {
+            for load in self.scope.rpath_chain(requester) {
+                let object = self.scope.object(load);
+                if object.runpath.is_some() {
+                    continue;
+                }
+                let Some(list) = object.rpath.clone() else { continue };
+                let of = self.scope.load(load).opened.clone();
+                let folders = self.folders(&list, load, b":");
+                let how = |folder: &Name| How::Rpath { of: of.clone(), folder: folder.clone() };
+                if let step @ Step::Done(_) = self.list(name, &folders, how) {
+                    return step;
+                }
+            }
+        }
+        if let step @ Step::Done(_) = self.library_path(name, b":;") {
+            return step;
+        }
+        if let (Some(list), Some(load)) = (runpath, requester) {
+            let of = self.scope.load(load).opened.clone();
+            let folders = self.folders(&list, load, b":");
+            let how = |folder: &Name| How::Runpath { of: of.clone(), folder: folder.clone() };
+            if let step @ Step::Done(_) = self.list(name, &folders, how) {
+                return step;
+            }
+        }
+        let no_default = self.scope.object(requester.unwrap_or(0)).flags.no_default_directories();
+        if let step @ Step::Done(_) = self.cached(name, no_default) {
+            return step;
+        }
+        if no_default {
+            return Step::NextList;
+        }
+        self.system_folders(name)
+    }
+
+    fn library_path(&mut self, name: &[u8], separators: &[u8]) -> Step {
+        let Some(list) = self.rules.library_path.clone().filter(|_| !self.rules.secure) else {
+            return Step::NextList;
+        };
+        let folders = self.folders(&list, 0, separators);
+        self.list(name, &folders, |folder| How::LibraryPath { folder: folder.clone() })
+    }
+
+    fn cached(&mut self, name: &[u8], no_default: bool) -> Step {
+        let Some((cache, id)) = self.cache.zip(self.rules.cache_id) else { return Step::NextList };
+        let Some(path) = cache.lookup(name, id) else { return Step::NextList };
+        let system = |folder: &Name| {
+            path.strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        if no_default && self.rules.facts.folders.iter().any(system) {
+            let path = Name::from(path);
+            self.tried.push(Attempt { path, how: How::Cache, reason: Reason::NoDefault });
+            return Step::NextList;
+        }
+        match self.place(path.to_vec(), || How::Cache) {
+            Ok(outcome) => Step::Done(outcome),
+            Err(_) => Step::NextList,
+        }
+    }
+
+    fn system_folders(&mut self, name: &[u8]) -> Step {
+        let rules = self.rules;
+        self.list(name, &rules.facts.folders, |folder| How::SystemFolder { folder: folder.clone() })
+    }
+
+    fn musl(&mut self, name: &[u8], requester: Option<usize>) -> Step {
+        match self.library_path(name, b":\n") {
+            Step::NextList => {}
+            step => return step,
+        }
+        for load in self.scope.ancestors(requester) {
+            let object = self.scope.object(load);
+            // One field: the value of RUNPATH where both stand.
+            let Some(list) = object.runpath.clone().or_else(|| object.rpath.clone()) else {
+                continue;
+            };
+            let Some(folders) = self.musl_folders(&list, load) else { continue };
+            let of = self.scope.load(load).opened.clone();
+            let how = |folder: &Name| How::Runpath { of: of.clone(), folder: folder.clone() };
+            match self.list(name, &folders, how) {
+                Step::NextList => {}
+                step => return step,
+            }
+        }
+        let rules = self.rules;
+        match &rules.path_file {
+            Some(folders) => {
+                self.list(name, folders, |folder| How::PathFile { folder: folder.clone() })
+            }
+            None => self.system_folders(name),
+        }
+    }
+
+    /// musl knows `$ORIGIN` only; any other dollar voids the whole list.
+    fn musl_folders(&mut self, list: &Name, load: usize) -> Option<Vec<Name>> {
+        let text = list.as_bytes();
+        let dollars = text.iter().filter(|&&byte| byte == b'$').count();
+        let known = [&b"$ORIGIN"[..], b"${ORIGIN}"]
+            .iter()
+            .map(|token| text.windows(token.len()).filter(|part| part == token).count())
+            .sum::<usize>();
+        if dollars != known || (dollars > 0 && self.rules.secure) {
+            return None;
+        }
+        let origin = self.scope.origin(load);
+        let mut text = text.to_vec();
+        // musl replaces by prefix, without looking at what follows the name.
+        if dollars > 0 {
+            text = replace(&replace(&text, b"${ORIGIN}", origin), b"$ORIGIN", origin);
+        }
+        Some(self.split(&text, list, b":\n"))
+    }
+
+    /// Tries `name` in each folder.
+    fn list(&mut self, name: &[u8], folders: &[Name], how: impl Fn(&Name) -> How) -> Step {
+        for folder in folders {
+            let path = match folder.as_bytes() {
+                b"/" => [b"/", name].concat(),
+                folder => [folder, b"/", name].concat(),
+            };
+            match self.place(path, || how(folder)) {
+                Ok(outcome) => return Step::Done(outcome),
+                Err(Reason::Loop | Reason::Errno(_)) if self.rules.facts.libc == Libc::Musl => {
+                    return Step::GiveUp;
+                }
+                // Anything but ENOENT, EACCES and ENOTDIR in a folder that exists ends the list.
+                Err(Reason::Loop | Reason::Errno(_))
+                    if self.files.sysroot.is_folder(folder.as_bytes()) =>
+                {
+                    return Step::NextList;
+                }
+                Err(_) => {}
+            }
+        }
+        Step::NextList
+    }
+
+    /// Tries one path; the reason when it is passed over.
+    fn place(&mut self, path: Vec<u8>, how: impl FnOnce() -> How) -> Result<Outcome, Reason> {
+        let opened = Name::from(path);
+        let rules = self.rules;
+        match self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc) {
+            Opened::Object(candidate) => Ok(Outcome::Found { candidate, opened, how: how() }),
+            Opened::Refused(error) => Ok(Outcome::Refused { path: opened, error }),
+            Opened::Passed(reason) => {
+                self.tried.push(Attempt { path: opened, how: how(), reason });
+                Err(reason)
+            }
+        }
+    }
+
+    /// The folders of a search path, tokens replaced; each once.
+    fn folders(&mut self, list: &Name, load: usize, separators: &[u8]) -> Vec<Name> {
+        let expanded: Vec<Vec<u8>> = list
+            .as_bytes()
+            .split(|byte| separators.contains(byte))
+            .filter_map(|element| self.expand(element, load))
+            .collect();
+        self.keep_absolute(expanded, list)
+    }
+
+    fn split(&mut self, text: &[u8], list: &Name, separators: &[u8]) -> Vec<Name> {
+        let parts = text.split(|byte| separators.contains(byte)).filter(|part| !part.is_empty());
+        self.keep_absolute(parts.map(<[u8]>::to_vec).collect(), list)
+    }
+
+    fn keep_absolute(&mut self, folders: Vec<Vec<u8>>, list: &Name) -> Vec<Name> {
+        let mut kept: Vec<Name> = Vec::new();
+        for mut folder in folders {
+            while folder.len() > 1 && folder.ends_with(b"/") {
+                folder.pop();
+            }
+            if !folder.starts_with(b"/") {
+                let warning = Warning::RelativeFolder { list: list.clone() };
+                if !self.warnings.contains(&warning) {
+                    self.warnings.push(warning);
+                }
+            } else if !kept.iter().any(|other| other.as_bytes() == folder) {
+                kept.push(folder.into());
+            }
+        }
+        kept
+    }
+
+    /// Replaces the tokens of one string of a load; `None` where the loader drops it.
+    fn expand(&self, text: &[u8], load: usize) -> Option<Vec<u8>> {
+        if !has_token(text) {
+            return Some(text.to_vec());
+        }
+        if self.rules.secure && origin_is_unsafe(text) {
+            return None;
+        }
+        let tokens = Tokens {
+            origin: Some(self.scope.origin(load)),
+            lib: self.rules.facts.lib.as_ref().map(Name::as_bytes),
+            platform: platform(self.rules.wanted.machine),
+        };
+        match expand(text, tokens) {
+            // A program with privileges is held to folders that only root writes to.
+            Expanded::Value(value) if self.rules.secure && load == 0 => {
+                self.is_trusted(&value).then_some(value)
+            }
+            Expanded::Value(value) => Some(value),
+            Expanded::Dropped => None,
+        }
+    }
+
+    /// Whether a path lies in a system folder, `.` and `..` taken by text (`is_trusted_path_normalize`).
+    fn is_trusted(&self, path: &[u8]) -> bool {
+        let mut parts: Vec<&[u8]> = Vec::new();
+        for part in path.split(|&byte| byte == b'/') {
+            match part {
+                b"" | b"." => {}
+                b".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        let normal = parts.iter().flat_map(|part| [&b"/"[..], part]).collect::<Vec<_>>().concat();
+        self.rules.facts.folders.iter().any(|folder| {
+            normal
+                .strip_prefix(folder.as_bytes())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        })
+    }
+}
+
+fn replace(text: &[u8], token: &[u8], value: &[u8]) -> Vec<u8> {
+    let mut result = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(&byte) = rest.first() {
+        if let Some(after) = rest.strip_prefix(token) {
+            result.extend_from_slice(value);
+            rest = after;
+        } else {
+            result.push(byte);
+            rest = &rest[1..];
+        }
+    }
+    result
+}

@@ -1,0 +1,98 @@
+//! The resolver against the machine's own loader: for every program in /usr/bin and /usr/sbin, and
+//! every library beside libc, both must name the same files under the same names.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+
+use builder::elf::{Machine, Object};
+use builder::resolve::{Options, Relation, Request, Sysroot, closure};
+use common::tree::ImagePath;
+use tests::loader::{Answer, list};
+
+/// What the resolver says in the loader's words: name asked for, path opened.
+fn resolve(sysroot: &Sysroot, file: &Path) -> Answer {
+    let path = ImagePath::new(file.as_os_str().as_bytes()).unwrap();
+    let closure = closure(&[Request::Program(path)], sysroot, &Options::default()).unwrap();
+    assert!(closure.refused.is_empty(), "{}: {:?}", file.display(), closure.refused);
+    let mut found = BTreeMap::new();
+    for load in &closure.programs[0].loads[1..] {
+        if load.relation != Relation::Interpreter {
+            found.insert(load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec());
+        }
+    }
+    let missing = closure.missing.iter().map(|m| m.name.as_bytes().to_vec()).collect();
+    Answer { found, missing }
+}
+
+/// ELF files of this machine with a dynamic section, by real path.
+fn objects(folders: &[&str], keep: impl Fn(&Path, &Object) -> bool) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::new();
+    for folder in folders {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let Ok(real) = path.canonicalize() else { continue };
+            if !real.is_file() {
+                continue;
+            }
+            let file = std::fs::File::open(&real).unwrap();
+            let Ok(object) = Object::parse(&file) else { continue };
+            let host =
+                if cfg!(target_arch = "x86_64") { Machine::X86_64 } else { Machine::AARCH64 };
+            if object.machine == host && object.dynamic && keep(&real, &object) {
+                files.insert(real);
+            }
+        }
+    }
+    files
+}
+
+fn compare(files: &BTreeSet<PathBuf>, loader: &Path) {
+    let sysroot = Sysroot::open(Path::new("/")).unwrap();
+    let files: Vec<_> = files.iter().collect();
+    let wrong = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for part in files.chunks(files.len().div_ceil(2).max(1)) {
+            let (wrong, sysroot) = (&wrong, &sysroot);
+            scope.spawn(move || {
+                for file in part {
+                    let expected = list(Command::new(loader), OsStr::new(file));
+                    let got = resolve(sysroot, file);
+                    if expected != got {
+                        wrong.lock().unwrap().push(format!(
+                            "{}\n  loader:   {expected}\n  resolver: {got}",
+                            file.display()
+                        ));
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    assert!(wrong.is_empty(), "{} of {} differ:\n{}", wrong.len(), files.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_program_of_this_machine_resolves_as_its_loader_does() {
+    let Some(loader) = tests::require::file("/lib64/ld-linux-x86-64.so.2") else { return };
+    let programs = objects(&["/usr/bin", "/usr/sbin"], |_, object| {
+        object.interpreter.as_ref().is_some_and(|name| !name.to_string().contains("musl"))
+    });
+    assert!(programs.len() > 50, "only {} programs", programs.len());
+    compare(&programs, &loader);
+}
+
+#[test]
+fn every_library_of_this_machine_resolves_as_its_loader_does() {
+    let Some(loader) = tests::require::file("/lib64/ld-linux-x86-64.so.2") else { return };
+    let libraries = objects(&["/usr/lib/x86_64-linux-gnu"], |path, object| {
+        object.interpreter.is_none()
+            && !object.needed.is_empty()
+            && path.to_string_lossy().contains(".so")
+    });
+    compare(&libraries, &loader);
+}
