@@ -8,6 +8,7 @@
 //! loader     what the dynamic loader itself says about a program
 //! leftovers  what a run left on the host: mounts, cgroups, processes, files
 //! samples    programs compiled for a test: static, static-pie, musl, script
+//! archive    tar archives made byte by byte, wrong in every way
 //! server     an HTTPS server on loopback, with a certificate authority of its own
 //! ```
 //!
@@ -18,6 +19,7 @@
     reason = "the whole package is test code: a broken host or program fails the test at once"
 )]
 
+pub mod archive;
 pub mod leftovers;
 pub mod loader;
 pub mod outcome;
