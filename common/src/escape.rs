@@ -33,6 +33,23 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
+/// Displays text that may have been escaped already: as [`Escaped`], but backslashes stay single. For
+/// messages of other libraries, which quote what they were given.
+#[derive(Debug, Clone, Copy)]
+pub struct Tamed<'a>(pub &'a str);
+
+impl fmt::Display for Tamed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in self.0.split_inclusive('\\') {
+            match part.strip_suffix('\\') {
+                Some(before) => write!(f, "{}\\", Escaped(before.as_bytes()))?,
+                None => Escaped(part.as_bytes()).fmt(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Characters that change how the text around them is laid out (Unicode bidirectional controls,
 /// line and paragraph separators, zero-width characters).
 fn reorders(c: char) -> bool {

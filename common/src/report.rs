@@ -12,6 +12,8 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+use crate::escape::Tamed;
+
 /// An error that knows what its reader can do about it.
 pub trait Diagnostic: Error {
     /// Something that the person can do, without the word `hint:`.
@@ -51,7 +53,8 @@ impl From<ExitCode> for std::process::ExitCode {
 }
 
 /// The error, its causes and its hint as text, one line each (multi-line messages are indented).
-/// A cause whose text its parent already ends with is not repeated.
+/// A cause whose text its parent already ends with is not repeated. Nothing that steers a terminal
+/// passes, whoever wrote the message: parsers quote their input.
 pub fn render(error: &dyn Diagnostic) -> String {
     let mut text = format!("error: {}\n", indent(&error.to_string()));
     let mut said = error.to_string();
@@ -71,17 +74,49 @@ pub fn render(error: &dyn Diagnostic) -> String {
 }
 
 fn indent(message: &str) -> String {
-    message.replace('\n', "\n    ")
+    let lines: Vec<_> = message.split('\n').map(|line| Tamed(line).to_string()).collect();
+    lines.join("\n    ")
 }
 
 /// Prints the error to standard error and returns the status to end with. A closed standard error
 /// changes nothing.
 pub fn fail(error: &dyn Diagnostic) -> std::process::ExitCode {
-    let _ = std::io::stderr().write_all(render(error).as_bytes());
+    std::io::stderr().write_all(render(error).as_bytes()).ok();
     error.exit_code().into()
 }
 
 /// Prints one `warning: ` line to standard error.
 pub fn warn(message: &str) {
-    let _ = writeln!(std::io::stderr(), "warning: {}", indent(message));
+    writeln!(std::io::stderr(), "warning: {}", indent(message)).ok();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    enum Sample {
+        #[error("cannot read `a`\nand \x1b[31mmore")]
+        Outer(#[source] std::io::Error),
+        #[error("wrapped: {0}")]
+        Wrapped(#[source] std::io::Error),
+    }
+
+    impl Diagnostic for Sample {
+        fn hint(&self) -> Option<String> {
+            Some("try\nagain".to_owned())
+        }
+    }
+
+    #[test]
+    fn an_error_is_rendered_with_causes_and_hint_and_steers_no_terminal() {
+        let cause = || std::io::Error::other("line \x1b]0;title\x07 \\x1b");
+        assert_eq!(
+            render(&Sample::Outer(cause())),
+            "error: cannot read `a`\n    and \\x1b[31mmore\n  \
+             caused by: line \\x1b]0;title\\x07 \\x1b\nhint: try\n    again\n"
+        );
+        // What the message has already said is not said again.
+        assert_eq!(render(&Sample::Wrapped(std::io::Error::other("x"))).matches('x').count(), 1);
+    }
 }

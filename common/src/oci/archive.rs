@@ -57,9 +57,10 @@ impl Archive {
         let contents = Contents::read(path, &file)?;
         let (Some(marker), Some(index)) = (contents.marker, contents.index) else {
             let path = path.to_owned();
-            return Err(match contents.docker {
-                true => LayoutError::DockerArchive { path },
-                false => LayoutError::NotALayout { path },
+            return Err(if contents.docker {
+                LayoutError::DockerArchive { path }
+            } else {
+                LayoutError::NotALayout { path }
             });
         };
         Marker::check(&path.join(Marker::FILE), &marker)?;

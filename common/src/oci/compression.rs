@@ -150,7 +150,7 @@ impl<R: Read> std::fmt::Debug for Decoder<R> {
         f.debug_struct("Decoder")
             .field("compression", &name)
             .field("written", &self.written)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -270,7 +270,8 @@ struct Partial(PathBuf);
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        // Already renamed, or for the next writer to clean up.
+        fs::remove_file(&self.0).ok();
     }
 }
 

@@ -1,7 +1,7 @@
 //! The walk that remembers: which links does a path cross, and where does it really end?
 //!
 //! The kernel answers only the second question. This walk goes component by component and agrees
-//! with it (path_resolution(7)): links are followed everywhere, absolute ones start over at the root,
+//! with it (`path_resolution(7)`): links are followed everywhere, absolute ones start over at the root,
 //! `..` stops there, the 41st link is `ELOOP`. One exception: a real path longer than 4096 bytes,
 //! which the kernel can reach through links, is `ENAMETOOLONG` here.
 
@@ -62,7 +62,7 @@ impl Root {
                 b"" | b"." => {}
                 b".." => walk.here = walk.here.parent().unwrap_or_else(ImagePath::root),
                 name => {
-                    let next = walk.here.join(name).map_err(errno)?;
+                    let next = walk.here.join(name).map_err(|error| errno(&error))?;
                     match self.look(&next)? {
                         Node::Folder => walk.here = next,
                         Node::Leaf => (walk.here, walk.folder) = (next, false),
@@ -162,7 +162,7 @@ impl Seen {
     }
 }
 
-fn errno(error: PathError) -> io::Error {
+fn errno(error: &PathError) -> io::Error {
     match error {
         PathError::TooLong(_) => Errno::NAMETOOLONG.into(),
         PathError::Relative(_) | PathError::Parent(_) | PathError::Nul(_) => Errno::INVAL.into(),

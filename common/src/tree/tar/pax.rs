@@ -87,8 +87,9 @@ fn records(mut bytes: &[u8]) -> Result<BTreeMap<&[u8], &[u8]>, Problem> {
     let mut all = BTreeMap::new();
     while !bytes.is_empty() {
         let space = bytes.iter().position(|&b| b == b' ').ok_or(Problem::Pax)?;
-        let length = decimal(&bytes[..space]).ok_or(Problem::Pax)?;
-        let length = usize::try_from(length).map_err(|_| Problem::Pax)?;
+        let length = decimal(&bytes[..space])
+            .and_then(|length| usize::try_from(length).ok())
+            .ok_or(Problem::Pax)?;
         // At least the space, one letter, `=` and the end of the line.
         if length > bytes.len() || length < space + 4 {
             return Err(Problem::Pax);

@@ -1,5 +1,6 @@
 //! The canonical writer. Its bytes depend on the tree only (docs/determinism.md).
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use tar::{EntryType, Header};
@@ -33,7 +34,7 @@ pub fn write<C, R: Read>(
             Inode::Hardlink { target } => match tree.get(target) {
                 Some(Inode::File { metadata, .. }) if target < path => {
                     // The file's attributes came with its first name.
-                    let metadata = Metadata { xattrs: Default::default(), ..metadata.clone() };
+                    let metadata = Metadata { xattrs: BTreeMap::new(), ..metadata.clone() };
                     (metadata, EntryKind::Hardlink { target: target.clone() })
                 }
                 _ => return Err(writer.wrong(path, Problem::HardlinkTarget(target.clone()))),
