@@ -1,6 +1,6 @@
 //! Tar in both directions.
 //!
-//! [`write`] makes the canonical form: sorted, ustar, PAX only where ustar cannot say it. [`Reader`]
+//! [`write()`] makes the canonical form: sorted, ustar, PAX only where ustar cannot say it. [`Reader`]
 //! is the one strict parser of untrusted tar (rules U3 and U7 of docs/security.md): where two parsers
 //! could read an archive differently, it is refused.
 //!
