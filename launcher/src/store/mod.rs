@@ -19,6 +19,7 @@
 
 mod below;
 mod error;
+mod gc;
 mod image;
 mod layers;
 mod pending;
@@ -29,6 +30,7 @@ mod tarball;
 pub mod unpack;
 
 pub use error::StoreError;
+pub use gc::{Listed, Pruning, Removed};
 pub use image::StoredImage;
 pub use private::PrivateArea;
 pub use snapshot::{Ids, Snapshot};

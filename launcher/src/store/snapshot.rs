@@ -58,7 +58,7 @@ pub(super) struct Record {
 impl Record {
     /// Changes with what unpacking makes of the same image.
     pub(super) const VERSION: u32 = 1;
-    const FILE: &'static str = "record";
+    pub(super) const FILE: &'static str = "record";
     /// Far more than it ever has.
     const MOST: u64 = 4096;
 
@@ -79,7 +79,8 @@ impl Record {
         serde_json::from_slice(&text).ok()
     }
 
-    fn is_usable(&self, ids: Ids) -> bool {
+    /// Whether a snapshot with this record can be used now, by who wants these ids.
+    pub(super) fn is_usable(&self, ids: Ids) -> bool {
         self.version == Self::VERSION
             && self.ids == ids
             && self.boot.as_ref().is_none_or(|boot| current_boot().as_ref() == Some(boot))

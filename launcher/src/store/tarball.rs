@@ -75,9 +75,14 @@ impl Identity {
 impl Store {
     /// What was unpacked from a file of this identity.
     pub(super) fn known_tarball(&self, identity: &Identity) -> Option<Digest> {
+        self.remembered(&identity.key())
+    }
+
+    /// What `sources/<key>` says.
+    pub(super) fn remembered(&self, key: &str) -> Option<Digest> {
         let folder = self.area(SOURCES).ok()?;
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = openat(folder, identity.key(), flags, Mode::empty()).ok()?;
+        let file = openat(folder, key, flags, Mode::empty()).ok()?;
         let mut text = String::new();
         File::from(file).take(128).read_to_string(&mut text).ok()?;
         text.parse().ok()
