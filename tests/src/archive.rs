@@ -101,7 +101,7 @@ impl Header {
 /// One PAX record; its length counts itself.
 pub fn record(key: &str, value: &[u8]) -> Vec<u8> {
     let rest = key.len() + value.len() + 3;
-    let length = (1..).map(|digits| rest + digits).find(|n| n - rest == n.to_string().len());
+    let length = (1..20).map(|digits| rest + digits).find(|n| n - rest == n.to_string().len());
     let mut bytes = format!("{} {key}=", length.unwrap_or_default()).into_bytes();
     bytes.extend_from_slice(value);
     bytes.push(b'\n');
@@ -114,8 +114,8 @@ pub fn end() -> Vec<u8> {
 }
 
 /// A whole archive.
-pub fn archive<const N: usize>(headers: [Header; N]) -> Vec<u8> {
-    let mut bytes: Vec<u8> = headers.iter().flat_map(Header::bytes).collect();
+pub fn archive(headers: impl IntoIterator<Item = Header>) -> Vec<u8> {
+    let mut bytes: Vec<u8> = headers.into_iter().flat_map(|header| header.bytes()).collect();
     bytes.extend(end());
     bytes
 }

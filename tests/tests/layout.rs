@@ -1,5 +1,6 @@
 //! OCI layouts in folders and archives: atomic, verified, deterministic, and readable when other
 //! tools made them.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -73,12 +74,12 @@ fn image(layout: &ImageLayout, architecture: &str, docker: bool) -> Descriptor {
     store(layout, manifest, &text)
 }
 
-fn index(layout: &ImageLayout, media_type: &str, manifests: Vec<Value>) -> Descriptor {
+fn index(layout: &ImageLayout, media_type: &str, manifests: &[Value]) -> Descriptor {
     let text = json!({"schemaVersion": 2, "mediaType": media_type, "manifests": manifests});
     store(layout, media_type, &text)
 }
 
-fn set_index(layout: &ImageLayout, manifests: Vec<Value>) {
+fn set_index(layout: &ImageLayout, manifests: &[Value]) {
     let text = json!({"schemaVersion": 2, "manifests": manifests});
     fs::write(layout.path().join("index.json"), text.to_string()).unwrap();
 }
@@ -144,8 +145,8 @@ fn a_killed_writer_is_cleaned_up_after() {
     if let Some(path) = std::env::var_os(VICTIM) {
         let mut writer = ImageLayout::open(&PathBuf::from(path)).unwrap().new_blob().unwrap();
         writer.write_all(b"half").unwrap();
-        println!("\nwriting");
-        std::thread::sleep(std::time::Duration::from_secs(60));
+        std::io::stdout().write_all(b"\nwriting\n").unwrap();
+        std::thread::sleep(std::time::Duration::from_mins(1));
         return;
     }
     let (_temp, layout) = new();
@@ -287,7 +288,7 @@ fn a_file_that_changes_while_it_is_read_is_noticed() {
     {
         fs::write(&path, &content).unwrap();
         let mut stream = layout.open_blob(&good).unwrap();
-        stream.read_exact(&mut [0; 100_000]).unwrap();
+        stream.read_exact(&mut vec![0; 100_000]).unwrap();
         let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
         match change.len() {
             0 => file.set_len(100_000).unwrap(),
@@ -337,7 +338,7 @@ fn an_archive_has_one_image_and_nothing_else() {
     image(&layout, "arm64", false);
     let (_folder, path) = packed(&layout, &manifest);
     let dump = dump_tar(fs::File::open(&path).unwrap()).unwrap();
-    let kinds: Vec<_> = dump.lines().map(|line| line.split("/").count()).collect();
+    let kinds: Vec<_> = dump.lines().map(|line| line.split('/').count()).collect();
     assert_eq!(kinds, [2, 3, 4, 4, 4, 2, 2], "{dump}");
     let opened = Archive::open(&path).unwrap();
     let (found, read) = select(&opened, Some(&name("app:1")), &platform("amd64")).unwrap();
@@ -362,9 +363,9 @@ fn an_archive_s_bytes_depend_on_the_image_only() {
 fn an_archive_of_an_index_has_all_its_platforms() {
     let (_temp, layout) = new();
     let (one, two) = (image(&layout, "amd64", false), image(&layout, "arm64", false));
-    let both = vec![for_platform(&one, "linux", "amd64"), for_platform(&two, "linux", "arm64")];
+    let both = [for_platform(&one, "linux", "amd64"), for_platform(&two, "linux", "arm64")];
     let (_folder, path) =
-        packed(&layout, &index(&layout, "application/vnd.oci.image.index.v1+json", both));
+        packed(&layout, &index(&layout, "application/vnd.oci.image.index.v1+json", &both));
     let opened = Archive::open(&path).unwrap();
     for (architecture, manifest) in [("amd64", one), ("arm64", two)] {
         let (found, _) = select(&opened, None, &platform(architecture)).unwrap();
@@ -444,7 +445,7 @@ fn indexes_of_other_tools_lead_to_the_platform_s_manifest() {
         let nested = index(
             &layout,
             kind,
-            vec![
+            &[
                 attestation,
                 for_platform(&amd, "linux", "amd64"),
                 for_platform(&arm, "linux", "arm64"),
@@ -454,7 +455,7 @@ fn indexes_of_other_tools_lead_to_the_platform_s_manifest() {
         entry["annotations"] = json!({
             "io.containerd.image.name": "docker.io/library/app:1", "org.opencontainers.image.ref.name": "1",
         });
-        set_index(&layout, vec![entry]);
+        set_index(&layout, &[entry]);
         let full = name("docker.io/library/app:1");
         for (architecture, manifest) in [("amd64", &amd), ("arm64", &arm)] {
             let wanted = platform(architecture);
@@ -470,7 +471,7 @@ fn indexes_of_other_tools_lead_to_the_platform_s_manifest() {
             "there is no image for `linux/riscv64`, only for linux/amd64, linux/arm64"
         );
         // skopeo and buildah: one manifest, neither name nor platform.
-        set_index(&layout, vec![plain(&arm)]);
+        set_index(&layout, &[plain(&arm)]);
         assert_eq!(select(&layout, None, &platform("arm64")).unwrap().0.digest(), arm.digest());
         let error = select(&layout, None, &platform("amd64")).unwrap_err();
         assert_eq!(error.to_string(), "there is no image for `linux/amd64`, only for linux/arm64");
@@ -509,7 +510,7 @@ fn what_is_no_image_is_not_selected() {
     // Indexes without end: each level names the one before.
     let mut inner = image(&layout, "amd64", false);
     for _ in 0..6 {
-        inner = index(&layout, "application/vnd.oci.image.index.v1+json", vec![plain(&inner)]);
+        inner = index(&layout, "application/vnd.oci.image.index.v1+json", &[plain(&inner)]);
     }
     layout.tag(&name("deep"), inner).unwrap();
     let error = select(&layout, Some(&name("deep")), &platform("amd64")).unwrap_err();
@@ -522,7 +523,7 @@ fn an_index_that_other_tools_wrote_survives_a_tag() {
     let (one, two) = (image(&layout, "amd64", true), image(&layout, "arm64", false));
     let mut entry = for_platform(&one, "linux", "amd64");
     entry["annotations"] = json!({"org.opencontainers.image.ref.name": "not a name!", "k": "v"});
-    set_index(&layout, vec![entry.clone()]);
+    set_index(&layout, &[entry.clone()]);
     layout.tag(&name("two"), two).unwrap();
     let index: ImageIndex = layout.index().unwrap();
     assert_eq!(serde_json::to_value(&index.manifests()[0]).unwrap(), entry);

@@ -1,5 +1,11 @@
 //! `Root`: nothing leaves the root, both resolvers agree, and the walk that records links agrees
 //! with the kernel.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
 
 use std::fs;
 use std::io::Read;
@@ -247,7 +253,7 @@ fn a_fifo_does_not_block() {
 const HIDDEN: &str = "CORACLE_TEST_HIDDEN";
 
 /// Runs a program with `openat2` answering the error number in the first argument.
-const HIDE_OPENAT2: &str = r#"
+const HIDE_OPENAT2: &str = r"
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
@@ -267,7 +273,7 @@ int main(int argc, char **argv) {
     execv(argv[2], argv + 2);
     return 1;
 }
-"#;
+";
 
 /// Every other test of this file that resolves, once more where the kernel (ENOSYS) or an old
 /// container engine's filter (EPERM) has no `openat2`.

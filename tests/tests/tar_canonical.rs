@@ -1,5 +1,6 @@
 //! The canonical tar: it reads back as the tree it was made of, other tools read it alike, and its
 //! bytes depend on the tree only.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
@@ -68,7 +69,7 @@ fn everything_reads_back() {
     assert_eq!(dump_tar(pack(&tree).as_slice()).unwrap(), dump(&tree));
 }
 
-/// Changing this digest changes every image's diff_id: see docs/determinism.md before doing so.
+/// Changing this digest changes every image's `diff_id`: see docs/determinism.md before doing so.
 #[test]
 fn the_bytes_of_format_1_stay() {
     let digest = Digest::of(&pack(&everything()));
@@ -182,7 +183,8 @@ fn python_reads_the_same() {
             }
         };
         let Metadata { mode, uid, gid, mtime, .. } = metadata;
-        expected += &format!("{mode:04o} {uid} {gid} {kind} {size} {mtime} {path} {link}\n");
+        let line = format!("{mode:04o} {uid} {gid} {kind} {size} {mtime} {path} {link}\n");
+        expected.push_str(&line);
     }
     assert_eq!(listed, expected);
 }
