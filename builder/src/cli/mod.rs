@@ -1,1 +1,5 @@
 //! Stage cli.
+
+pub mod closure;
+pub mod resolution;
+pub mod tree;

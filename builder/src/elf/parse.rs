@@ -62,9 +62,9 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
         start.truncate(count);
         check_identity(&start)?;
         let header = Elf::parse_header(&start)
-            .map_err(|_| ElfError::Truncated { what: "the ELF header" })?;
+            .map_err(|_why| ElfError::Truncated { what: "the ELF header" })?;
         let container = if start[4] == 1 { Container::Little } else { Container::Big };
-        let endian = header.endianness().map_err(|_| ElfError::Endian(start[5]))?;
+        let endian = header.endianness().map_err(|_why| ElfError::Endian(start[5]))?;
         let context = Ctx::new(container, endian);
         let segments = segments(bytes, &start, &header, context)?;
         Ok(Self { bytes, header, context, segments, window: RefCell::new((0, start)) })
@@ -158,7 +158,7 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
             ..ProgramHeader::default()
         };
         let parsed = Dynamic::parse(chunk, &[whole], self.context)
-            .map_err(|_| ElfError::Dynamic("it cannot be decoded"))?;
+            .map_err(|_why| ElfError::Dynamic("it cannot be decoded"))?;
         Ok(parsed.map_or_else(Vec::new, |dynamic| {
             dynamic.dyns.iter().map(|entry| (entry.d_tag, entry.d_val)).collect()
         }))
@@ -212,7 +212,7 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
         let size = if self.context.is_big() { 24 } else { 16 };
         let bytes = self.memory(address, count.min(MAX_SYMBOLS) * size)?;
         let symbols = Sym::parse(&bytes, 0, bytes.len() / size, self.context)
-            .map_err(|_| ElfError::Dynamic("its symbols cannot be decoded"))?;
+            .map_err(|_why| ElfError::Dynamic("its symbols cannot be decoded"))?;
         Ok(symbols
             .iter()
             .map(|symbol| Symbol {
@@ -341,5 +341,5 @@ fn segments<R: ReadAt + ?Sized>(
         }
         ProgramHeader::parse(&table, 0, count, context)
     };
-    parsed.map_err(|_| cut)
+    parsed.map_err(|_why| cut)
 }

@@ -1,6 +1,7 @@
 //! `Closure`: what would be loaded, from where, and why. Pure data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use common::tree::ImagePath;
 use serde::Serialize;
@@ -46,6 +47,23 @@ impl Closure {
         files
     }
 
+    /// System directories of all loaders, each once.
+    pub fn system_folders(&self) -> Vec<Name> {
+        let mut all: Vec<Name> = Vec::new();
+        for folder in self.programs.iter().flat_map(|program| &program.system_folders) {
+            if !all.contains(folder) {
+                all.push(folder.clone());
+            }
+        }
+        all
+    }
+
+    /// Every path that has to exist: the files, and the links that lead to them. Sorted, so that a
+    /// link stands before what lies below it.
+    pub fn paths(&self) -> BTreeSet<&ImagePath> {
+        self.files().into_iter().chain(self.links.keys()).collect()
+    }
+
     /// Whether nothing is missing and nothing was refused.
     pub fn is_complete(&self) -> bool {
         self.missing.is_empty() && self.refused.is_empty()
@@ -77,6 +95,8 @@ pub struct Program {
     pub origin: Origin,
     /// Whose rules were used.
     pub libc: Libc,
+    /// The directories that are compiled into its loader: found there, a library needs no cache.
+    pub system_folders: Vec<Name>,
     /// For a module or library: the index in [`Closure::programs`] of the program that opens it.
     pub context: Option<usize>,
     /// What is loaded, in load order. Of a program, the first is itself. Of a module, the loads of
@@ -182,8 +202,6 @@ pub enum Relation {
 pub enum How {
     /// By its path: a request, an interpreter, or a name with a slash.
     Path,
-    /// It is the loader, which answers to this name itself.
-    Loader,
     /// `DT_RPATH` of an object: the requester, or one up its chain of loaders.
     Rpath {
         /// Path by which the object with the tag was opened.
@@ -319,4 +337,67 @@ pub enum Warning {
         /// The object.
         name: Name,
     },
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path => f.write_str("by its path"),
+            Self::Rpath { of, .. } => write!(f, "RPATH of {of}"),
+            Self::LibraryPath { .. } => f.write_str("library path"),
+            Self::Runpath { of, .. } => write!(f, "RUNPATH of {of}"),
+            Self::Cache => f.write_str("ld.so.cache"),
+            Self::PathFile { .. } => f.write_str("path file"),
+            Self::SystemFolder { .. } => f.write_str("system directory"),
+        }
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Program => "program",
+            Self::Module => "opened at run time",
+            Self::Interpreter => "interpreter",
+            Self::Preload => "preload",
+            Self::Needed => "needed",
+            Self::Auxiliary => "auxiliary",
+            Self::Filter => "filter",
+            Self::Audit => "audit",
+        })
+    }
+}
+
+impl fmt::Display for Libc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Glibc => "glibc",
+            Self::Musl => "musl",
+            Self::Static => "static",
+        })
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RelativeFolder { list } => write!(
+                f,
+                "the search path `{list}` has an element that means the working directory; it was \
+                 not searched"
+            ),
+            Self::SystemFoldersGuessed { interpreter } => write!(
+                f,
+                "the system directories could not be read from `{interpreter}`; usual ones were \
+                 searched"
+            ),
+            Self::BrokenCache => f.write_str(
+                "`/etc/ld.so.cache` is broken; the loader ignores it, so it was ignored",
+            ),
+            Self::PreloadIgnored { name } => write!(
+                f,
+                "`/etc/ld.so.preload` names `{name}`, which cannot be loaded; the loader ignores it"
+            ),
+        }
+    }
 }

@@ -104,7 +104,7 @@ impl<'a> Engine<'a> {
     ) -> Result<(), ResolveError> {
         match self.files.open(path.as_bytes()) {
             Opened::Object(candidate) => {
-                self.elf_program(path, candidate, origin);
+                self.elf_program(path, &candidate, origin);
                 Ok(())
             }
             Opened::Passed(reason) => {
@@ -117,10 +117,10 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn elf_program(&mut self, path: &ImagePath, candidate: Candidate, origin: Origin) {
+    fn elf_program(&mut self, path: &ImagePath, candidate: &Candidate, origin: Origin) {
         let object = Rc::clone(&candidate.object);
         let loader = self.loader_of(path, &object);
-        let rules = Rc::new(self.rules(&candidate, loader.as_ref().map(|(_, found)| found)));
+        let rules = Rc::new(self.rules(candidate, loader.as_ref().map(|(_, found)| found)));
         let libc = rules.facts.libc;
         let mut walking = Walking {
             rules,
@@ -130,8 +130,8 @@ impl<'a> Engine<'a> {
         };
         let opened = Name::from(candidate.walk.real.as_bytes());
         let name = Name::from(path.as_bytes());
-        let load = self.load(&candidate, name, opened, Relation::Program, None, How::Path);
-        let program = walking.push(load, &candidate, None);
+        let load = self.load(candidate, name, opened, Relation::Program, None, How::Path);
+        let program = walking.push(load, candidate, None);
         walking.queue.push_back(program);
         if let Some((name, found)) = loader {
             let load =
@@ -147,6 +147,7 @@ impl<'a> Engine<'a> {
             path: path.clone(),
             origin,
             libc,
+            system_folders: walking.rules.facts.folders.clone(),
             context: None,
             loads: walking.scope.loads(),
             first: 0,
@@ -170,7 +171,7 @@ impl<'a> Engine<'a> {
         let Some(loaded) = self.scopes[context].take() else {
             return Err(ResolveError::NoProgram { module: name.clone(), program: program.clone() });
         };
-        let rules = self.rules_for_modules(&loaded, name);
+        let rules = self.rules_for_modules(&loaded);
         let mut walking = Walking {
             rules,
             scope: loaded.scope,
@@ -208,6 +209,7 @@ impl<'a> Engine<'a> {
             path,
             origin,
             libc,
+            system_folders: walking.rules.facts.folders.clone(),
             context: Some(context),
             loads,
             first,
@@ -218,13 +220,12 @@ impl<'a> Engine<'a> {
 
     /// A static program that opens libraries all the same (NSS in a static glibc) uses the loader that
     /// is usual for it.
-    fn rules_for_modules(&mut self, loaded: &Loaded, module: &Name) -> Rc<Rules> {
+    fn rules_for_modules(&mut self, loaded: &Loaded) -> Rc<Rules> {
         if loaded.rules.facts.libc != Libc::Static {
             return Rc::clone(&loaded.rules);
         }
         let program = loaded.scope.object(0).clone();
         let facts = self.facts.usual(&mut self.files, Libc::Glibc, &program, &mut self.closure);
-        let _subject = module;
         Rc::new(Rules {
             facts,
             wanted: loaded.rules.wanted,

@@ -26,6 +26,7 @@ pub use closure::{
     Attempt, Closure, Dependency, Found, How, Libc, Link, Load, Missing, Origin, Program, Reason,
     Refused, Relation, Warning,
 };
+pub use ld_cache::{architecture_id, compare as compare_cache_names};
 pub use scripts::DEFAULT_PATH;
 pub use sysroot::{FileId, Sysroot, Target, Walk};
 

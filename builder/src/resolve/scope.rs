@@ -1,6 +1,7 @@
 //! `Scope`: what one program has loaded so far, and under which names it answers.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::rc::Rc;
 
 use super::sysroot::FileId;
@@ -94,8 +95,8 @@ impl Scope {
         let (name, opened) = (load.name.clone(), load.opened.clone());
         let soname = object.soname.clone();
         self.loads.push(Loaded { load, object, origin, loader });
-        if !self.files.contains_key(&id) {
-            self.files.insert(id, number);
+        if let Entry::Vacant(place) = self.files.entry(id) {
+            place.insert(number);
             self.added_files.push(id);
         }
         if libc == Libc::Musl {

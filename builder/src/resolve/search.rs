@@ -196,7 +196,7 @@ impl Search<'_, '_> {
     /// musl knows `$ORIGIN` only; any other dollar voids the whole list.
     fn musl_folders(&mut self, list: &Name, load: usize) -> Option<Vec<Name>> {
         let text = list.as_bytes();
-        let dollars = text.iter().filter(|&&byte| byte == b'$').count();
+        let dollars = text.split(|&byte| byte == b'$').count() - 1;
         let known = [&b"$ORIGIN"[..], b"${ORIGIN}"]
             .iter()
             .map(|token| text.windows(token.len()).filter(|part| part == token).count())

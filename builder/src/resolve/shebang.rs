@@ -1,7 +1,7 @@
 //! `#!` lines, as the kernel reads them, and what `env` makes of its argument.
 //!
 //! The kernel looks at the first 256 bytes (`BINPRM_BUF_SIZE`), takes one interpreter and hands over the
-//! rest of the line as a single argument (fs/binfmt_script.c). Takes bytes, never paths.
+//! rest of the line as a single argument (`fs/binfmt_script.c`). Takes bytes, never paths.
 
 /// Bytes of a script that the kernel looks at.
 pub const HEAD: usize = 256;

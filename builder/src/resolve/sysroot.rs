@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::ResolveError;
 use crate::elf::Name;
 
-/// The kernel's limit (path_resolution(7)).
+/// The kernel's limit (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
 /// `/`, or a foreign root.
@@ -109,7 +109,7 @@ impl Sysroot {
                 }
                 continue;
             }
-            let here = walk.real.join(&component).map_err(path_errno)?;
+            let here = walk.real.join(&component).map_err(|error| path_errno(&error))?;
             match self.node(&here) {
                 Node::Nothing(errno) => return Err(errno),
                 Node::Folder => walk.real = here,
@@ -170,7 +170,9 @@ impl Sysroot {
         let start = path[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
         match &path[start..end] {
             b"" | b"." | b".." => Ok(walk.real),
-            name => self.lookup(&path[..start])?.0.real.join(name).map_err(path_errno),
+            name => {
+                self.lookup(&path[..start])?.0.real.join(name).map_err(|error| path_errno(&error))
+            }
         }
     }
 
@@ -215,7 +217,7 @@ pub(super) fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
-fn path_errno(error: PathError) -> Errno {
+fn path_errno(error: &PathError) -> Errno {
     match error {
         PathError::TooLong(_) => Errno::NAMETOOLONG,
         PathError::Relative(_) | PathError::Parent(_) | PathError::Nul(_) => Errno::NOENT,

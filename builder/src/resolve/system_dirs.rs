@@ -174,7 +174,7 @@ fn runs(data: &[u8]) -> Vec<Vec<&[u8]>> {
 /// The part of `text` that is a path with a slash at both ends.
 fn folder_of(text: &[u8]) -> Option<&[u8]> {
     let odd = |byte: &u8| !byte.is_ascii_graphic();
-    let start = text.iter().rposition(|byte| odd(byte)).map_or(0, |at| at + 1);
+    let start = text.iter().rposition(odd).map_or(0, |at| at + 1);
     let start = start + text[start..].iter().position(|&byte| byte == b'/')?;
     let folder = &text[start..];
     (folder.len() > 2 && folder.ends_with(b"/") && !folder.contains(&b'%')).then_some(folder)

@@ -1,0 +1,118 @@
+//! What `closure` and `tree` share: where to look, and what to look for.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use clap::Args;
+use common::report::{Diagnostic, ExitCode, warn};
+
+use crate::elf::Name;
+use crate::report::problems;
+use crate::resolve::{
+    Closure, DEFAULT_PATH, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
+};
+
+/// Options that change where names are found.
+#[derive(Debug, Args)]
+pub struct ResolutionArgs {
+    /// Resolve inside this folder, as if it were `/`
+    #[arg(long, value_name = "DIR")]
+    pub sysroot: Option<PathBuf>,
+    /// Folders to search as with `LD_LIBRARY_PATH`, joined by `:` (the environment's own is ignored)
+    #[arg(long, value_name = "DIRS")]
+    pub library_path: Option<OsString>,
+    /// Load this object first, as with `LD_PRELOAD` (the environment's own is ignored)
+    #[arg(long, value_name = "OBJECT")]
+    pub preload: Vec<OsString>,
+}
+
+/// Why nothing was resolved.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolutionError {
+    /// The root cannot be opened.
+    #[error("cannot open the root `{}`", root.display())]
+    Sysroot {
+        /// The folder.
+        root: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A relative path was given and there is no working directory to start from.
+    #[error("cannot tell the working directory")]
+    WorkingDirectory(#[source] io::Error),
+    /// A file cannot be resolved at all.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// The result cannot be printed.
+    #[error("cannot write to standard output")]
+    Output(#[source] io::Error),
+    /// The result cannot be told as JSON.
+    #[error("cannot write the tree as JSON")]
+    Json(#[source] serde_json::Error),
+}
+
+impl Diagnostic for ResolutionError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sysroot { .. } => Some("--sysroot names a folder that holds a root".to_owned()),
+            Self::Resolve(error) => error.hint(),
+            Self::WorkingDirectory(_) | Self::Output(_) | Self::Json(_) => None,
+        }
+    }
+}
+
+impl ResolutionArgs {
+    /// The closure of the files: paths, or names that stand on PATH.
+    pub fn resolve(&self, files: &[OsString]) -> Result<Closure, ResolutionError> {
+        let root = self.sysroot.clone().unwrap_or_else(|| PathBuf::from("/"));
+        let sysroot = Sysroot::open(&root)
+            .map_err(|source| ResolutionError::Sysroot { root: root.clone(), source })?;
+        let path = match &self.sysroot {
+            Some(_) => None,
+            None => std::env::var_os("PATH"),
+        };
+        let path = path.as_ref().map_or(DEFAULT_PATH, |path| path.as_bytes());
+        let mut requests = Vec::new();
+        for file in files {
+            let file = self.absolute(file)?;
+            requests.push(Request::Program(sysroot.locate(&file, path)?));
+        }
+        let options = Options {
+            library_path: self.library_path.as_ref().map(|list| Name::from(list.as_bytes())),
+            preload: self.preload.iter().map(|name| Name::from(name.as_bytes())).collect(),
+            path: None,
+        };
+        Ok(resolve_closure(&requests, &sysroot, &options)?)
+    }
+
+    /// A path relative to the working directory becomes absolute; inside another root it starts at
+    /// that root.
+    fn absolute(&self, file: &OsString) -> Result<Vec<u8>, ResolutionError> {
+        let file = file.as_bytes();
+        if self.sysroot.is_some() || file.starts_with(b"/") || !file.contains(&b'/') {
+            return Ok(file.to_vec());
+        }
+        let here = std::env::current_dir().map_err(ResolutionError::WorkingDirectory)?;
+        Ok([here.as_os_str().as_bytes(), b"/", file].concat())
+    }
+}
+
+/// Writes a result to standard output, tells what the closure lacks on standard error, and says
+/// how to end. A reader that has gone away is no failure.
+pub fn finish(output: &[u8], closure: &Closure) -> Result<ExitCode, ResolutionError> {
+    let mut out = io::stdout().lock();
+    match out.write_all(output).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(ResolutionError::Output(error));
+        }
+        _ => {}
+    }
+    for warning in &closure.warnings {
+        warn(&warning.to_string());
+    }
+    // Where standard error is closed there is nobody to tell; the status still does.
+    let _told = io::stderr().write_all(problems::text(closure).as_bytes());
+    Ok(if closure.is_complete() { ExitCode::Ok } else { ExitCode::Failed })
+}
