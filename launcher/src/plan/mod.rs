@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
 use crate::spec::HostEntry;
+use crate::sys::seccomp::Instruction;
 
 pub use capabilities::{Capability, CapabilitySet, CapabilitySets};
 pub use ids::{IdMaps, IdRange, MapWriter};
@@ -71,6 +72,8 @@ pub struct Security {
     pub capabilities: CapabilitySets,
     /// Whether exec can never add privileges (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privs: bool,
+    /// The system call filter; `None` for none.
+    pub seccomp: Option<Vec<Instruction>>,
     /// Kernel parameters by their dotted name; each belongs to a namespace of the container's own.
     pub sysctls: BTreeMap<String, String>,
 }

@@ -58,23 +58,19 @@ pub struct Attributes {
     pub nosymfollow: bool,
 }
 
-/// A node of `/dev`.
+/// A node of `/dev`: a bind of the host's, which must be the device that is named here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Inside.
     pub path: ImagePath,
+    /// On the host.
+    pub source: PathBuf,
     /// Character or block.
     pub kind: DeviceKind,
     /// Device number.
     pub major: u32,
     /// Device number.
     pub minor: u32,
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner inside.
-    pub uid: u32,
-    /// Group inside.
-    pub gid: u32,
 }
 
 /// Character or block.

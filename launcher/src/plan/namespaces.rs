@@ -33,3 +33,18 @@ pub enum NamespaceKind {
     /// The visible root of the cgroup tree.
     Cgroup,
 }
+
+impl super::Plan {
+    /// Whether the container gets a new namespace of this kind.
+    pub fn has_new(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|namespace| namespace.kind == kind && namespace.path.is_none())
+    }
+
+    /// The new ones by name, for a message.
+    pub fn namespace_names(&self) -> String {
+        let new = self.namespaces.iter().filter(|namespace| namespace.path.is_none());
+        new.map(|namespace| format!("{:?}", namespace.kind).to_lowercase())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}

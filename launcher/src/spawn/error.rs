@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use common::escape::Escaped;
 use common::report::{Diagnostic, ExitCode};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
+
+use super::handshake::Failure;
 
 /// Why a container did not start.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,7 @@ steps! {
     Prepare = "prepare",
     Clone = "create namespaces",
     MapIds = "map ids of",
+    MapMount = "show with mapped ids",
     JoinNamespace = "join namespace",
     JoinCgroup = "join cgroup",
     Propagation = "make mounts private in",
@@ -79,7 +83,45 @@ steps! {
     Descriptors = "close descriptors",
     Init = "start process 1 for",
     Find = "find program",
+    Interpreter = "find the interpreter of",
     Exec = "execute",
+}
+
+impl From<Failure> for SpawnError {
+    fn from(Failure { step, object, errno }: Failure) -> Self {
+        let object = Escaped(object.as_bytes()).to_string();
+        Self::Step { step, object, reason: reason(step, errno), errno }
+    }
+}
+
+/// The kernel's answer in words, where its own would mislead.
+fn reason(step: Step, errno: Errno) -> String {
+    let text = match (step, errno) {
+        // clone(2), unshare(2): "no space left on device" is what running into a limit of namespaces is called.
+        (Step::Clone, Errno::NOSPC) => "too many namespaces",
+        (Step::Clone, Errno::PERM) => "this user may not create these namespaces",
+        (Step::Mount, Errno::PERM) => {
+            "refused in this user namespace (the file system needs a namespace that is shared with the host, or parts of it are hidden on the host)"
+        }
+        (Step::Mount | Step::MountRoot | Step::Mask | Step::Readonly, Errno::NOSPC) => {
+            "too many mounts (/proc/sys/fs/mount-max)"
+        }
+        (Step::MapMount, Errno::INVAL) => "its file system cannot map ids of a mount",
+        (Step::MakeDevice, Errno::NXIO) => "the host has something else there",
+        (Step::MakeMountPoint, Errno::EXIST) => "a dangling link is in the way",
+        (Step::Interpreter, Errno::NOENT) => {
+            "the file is there, but what it asks to be run by is not: the program of its `#!` line or its dynamic loader"
+        }
+        (Step::Find, Errno::NOENT) => "no such file in the container",
+        (Step::Exec, Errno::NOEXEC) => {
+            "not a program that this kernel can execute (of another architecture, or a script without `#!`)"
+        }
+        (Step::Exec, Errno::ACCESS) => {
+            "permission denied (not executable, a folder, or on a noexec mount)"
+        }
+        _ => return errno.to_string(),
+    };
+    text.to_owned()
 }
 
 impl Diagnostic for SpawnError {
@@ -92,7 +134,7 @@ impl Diagnostic for SpawnError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Step { step: Step::Find, .. } => ExitCode::NotFound,
-            Self::Step { step: Step::Exec, errno: Errno::NOENT, .. } => ExitCode::NotFound,
+            Self::Step { step: Step::Interpreter, .. } => ExitCode::NotFound,
             Self::Step { step: Step::Exec, .. } => ExitCode::NotExecutable,
             _ => ExitCode::Launcher,
         }

@@ -1,14 +1,49 @@
 //! A plan becomes a process: the only stage that changes the kernel's mind.
+//!
+//! ```text
+//! launcher                                     child
+//! prepare: strings, files, folders, copies
+//! clone3 with all namespaces ----------------> joins its cgroups
+//! ids: writes the maps, "go" ----------------> becomes root inside; not dumpable; own session
+//!                                              root, mounts, devices, terminal, sysctls, paths
+//! <------------------------- console --------- names, network, enters the root
+//!                                              credentials: limits, user, capabilities, filter
+//! <------------------------- executing ------- exec
+//! <------------------------- end of file -----
+//! ```
+//!
+//! `plan/X.rs` decides, `spawn/X.rs` does; [`child`] is the story in order. Nothing is decided here that could have been
+//! decided there. Lowest kernel: 5.12 (`mount_setattr`); an idmapped root under overlayfs needs 5.19.
 
+mod child;
+mod credentials;
+mod devices;
 mod error;
+mod handshake;
+mod ids;
+pub mod init;
+mod mounts;
+mod namespaces;
+mod paths;
+mod place;
+mod prepare;
+mod program;
+mod root;
+mod sysctls;
+mod terminal;
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::plan::Plan;
+use crate::sys;
+use crate::sys::clone::Side;
+use handshake::{At, Word};
+use prepare::Setup;
 
 pub use error::{SpawnError, Step};
+pub use program::DEFAULT_PATH;
 
 /// A started container. Its program runs: exec has succeeded.
 #[derive(Debug)]
@@ -53,6 +88,73 @@ pub struct CgroupJoin<'a> {
 /// Nothing is left behind on an error: a child that could not be finished is dead and reaped, and its mounts died with
 /// its namespaces. Cgroups and the container's folder are the caller's.
 pub fn spawn(plan: &Plan, cgroup: &CgroupJoin<'_>, stdio: Stdio<'_>) -> Result<Child, SpawnError> {
-    let _ = (plan, cgroup, stdio);
-    todo!()
+    let threads = sys::clone::threads().at(Step::Prepare, "/proc/self/task")?;
+    if threads != 1 {
+        return Err(SpawnError::Threads(threads));
+    }
+    let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
+    let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd())?;
+    let side = sys::clone::fork_into(plan.clone_flags(), cgroup.into)
+        .at(Step::Clone, plan.namespace_names())?;
+    let (pid, pidfd) = match side {
+        Side::Child => {
+            // Closed here, so that the launcher's death is seen as the end of its side.
+            drop(ours);
+            child::become_program(&setup, &theirs)
+        }
+        Side::Parent { pid, pidfd } => (pid, pidfd),
+    };
+    drop(theirs);
+    match accompany(&setup, pid, &pidfd, &ours) {
+        Ok(console) => Ok(Child { pid, pidfd, console }),
+        Err(error) => {
+            abandon(&pidfd);
+            Err(error)
+        }
+    }
+}
+
+/// Does the launcher's part and listens until the program runs.
+fn accompany(
+    setup: &Setup<'_>,
+    pid: Pid,
+    pidfd: &OwnedFd,
+    socket: &OwnedFd,
+) -> Result<Option<OwnedFd>, SpawnError> {
+    if let Some(maps) = &setup.plan.id_maps {
+        ids::map(setup, maps, pid)?;
+        handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
+    }
+    let (mut console, mut executing) = (None, false);
+    loop {
+        match handshake::listen(socket.as_fd()).at(Step::Prepare, "the handshake")? {
+            Word::Console(descriptor) => console = Some(descriptor),
+            Word::Executing => executing = true,
+            Word::Failed(failure) => return Err(failure.into()),
+            Word::Gone if executing => return Ok(console),
+            Word::Gone => return Err(SpawnError::Died(end_of(pidfd))),
+        }
+    }
+}
+
+/// Kills and reaps a child that is of no use. Its namespaces, and the mounts in them, go with it.
+fn abandon(pidfd: &OwnedFd) {
+    // Both fail only when it is gone already.
+    let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+    let _ = end_of(pidfd);
+}
+
+/// Waits for the child's end and says how it was.
+fn end_of(pidfd: &OwnedFd) -> String {
+    let waited =
+        rustix::io::retry_on_intr(|| waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED));
+    match waited {
+        Ok(Some(status)) => match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => format!("status {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "unknown".to_owned(),
+        },
+        Ok(None) => "unknown".to_owned(),
+        Err(errno) => errno.to_string(),
+    }
 }

@@ -49,6 +49,9 @@ pub enum SpecError {
     /// Two volumes or tmpfs at one place.
     #[error("two mounts have the destination `{0}`")]
     DuplicateMount(common::tree::ImagePath),
+    /// The specification's types refuse what was made of it.
+    #[error("cannot write the runtime specification")]
+    Build(#[source] oci_spec::OciSpecError),
     /// One limit twice.
     #[error("the limit `{0}` is given twice")]
     DuplicateLimit(&'static str),

@@ -6,10 +6,14 @@
 
 mod error;
 mod image;
+mod mounts;
 mod overrides;
+mod users;
+mod validate;
 
 pub use error::SpecError;
-pub use image::{from_image, mount_points_exist};
+pub use image::from_image;
+pub use mounts::mount_points_exist;
 pub use overrides::{
     CapabilityChoice, EnvVar, HostEntry, Hostname, NameOrId, NetworkChoice, Overrides, ParseError,
     Tmpfs, Ulimit, UserSpec, Volume,

@@ -1,3 +1,32 @@
-//! Stage sys.
+//! The few system calls that `rustix` and `nix` lack or do not offer safely, each as a thin safe wrapper. The only place
+//! of this program with `unsafe`.
+//!
+//! A wrapper hard-wires the safe flags (close-on-exec, no following of links) and returns the kernel's
+//! [`Errno`](rustix::io::Errno) untouched: what it *means* is said by the stage that knows what it was doing.
+//! Wrappers that run between clone and exec do not allocate.
+#![allow(unsafe_code, reason = "this folder is where system calls are wrapped")]
+
 pub mod bpf;
+pub mod clone;
+pub mod exec;
+pub mod mount;
+pub mod net;
 pub mod probe;
+pub mod seccomp;
+pub mod signal;
+
+use rustix::io::Errno;
+
+/// The result of a raw system call in `rustix`'s terms.
+fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {
+    result.map_err(|errno| Errno::from_raw_os_error(errno.into_raw()))
+}
+
+/// A descriptor as a system call's argument; descriptors are never negative here.
+fn raw(fd: impl std::os::fd::AsRawFd) -> usize {
+    // The kernel takes the low 32 bits as a signed integer, so sign extension is what it expects.
+    #[expect(clippy::cast_sign_loss, reason = "the register holds the sign-extended number")]
+    {
+        fd.as_raw_fd() as isize as usize
+    }
+}

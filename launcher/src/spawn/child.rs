@@ -1,0 +1,147 @@
+//! The child's story, from its first instruction to exec.
+
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::Mode;
+use rustix::io::Errno;
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::process::{DumpableBehavior, Signal};
+
+use super::handshake::{self, At, Done};
+use super::prepare::Setup;
+use super::{
+    Step, credentials, devices, ids, init, mounts, paths, program, root, sysctls, terminal,
+};
+use crate::network::Network;
+use crate::plan::{NamespaceKind, Plan};
+use crate::sys;
+
+/// Becomes the container's program, or says why not and ends.
+pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
+    let socket = socket.as_fd();
+    let Err(failure) = story(setup, socket);
+    handshake::fail(socket, &failure);
+    sys::clone::exit_now(125)
+}
+
+fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+    let plan = setup.plan;
+    isolate(setup, socket)?;
+    let root = root::mount(setup)?;
+    let known = mounts::mount_all(setup, root.as_fd())?;
+    devices::make_all(setup, root.as_fd())?;
+    let peer = if plan.process.terminal {
+        let (devpts, uid) = (known.devpts.as_ref(), plan.process.uid);
+        Some(terminal::open(devpts, root.as_fd(), socket, uid)?)
+    } else {
+        None
+    };
+    // Parameters before `/proc/sys` becomes read-only.
+    sysctls::set_all(plan, known.proc.as_ref())?;
+    paths::cover(setup, root.as_fd())?;
+    identity(plan)?;
+    root::enter(root.as_fd())?;
+    // May have to be made, so before the root is sealed.
+    credentials::enter_workdir(&plan.process, root.as_fd())?;
+    root::seal(setup, root.as_fd())?;
+    match &peer {
+        Some(peer) => terminal::take(peer)?,
+        None => terminal::streams(setup.stdio)?,
+    }
+    confine(setup, socket)?;
+    execute(setup, socket)
+}
+
+/// Own cgroup, own ids, own session, own mounts.
+fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    let plan = setup.plan;
+    credentials::oom_score_adj(&plan.process)?;
+    // Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays
+    // no grace period.
+    for tasks in &setup.cgroup.write {
+        rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
+    }
+    if let Some(maps) = &plan.id_maps {
+        handshake::await_go(socket).at(Step::MapIds, "the container")?;
+        ids::become_root(maps)?;
+    }
+    // Nobody inside may trace us, or open our descriptors in /proc, while we still hold those of the host
+    // (CVE-2016-9962). After the maps, which only the owner of a dumpable process may write.
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .at(Step::Prepare, "the process")?;
+    // The root of a cgroup namespace is where its maker is, so this one is made after joining.
+    if plan.has_new(NamespaceKind::Cgroup) {
+        sys::clone::unshare(NamespaceKind::Cgroup.flag()).at(Step::Clone, "cgroup")?;
+    }
+    for (kind, path) in plan.joined() {
+        super::namespaces::join(kind, path).at(Step::JoinNamespace, path.display())?;
+    }
+    // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
+    rustix::process::setsid().at(Step::Terminal, "a new session")?;
+    // What is mounted from here on stays here.
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change(c"/", private).at(Step::Propagation, "/")?;
+    // Modes of what is made are as written, whatever the caller's mask.
+    rustix::process::umask(Mode::empty());
+    Ok(())
+}
+
+/// Names and network.
+fn identity(plan: &Plan) -> Done {
+    if let Some(name) = &plan.hostname {
+        rustix::system::sethostname(name.as_bytes()).at(Step::Hostname, name)?;
+    }
+    if let Some(name) = &plan.domainname {
+        rustix::system::setdomainname(name.as_bytes()).at(Step::Hostname, name)?;
+    }
+    match plan.network {
+        Network::Shared => Ok(()),
+        Network::Loopback => sys::net::loopback_up().at(Step::Network, "lo"),
+    }
+}
+
+/// Lets go of every privilege, in the one order that works: what needs a privilege comes before its loss.
+fn confine(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    let (plan, process) = (setup.plan, &setup.plan.process);
+    let security = &plan.security;
+    credentials::limits(process)?;
+    credentials::bound(security.capabilities)?;
+    // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes while that is there.
+    if !security.no_new_privs {
+        load_filter(plan)?;
+    }
+    credentials::become_user(process, plan.id_maps.as_ref())?;
+    credentials::capabilities(security.capabilities)?;
+    if plan.dies_with_parent {
+        // Cleared by a change of credentials (prctl(2)), so after it.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+            .at(Step::Prepare, "the parent-death signal")?;
+        if !handshake::launcher_lives(socket) {
+            return Err(Errno::OWNERDEAD).at(Step::Prepare, "the launcher");
+        }
+    }
+    rustix::process::umask(Mode::from_raw_mode(process.umask));
+    sys::signal::reset();
+    if security.no_new_privs {
+        rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
+        load_filter(plan)?;
+    }
+    // Nothing but the three streams passes exec (CVE-2024-21626).
+    sys::exec::close_from_on_exec(3).at(Step::Descriptors, "3 and above")
+}
+
+fn load_filter(plan: &Plan) -> Done {
+    match &plan.security.seccomp {
+        Some(filter) => sys::seccomp::load(filter).at(Step::Seccomp, "the program"),
+        None => Ok(()),
+    }
+}
+
+fn execute(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+    if let Some(image) = &setup.init {
+        return Err(init::execute(image, setup, socket));
+    }
+    handshake::executing(socket).at(Step::Exec, "the program")?;
+    Err(program::execute(&setup.candidates, &setup.arguments, &setup.environment))
+}

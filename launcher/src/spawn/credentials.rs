@@ -1,0 +1,113 @@
+//! The child lets go of its privileges: limits, user, capabilities.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use rustix::process::{Rlimit as KernelRlimit, setrlimit};
+use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets as KernelSets};
+
+use super::handshake::{At, Done};
+use super::prepare::Setup;
+use super::{Step, place};
+use crate::plan::{Capability, CapabilitySet, CapabilitySets, IdMaps, Process};
+
+/// How readily the out-of-memory killer takes this process. Before it stops being dumpable: after that, the file
+/// belongs to the host's root.
+pub(super) fn oom_score_adj(process: &Process) -> Done {
+    let Some(score) = process.oom_score_adj else { return Ok(()) };
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    rustix::fs::open(c"/proc/self/oom_score_adj", flags, Mode::empty())
+        .and_then(|file| rustix::io::write(file, score.to_string().as_bytes()))
+        .at(Step::OomScore, score)
+        .map(drop)
+}
+
+/// Resource limits.
+pub(super) fn limits(process: &Process) -> Done {
+    for limit in &process.rlimits {
+        let new = KernelRlimit { current: limit.soft, maximum: limit.hard };
+        setrlimit(limit.kind.kernel(), new).at(Step::Limit, limit.kind.name())?;
+    }
+    Ok(())
+}
+
+/// The working directory, resolved below the root, made where it is missing. The process's root *is* the container's by
+/// now, so what is entered lies inside; that getcwd agrees is checked all the same, since a descriptor of the host that
+/// leaked here would be the way out (CVE-2024-21626).
+pub(super) fn enter_workdir(process: &Process, root: BorrowedFd<'_>) -> Done {
+    let point = place::mount_point(root, &process.cwd, place::Shape::Folder)
+        .map_err(|failure| super::handshake::Failure { step: Step::WorkDir, ..failure })?;
+    rustix::process::fchdir(&point).at(Step::WorkDir, &process.cwd)?;
+    // The kernel marks a directory outside the root with `(unreachable)`, and libc turns that into ENOENT.
+    let path = rustix::process::getcwd(Vec::with_capacity(256)).at(Step::WorkDir, &process.cwd)?;
+    if path.to_bytes().starts_with(b"/") {
+        Ok(())
+    } else {
+        Err(Errno::XDEV).at(Step::WorkDir, &process.cwd)
+    }
+}
+
+/// Becomes the plan's user. Capabilities survive the change so that [`capabilities`] can set them as planned.
+pub(super) fn become_user(process: &Process, maps: Option<&IdMaps>) -> Done {
+    let who = format_args!("{}:{}", process.uid, process.gid).to_string();
+    if maps.is_none_or(|maps| !maps.deny_setgroups) {
+        // At most NGROUPS_MAX: planned from a bounded file.
+        let groups: Vec<Gid> = process.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
+        rustix::thread::set_thread_groups(&groups).at(Step::Credentials, &who)?;
+    }
+    rustix::thread::set_keep_capabilities(true).at(Step::Credentials, &who)?;
+    let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));
+    rustix::thread::set_thread_res_gid(gid, gid, gid).at(Step::Credentials, &who)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid).at(Step::Credentials, &who)
+}
+
+/// Drops from the bounding set what the plan does not have in it. Needs CAP_SETPCAP, so before [`capabilities`].
+pub(super) fn bound(sets: CapabilitySets) -> Done {
+    for number in 0..64_u32 {
+        let bit = KernelSet::from_bits_retain(1 << number);
+        if sets.bounding.bits() & bit.bits() != 0 {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(bit) {
+            Ok(()) => {}
+            // Past the last capability of this kernel.
+            Err(Errno::INVAL) if number > Capability::CHOWN as u32 => break,
+            Err(errno) => return Err(errno).at(Step::Capabilities, number),
+        }
+    }
+    Ok(())
+}
+
+/// Sets the other four sets.
+pub(super) fn capabilities(sets: CapabilitySets) -> Done {
+    let kernel = |set: CapabilitySet| KernelSet::from_bits_retain(set.bits());
+    let new = KernelSets {
+        effective: kernel(sets.effective),
+        permitted: kernel(sets.permitted),
+        inheritable: kernel(sets.inheritable),
+    };
+    rustix::thread::set_capabilities(None, new).at(Step::Capabilities, names(sets.permitted))?;
+    rustix::thread::clear_ambient_capability_set().at(Step::Capabilities, "ambient")?;
+    for capability in sets.ambient.iter() {
+        let bit = KernelSet::from_bits_retain(1 << (capability as u8));
+        rustix::thread::configure_capability_in_ambient_set(bit, true)
+            .at(Step::Capabilities, capability.name())?;
+    }
+    Ok(())
+}
+
+/// For a message only.
+fn names(set: CapabilitySet) -> impl std::fmt::Display {
+    std::fmt::from_fn(move |f| {
+        for (index, capability) in set.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { " " }, capability.name())?;
+        }
+        Ok(())
+    })
+}
+
+/// Whether this set-up is for an ordinary user's namespace; only for messages.
+pub(super) fn is_unprivileged(setup: &Setup<'_>) -> bool {
+    setup.plan.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups)
+}

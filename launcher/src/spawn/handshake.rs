@@ -1,0 +1,157 @@
+//! What launcher and child tell each other while a container starts, over one socket pair.
+//!
+//! ```text
+//! launcher -> child   G                           ids are mapped: go on
+//! child -> launcher   C  + a descriptor           the controlling side of the terminal
+//!                     X                           everything is set up: exec comes next
+//!                     F  step  errno[4]  object   what failed; the child ends
+//!                     (end of file)               after X: exec succeeded, for it closed the socket
+//!                                                 otherwise: the child died
+//! ```
+
+use std::fmt::Display;
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+use super::Step;
+
+/// A step that failed in the child: what it was doing, on what, and the kernel's answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) step: Step,
+    pub(super) object: String,
+    pub(super) errno: Errno,
+}
+
+/// The result of a step.
+pub(super) type Done<T = ()> = Result<T, Failure>;
+
+/// Gives an error of the kernel its step and object.
+pub(super) trait At<T> {
+    fn at(self, step: Step, object: impl Display) -> Done<T>;
+}
+
+impl<T> At<T> for Result<T, Errno> {
+    fn at(self, step: Step, object: impl Display) -> Done<T> {
+        self.map_err(|errno| Failure { step, object: object.to_string(), errno })
+    }
+}
+
+impl<T> At<T> for std::io::Result<T> {
+    fn at(self, step: Step, object: impl Display) -> Done<T> {
+        self.map_err(|error| Failure {
+            step,
+            object: object.to_string(),
+            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
+        })
+    }
+}
+
+/// Longest object that is told; more is cut.
+const OBJECT: usize = 1024;
+
+/// Both ends, close-on-exec: the launcher's and the child's.
+pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// Something that the child said.
+#[derive(Debug)]
+pub(super) enum Word {
+    Console(OwnedFd),
+    Executing,
+    Failed(Failure),
+    /// End of file.
+    Gone,
+}
+
+/// Waits for the child's next word.
+pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
+    let mut bytes = [0_u8; OBJECT + 6];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = rustix::io::retry_on_intr(|| {
+        recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    });
+    let length = match received {
+        Ok(message) => message.bytes,
+        // The child died with our `G` unread.
+        Err(Errno::CONNRESET) => 0,
+        Err(errno) => return Err(errno),
+    };
+    match bytes.get(..length).unwrap_or_default() {
+        [] => Ok(Word::Gone),
+        [b'X'] => Ok(Word::Executing),
+        [b'C'] => {
+            let descriptor = ancillary.drain().find_map(|message| match message {
+                RecvAncillaryMessage::ScmRights(mut all) => all.next(),
+                _ => None,
+            });
+            descriptor.map(Word::Console).ok_or(Errno::BADMSG)
+        }
+        [b'F', step, a, b, c, d, object @ ..] => Ok(Word::Failed(Failure {
+            step: *Step::ALL.get(usize::from(*step)).ok_or(Errno::BADMSG)?,
+            object: String::from_utf8_lossy(object).into_owned(),
+            errno: Errno::from_raw_os_error(i32::from_ne_bytes([*a, *b, *c, *d])),
+        })),
+        _ => Err(Errno::BADMSG),
+    }
+}
+
+/// Tells the child that its ids are mapped.
+pub(super) fn go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::net::send(socket, b"G", SendFlags::NOSIGNAL).map(drop)
+}
+
+/// In the child: waits for `G`. `EOWNERDEAD`: the launcher is gone.
+pub(super) fn await_go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut byte = [0_u8; 1];
+    let received =
+        rustix::io::retry_on_intr(|| rustix::net::recv(socket, &mut byte, RecvFlags::empty()))?;
+    if received.0 == 1 { Ok(()) } else { Err(Errno::OWNERDEAD) }
+}
+
+/// In the child: hands over the controlling side of the terminal.
+pub(super) fn send_console(socket: BorrowedFd<'_>, console: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [console];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(socket, &[IoSlice::new(b"C")], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// In the child: everything is ready.
+pub(super) fn executing(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::net::send(socket, b"X", SendFlags::NOSIGNAL).map(drop)
+}
+
+/// In the child: what failed. Nobody is left to tell when this fails too.
+pub(super) fn fail(socket: BorrowedFd<'_>, failure: &Failure) {
+    let object = failure.object.as_bytes();
+    let object = object.get(..OBJECT).unwrap_or(object);
+    let mut bytes = Vec::with_capacity(object.len() + 6);
+    bytes.extend([b'F', failure.step as u8]);
+    bytes.extend(failure.errno.raw_os_error().to_ne_bytes());
+    bytes.extend(object);
+    let _ = rustix::net::send(socket, &bytes, SendFlags::NOSIGNAL);
+}
+
+/// In the child: whether the launcher still lives. Asked once after the parent-death signal is armed, since a launcher
+/// that died before that would not trigger it; `getppid` cannot tell in a new pid namespace.
+pub(super) fn launcher_lives(socket: BorrowedFd<'_>) -> bool {
+    let socket = socket.as_fd();
+    let mut polled = [PollFd::new(&socket, PollFlags::empty())];
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    match poll(&mut polled, Some(&now)) {
+        Ok(_) => !polled[0].revents().contains(PollFlags::HUP),
+        Err(_) => true,
+    }
+}
