@@ -2,7 +2,17 @@
 
 use std::path::PathBuf;
 
+use oci_spec::runtime::{Linux, LinuxIdMapping};
 use serde::{Deserialize, Serialize};
+
+use super::{PlanError, Process};
+use crate::host::Host;
+
+/// Where root's containers are mapped to when `/etc/subuid` has nothing for root: the first ids past those that systemd
+/// gives to containers (524288 to 1879048191, systemd's UIDS-GIDS document), far from those of people.
+const DEFAULT_START: u32 = 1_879_179_264;
+/// How many ids a container gets then: all that 16 bits can name, so also `nobody`.
+const DEFAULT_COUNT: u32 = 65_536;
 
 /// The maps of a new user namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +57,114 @@ pub enum MapWriter {
     },
 }
 
+/// The maps of a new user namespace: those of the specification, else the best that this host allows this user.
+pub(super) fn maps(linux: Option<&Linux>, host: &Host) -> Result<IdMaps, PlanError> {
+    let given = |list: Option<&Vec<LinuxIdMapping>>| -> Vec<IdRange> {
+        let range = |one: &LinuxIdMapping| IdRange {
+            inside: one.container_id(),
+            outside: one.host_id(),
+            count: one.size(),
+        };
+        list.into_iter().flatten().map(range).collect()
+    };
+    let uids = given(linux.and_then(|linux| linux.uid_mappings().as_ref()));
+    let gids = given(linux.and_then(|linux| linux.gid_mappings().as_ref()));
+    let maps = if !uids.is_empty() || !gids.is_empty() {
+        let privileged = host.privileged();
+        IdMaps {
+            idmapped_root: privileged && outside(&uids, 0) != Some(0),
+            uids,
+            gids,
+            writer: MapWriter::Launcher,
+            deny_setgroups: !privileged,
+        }
+    } else if host.privileged() {
+        privileged(host)
+    } else {
+        ordinary(host)
+    };
+    if !valid(&maps.uids) || !valid(&maps.gids) {
+        return Err(PlanError::IdMaps);
+    }
+    Ok(maps)
+}
+
+/// Launched by root: a range of the host's that belongs to nobody.
+fn privileged(host: &Host) -> IdMaps {
+    let range = |configured: &[crate::host::IdRange]| {
+        let first = configured.first();
+        vec![IdRange {
+            inside: 0,
+            outside: first.map_or(DEFAULT_START, |range| range.start),
+            count: first.map_or(DEFAULT_COUNT, |range| range.count),
+        }]
+    };
+    IdMaps {
+        uids: range(&host.ids().uids),
+        gids: range(&host.ids().gids),
+        writer: MapWriter::Launcher,
+        deny_setgroups: false,
+        idmapped_root: true,
+    }
+}
+
+/// Launched by anyone else: root inside is that user, and the other ids are his ranges where he has some.
+fn ordinary(host: &Host) -> IdMaps {
+    let own = |id| IdRange { inside: 0, outside: id, count: 1 };
+    let (mut uids, mut gids) = (vec![own(host.uid())], vec![own(host.gid())]);
+    let ids = host.ids();
+    if let (true, Some(newuidmap), Some(newgidmap)) = (ids.usable(), &ids.newuidmap, &ids.newgidmap)
+    {
+        append(&mut uids, &ids.uids);
+        append(&mut gids, &ids.gids);
+        let writer =
+            MapWriter::Helpers { newuidmap: newuidmap.clone(), newgidmap: newgidmap.clone() };
+        return IdMaps { uids, gids, writer, deny_setgroups: false, idmapped_root: false };
+    }
+    IdMaps { uids, gids, writer: MapWriter::Launcher, deny_setgroups: true, idmapped_root: false }
+}
+
+/// Puts ranges behind one another, from the first id that is free inside.
+fn append(ranges: &mut Vec<IdRange>, more: &[crate::host::IdRange]) {
+    for range in more {
+        let Some(inside) = ranges.last().and_then(|last| last.inside.checked_add(last.count))
+        else {
+            return;
+        };
+        ranges.push(IdRange { inside, outside: range.start, count: range.count });
+    }
+}
+
+/// Root is there, nothing is empty or runs over, and no id is mapped twice.
+fn valid(ranges: &[IdRange]) -> bool {
+    let fits = |range: &IdRange| {
+        range.count > 0
+            && range.inside.checked_add(range.count).is_some()
+            && range.outside.checked_add(range.count).is_some()
+    };
+    let apart = |a: &IdRange, b: &IdRange| {
+        let clear =
+            |x: u32, y: u32| x >= y.saturating_add(b.count) || y >= x.saturating_add(a.count);
+        clear(a.inside, b.inside) && clear(a.outside, b.outside)
+    };
+    outside(ranges, 0).is_some()
+        && ranges.iter().all(fits)
+        && ranges.iter().enumerate().all(|(i, a)| ranges[i + 1..].iter().all(|b| apart(a, b)))
+}
+
 impl IdMaps {
+    /// Whether the program's user and group exist; groups that do not are left out, for nobody can be a member of them.
+    pub(super) fn check(&self, process: &mut Process) -> Result<(), PlanError> {
+        let (uid, gid) = (process.uid, process.gid);
+        if outside(&self.uids, uid).is_none() || outside(&self.gids, gid).is_none() {
+            return Err(PlanError::Unmapped { uid, gid });
+        }
+        process
+            .groups
+            .retain(|&group| !self.deny_setgroups && outside(&self.gids, group).is_some());
+        Ok(())
+    }
+
     /// The user outside who is root inside.
     pub fn root_uid(&self) -> Option<u32> {
         outside(&self.uids, 0)

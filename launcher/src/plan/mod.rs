@@ -6,12 +6,17 @@
 //! `paddle run --print-plan` prints it as JSON.
 
 mod capabilities;
+mod cgroups;
+mod decide;
+mod error;
+mod files;
 mod ids;
 mod mounts;
 mod namespaces;
 mod process;
 mod root;
 pub mod seccomp;
+mod sysctls;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,11 +24,13 @@ use std::path::Path;
 use common::tree::ImagePath;
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::CgroupPlan;
 use crate::network::Network;
 use crate::spec::HostEntry;
-use crate::sys::seccomp::Instruction;
 
 pub use capabilities::{Capability, CapabilitySet, CapabilitySets};
+pub use decide::plan;
+pub use error::PlanError;
 pub use ids::{IdMaps, IdRange, MapWriter};
 pub use mounts::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
 pub use namespaces::{Namespace, NamespaceKind};
@@ -53,6 +60,8 @@ pub struct Plan {
     pub hostname: Option<String>,
     /// See above.
     pub domainname: Option<String>,
+    /// Its cgroups, made by the caller of `spawn`; empty for none.
+    pub cgroup: CgroupPlan,
     /// What happens in the network namespace.
     pub network: Network,
     /// What the program may ask of the kernel.
@@ -73,7 +82,7 @@ pub struct Security {
     /// Whether exec can never add privileges (`PR_SET_NO_NEW_PRIVS`).
     pub no_new_privs: bool,
     /// The system call filter; `None` for none.
-    pub seccomp: Option<Vec<Instruction>>,
+    pub seccomp: Option<seccomp::Program>,
     /// Kernel parameters by their dotted name; each belongs to a namespace of the container's own.
     pub sysctls: BTreeMap<String, String>,
 }
@@ -97,4 +106,8 @@ pub struct Ground<'a> {
     pub add_hosts: &'a [HostEntry],
     /// Whether the container is to die with the launcher.
     pub foreground: bool,
+    /// Whether a specification without a seccomp profile gets the default one, rather than none.
+    pub default_seccomp: bool,
+    /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
+    pub generate_files: bool,
 }

@@ -59,7 +59,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     credentials::oom_score_adj(&plan.process)?;
     // Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays
     // no grace period.
-    for tasks in &setup.cgroup.write {
+    for tasks in &setup.cgroup.v1 {
         rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
     }
     if let Some(maps) = &plan.id_maps {

@@ -8,7 +8,6 @@ use rustix::process::{Rlimit as KernelRlimit, setrlimit};
 use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets as KernelSets};
 
 use super::handshake::{At, Done};
-use super::prepare::Setup;
 use super::{Step, place};
 use crate::plan::{Capability, CapabilitySet, CapabilitySets, IdMaps, Process};
 
@@ -105,9 +104,4 @@ fn names(set: CapabilitySet) -> impl std::fmt::Display {
         }
         Ok(())
     })
-}
-
-/// Whether this set-up is for an ordinary user's namespace; only for messages.
-pub(super) fn is_unprivileged(setup: &Setup<'_>) -> bool {
-    setup.plan.id_maps.as_ref().is_some_and(|maps| maps.deny_setgroups)
 }

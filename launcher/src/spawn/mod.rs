@@ -36,6 +36,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
+use crate::cgroup::Join;
 use crate::plan::Plan;
 use crate::sys;
 use crate::sys::clone::Side;
@@ -68,17 +69,10 @@ pub struct Stdio<'a> {
     pub stderr: BorrowedFd<'a>,
 }
 
-/// How the child comes into its cgroups, which exist already. Never by migrating a running process from outside: that
-/// waits for an RCU grace period (5 to 12 ms on an idle machine).
-#[derive(Debug, Clone, Default)]
-pub struct CgroupJoin<'a> {
-    /// A folder of cgroup v2 to be born in (`CLONE_INTO_CGROUP`, Linux 5.7).
-    pub into: Option<BorrowedFd<'a>>,
-    /// Opened `tasks` or `cgroup.procs` files of cgroup v1, into which the child writes `0`.
-    pub write: Vec<BorrowedFd<'a>>,
-}
-
 /// Starts the container of `plan`; returns when its program has been executed.
+///
+/// `cgroup` is how the child comes into its groups, which exist already. Never by migrating a running process: that waits
+/// for an RCU grace period (5 to 12 ms on an idle machine).
 ///
 /// The caller must be single-threaded. Signals that the caller has blocked (SIGCHLD among them, best blocked before
 /// the call) are unblocked in the program, and all dispositions are set to their default there.
@@ -87,14 +81,14 @@ pub struct CgroupJoin<'a> {
 ///
 /// Nothing is left behind on an error: a child that could not be finished is dead and reaped, and its mounts died with
 /// its namespaces. Cgroups and the container's folder are the caller's.
-pub fn spawn(plan: &Plan, cgroup: &CgroupJoin<'_>, stdio: Stdio<'_>) -> Result<Child, SpawnError> {
+pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, SpawnError> {
     let threads = sys::clone::threads().at(Step::Prepare, "/proc/self/task")?;
     if threads != 1 {
         return Err(SpawnError::Threads(threads));
     }
     let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
     let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd())?;
-    let side = sys::clone::fork_into(plan.clone_flags(), cgroup.into)
+    let side = sys::clone::fork_into(plan.clone_flags(), cgroup.v2.as_ref().map(AsFd::as_fd))
         .at(Step::Clone, plan.namespace_names())?;
     let (pid, pidfd) = match side {
         Side::Child => {
@@ -141,7 +135,7 @@ fn accompany(
 fn abandon(pidfd: &OwnedFd) {
     // Both fail only when it is gone already.
     let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
-    let _ = end_of(pidfd);
+    end_of(pidfd);
 }
 
 /// Waits for the child's end and says how it was.

@@ -27,16 +27,22 @@ pub(super) struct Known {
 /// Mounts everything of the plan.
 pub(super) fn mount_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done<Known> {
     let mut known = Known::default();
+    let mut sealed = Vec::new();
     for mount in &setup.plan.mounts {
         match &mount.source {
             Source::New { filesystem, name, options } => {
-                let fd = new(filesystem, name, options, mount.attributes)
+                // Mount points may have to be made on it first.
+                let late = filesystem == "tmpfs" && mount.attributes.readonly;
+                let now =
+                    Attributes { readonly: !late && mount.attributes.readonly, ..mount.attributes };
+                let fd = new(filesystem, name, options, now)
                     .at(Step::Mount, format_args!("{filesystem} at {}", mount.destination))?;
                 let point = place::mount_point(root, &mount.destination, Shape::Folder)?;
                 place::attach(&fd, point).at(Step::Mount, &mount.destination)?;
                 match filesystem.as_str() {
                     "proc" => known.proc = Some(fd),
                     "devpts" => known.devpts = Some(fd),
+                    _ if late => sealed.push((fd, &mount.destination)),
                     _ => {}
                 }
             }
@@ -54,6 +60,11 @@ pub(super) fn mount_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done<Known> 
             .at(Step::Mount, &file.destination)?;
         let point = place::mount_point(root, &file.destination, Shape::File)?;
         place::attach(&tree, point).at(Step::Mount, &file.destination)?;
+    }
+    for (tmpfs, destination) in sealed {
+        let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY;
+        sys::mount::set_attributes(tmpfs, readonly.bits().into(), false)
+            .at(Step::Readonly, destination)?;
     }
     Ok(known)
 }

@@ -9,7 +9,8 @@ use rustix::io::Errno;
 
 use super::handshake::{At, Done};
 use super::init::Init;
-use super::{CgroupJoin, Stdio, Step, place, program};
+use super::{Stdio, Step, place, program};
+use crate::cgroup::Join;
 use crate::plan::{MapWriter, Plan, RootPlan, Source};
 use crate::sys::exec::Strings;
 
@@ -17,7 +18,7 @@ use crate::sys::exec::Strings;
 #[derive(Debug)]
 pub(super) struct Setup<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) cgroup: &'a CgroupJoin<'a>,
+    pub(super) cgroup: &'a Join,
     pub(super) stdio: Stdio<'a>,
     pub(super) arguments: Strings,
     pub(super) environment: Strings,
@@ -39,7 +40,7 @@ impl<'a> Setup<'a> {
     /// Prepares the child of `plan`.
     pub(super) fn new(
         plan: &'a Plan,
-        cgroup: &'a CgroupJoin<'a>,
+        cgroup: &'a Join,
         stdio: Stdio<'a>,
         socket: BorrowedFd<'_>,
     ) -> Done<Self> {

@@ -84,7 +84,7 @@ pub fn fork_into(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side
 
 /// Leaves some of the namespaces that the process shares (`CLONE_NEW*` flags only).
 pub fn unshare(namespaces: u64) -> Result<(), Errno> {
-    let flags = namespaces & super::clone::ALL_NAMESPACES;
+    let flags = namespaces & ALL_NAMESPACES;
     // SAFETY: only namespace flags pass the mask, never CLONE_FILES, which is what makes unshare unsafe.
     checked(unsafe { syscall!(Sysno::unshare, flags) }).map(drop)
 }

@@ -20,12 +20,16 @@ struct MountAttr {
 const AT_EMPTY_PATH: usize = 0x1000;
 const AT_RECURSIVE: usize = 0x8000;
 const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
+/// `MOUNT_ATTR__ATIME`.
+const ATIME: u64 = 0x70;
 const MS_PRIVATE: u64 = 1 << 18;
 
 /// Sets attributes (`MOUNT_ATTR_*`) of the mount that `mount` is the root of, `recursive`ly of those below it too, and makes
 /// it private: it neither sends nor receives mounts.
 pub fn set_attributes(mount: impl AsFd, set: u64, recursive: bool) -> Result<(), Errno> {
-    let attributes = MountAttr { set, propagation: MS_PRIVATE, ..MountAttr::default() };
+    // Of the ways to keep access times exactly one is in force: setting one means clearing the field.
+    let clear = if set & ATIME == 0 { 0 } else { ATIME };
+    let attributes = MountAttr { set, clear, propagation: MS_PRIVATE, ..MountAttr::default() };
     apply(mount.as_fd(), &attributes, recursive)
 }
 

@@ -1,0 +1,88 @@
+//! Why a specification cannot be carried out on this host.
+
+use common::report::{Diagnostic, ExitCode};
+use common::tree::PathError;
+
+use super::NamespaceKind;
+use super::seccomp::SeccompError;
+use crate::cgroup::CgroupError;
+
+/// Why a specification cannot be carried out on this host.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// An ordinary user's container is possible only in a user namespace.
+    #[error("an ordinary user needs a user namespace")]
+    NeedsUserNamespace,
+    /// The specification names no program.
+    #[error("the specification has no process")]
+    NoProcess,
+    /// A path of the specification is none.
+    #[error("the specification has an unusable path")]
+    Path(#[source] PathError),
+    /// A kind of namespace that is not supported.
+    #[error("a {0} namespace is not supported")]
+    Namespace(&'static str),
+    /// A kind of namespace twice.
+    #[error("the {0:?} namespace is given twice")]
+    DuplicateNamespace(NamespaceKind),
+    /// A kind of namespace that can only be new.
+    #[error("an existing {0:?} namespace cannot be joined")]
+    JoinedNamespace(NamespaceKind),
+    /// A kind of namespace that cannot be the host's.
+    #[error("the {0:?} namespace cannot be shared with the host")]
+    SharedNamespace(NamespaceKind),
+    /// A kind of limit that the kernel does not have.
+    #[error("`{0}` is no resource limit")]
+    Limit(String),
+    /// A limit twice.
+    #[error("the limit `{0}` is given twice")]
+    DuplicateLimit(&'static str),
+    /// A mount without what its sort needs.
+    #[error("the mount at `{destination}` {problem}")]
+    Mount {
+        /// Where.
+        destination: common::tree::ImagePath,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A kernel parameter that is not of a namespace of the container's own.
+    #[error("the kernel parameter `{0}` would change the host")]
+    Sysctl(String),
+    /// Nothing to map: the host gives this user no further ids, or root no range.
+    #[error("user {uid} and group {gid} do not exist in this user namespace")]
+    Unmapped {
+        /// Inside.
+        uid: u32,
+        /// Inside.
+        gid: u32,
+    },
+    /// Maps that leave out root, overlap, or run over.
+    #[error("the id maps of the user namespace are unusable")]
+    IdMaps,
+    /// The cgroup cannot be planned.
+    #[error(transparent)]
+    Cgroup(CgroupError),
+    /// The filter cannot be compiled.
+    #[error("the seccomp profile is unusable")]
+    Seccomp(#[source] SeccompError),
+}
+
+impl Diagnostic for PlanError {
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Cgroup(error) => return error.hint(),
+            Self::Unmapped { .. } => {
+                "run as user 0, or give your user ranges in /etc/subuid and /etc/subgid and install newuidmap and newgidmap".to_owned()
+            }
+            Self::NeedsUserNamespace => "use --userns, or run as root".to_owned(),
+            Self::Sysctl(_) => {
+                "net.* needs a network namespace; kernel.msg*, kernel.sem, kernel.shm* and fs.mqueue.* an ipc namespace".to_owned()
+            }
+            _ => return None,
+        })
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Launcher
+    }
+}

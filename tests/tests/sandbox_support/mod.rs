@@ -1,0 +1,196 @@
+//! Containers for the suites of the sandbox: a root file system of one static program, and what became of a run.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use common::oci::ImageConfiguration;
+use common::root::Root;
+use launcher::host::Host;
+use launcher::plan::{self, Ground, Plan};
+use launcher::spec::{self, Overrides};
+use tempfile::TempDir;
+
+/// A root file system and a place for its containers. Gone when it is dropped.
+pub struct Box {
+    name: &'static str,
+    folder: TempDir,
+    runs: AtomicU32,
+    /// The user that launches; root otherwise.
+    pub user: Option<u32>,
+}
+
+/// What became of a run.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ran {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Box {
+    /// A root file system with `/probe`, and the folders that every image has.
+    pub fn new(name: &'static str) -> Self {
+        let container = Self::bare(name);
+        for folder in ["proc", "sys", "dev", "etc", "tmp"] {
+            fs::create_dir(container.root().join(folder)).unwrap();
+        }
+        container
+    }
+
+    /// A root file system with nothing but `/probe`.
+    pub fn bare(name: &'static str) -> Self {
+        let folder = tempfile::Builder::new().prefix("coracle-sandbox-").tempdir().unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
+        let root = folder.path().join("root");
+        fs::create_dir(&root).unwrap();
+        fs::copy(probe(), root.join("probe")).unwrap();
+        Self { name, folder, runs: AtomicU32::new(0), user: None }
+    }
+
+    /// Where the root file system is.
+    pub fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    /// A folder of the host beside it.
+    pub fn host(&self) -> PathBuf {
+        let host = self.folder.path().join("host");
+        fs::create_dir_all(&host).unwrap();
+        host
+    }
+
+    /// The plan for these questions.
+    pub fn plan(&self, overrides: &Overrides, questions: &[&str]) -> Plan {
+        let folder =
+            self.folder.path().join(format!("run{}", self.runs.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir(&folder).unwrap();
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        std::os::unix::fs::chown(&folder, self.user, self.user).unwrap();
+        let mut overrides = overrides.clone();
+        if overrides.args.is_empty() {
+            overrides.args = vec!["/probe".to_owned()];
+        }
+        overrides.args.extend(questions.iter().map(|&question| question.to_owned()));
+        overrides.user_namespace |= self.user.is_some();
+        let root = Root::open(&self.root()).unwrap();
+        let spec = spec::from_image(&ImageConfiguration::default(), &overrides, &root).unwrap();
+        let ground = Ground {
+            id: self.name,
+            snapshot: &self.root(),
+            folder: &folder,
+            mount_points_exist: spec::mount_points_exist(&spec, &root),
+            init: overrides.init,
+            add_hosts: &overrides.add_hosts,
+            foreground: true,
+            default_seccomp: !overrides.no_seccomp,
+            generate_files: true,
+        };
+        plan::plan(&spec, &ground, &self.launching_host()).unwrap()
+    }
+
+    fn launching_host(&self) -> Host {
+        match self.user {
+            None => Host::probe().unwrap(),
+            Some(uid) => {
+                let real = Host::probe().unwrap();
+                Host::made_up(uid, real.kernel(), launcher::host::Layout::default())
+            }
+        }
+    }
+
+    /// Runs a plan.
+    pub fn run(&self, plan: &Plan) -> Ran {
+        let file = tempfile::NamedTempFile::new_in(&self.folder).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+        serde_json::to_writer(&file, plan).unwrap();
+        // A copy that every user can reach, wherever the workspace is.
+        let driver = self.folder.path().join("spawn-plan");
+        if !driver.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_spawn-plan"), &driver).unwrap();
+        }
+        let mut command = Command::new(driver);
+        command.arg(file.path()).stdin(Stdio::null());
+        if let Some(user) = self.user {
+            use std::os::unix::process::CommandExt as _;
+            command.uid(user).gid(user);
+        }
+        Ran::from(command.output().unwrap())
+    }
+
+    /// Runs with everything by default, and compares what the program wrote.
+    #[track_caller]
+    pub fn check(&self, questions: &[&str], expected: &str) {
+        self.check_with(&Overrides::default(), questions, expected);
+    }
+
+    /// Runs with these options, and compares what the program wrote.
+    #[track_caller]
+    pub fn check_with(&self, overrides: &Overrides, questions: &[&str], expected: &str) {
+        let ran = self.run(&self.plan(overrides, questions));
+        assert_eq!(
+            ran,
+            Ran { status: Some(0), stdout: expected.to_owned(), stderr: String::new() },
+            "{questions:?}"
+        );
+    }
+
+    /// Runs with everything by default, and compares the status.
+    #[track_caller]
+    pub fn check_status(&self, overrides: &Overrides, questions: &[&str], expected: i32) {
+        let ran = self.run(&self.plan(overrides, questions));
+        assert_eq!((ran.status, ran.stderr.as_str()), (Some(expected), ""), "{questions:?}");
+    }
+
+    /// What the program wrote.
+    #[track_caller]
+    pub fn answer(&self, overrides: &Overrides, questions: &[&str]) -> String {
+        let ran = self.run(&self.plan(overrides, questions));
+        assert_eq!(
+            (ran.status, ran.stderr.as_str()),
+            (Some(0), ""),
+            "{questions:?}: {}",
+            ran.stdout
+        );
+        ran.stdout
+    }
+
+    /// Why the container did not start: status and message.
+    #[track_caller]
+    pub fn refusal(&self, plan: &Plan) -> (i32, String) {
+        let ran = self.run(plan);
+        assert_eq!(ran.stdout, "", "the program must not have run");
+        (ran.status.unwrap(), ran.stderr.replace(&self.folder.path().display().to_string(), "TEST"))
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The compiled probe.
+fn probe() -> &'static Path {
+    static PROBE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
+    let (_, path) = PROBE.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("probe");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/probe.c");
+        let status = Command::new("gcc")
+            .args(["-static", "-O1", "-o"])
+            .args([&path, &source])
+            .status()
+            .expect("gcc makes the probe");
+        assert!(status.success());
+        (folder, path)
+    });
+    path
+}
