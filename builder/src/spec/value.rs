@@ -1,0 +1,271 @@
+//! The small values of a recipe, each a type that cannot be wrong: ports, signals, users, names of variables.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is no such value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {what}")]
+pub struct ValueError {
+    text: String,
+    what: &'static str,
+}
+
+fn not(text: &str, what: &'static str) -> ValueError {
+    ValueError { text: text.escape_debug().to_string(), what }
+}
+
+macro_rules! text_value {
+    ($type:ty) => {
+        impl TryFrom<String> for $type {
+            type Error = ValueError;
+
+            fn try_from(text: String) -> Result<Self, ValueError> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
+/// A port that a program listens on, `8080` or `53/udp` (OCI image configuration, `ExposedPorts`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Port {
+    number: u16,
+    protocol: Protocol,
+}
+
+/// Transport of a [`Port`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Protocol {
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+impl FromStr for Port {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let fail = || not(text, "a port: expected NUMBER or NUMBER/tcp, /udp or /sctp");
+        let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+        let protocol = match protocol {
+            "tcp" => Protocol::Tcp,
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            _ => return Err(fail()),
+        };
+        if !number.bytes().all(|c| c.is_ascii_digit()) {
+            return Err(fail());
+        }
+        match number.parse::<u16>() {
+            Ok(number) if number > 0 => Ok(Self { number, protocol }),
+            _ => Err(fail()),
+        }
+    }
+}
+
+impl fmt::Display for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let protocol = match self.protocol {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+            Protocol::Sctp => "sctp",
+        };
+        write!(f, "{}/{protocol}", self.number)
+    }
+}
+
+text_value!(Port);
+
+/// A signal by name (`SIGTERM`, `TERM`, `SIGRTMIN+3`) or number 1 to 64.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StopSignal(String);
+
+/// The names of signal(7) that Linux has on x86-64 and aarch64.
+const SIGNALS: [&str; 31] = [
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+impl FromStr for StopSignal {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let name = text.strip_prefix("SIG").unwrap_or(text);
+        let real_time = |prefix: &str| {
+            let rest = name.strip_prefix(prefix)?;
+            let offset = rest.strip_prefix(['+', '-']);
+            Some(rest.is_empty() || offset.is_some_and(|n| n.parse::<u8>().is_ok_and(|n| n < 31)))
+        };
+        if SIGNALS.contains(&name)
+            || real_time("RTMIN").or_else(|| real_time("RTMAX")) == Some(true)
+        {
+            return Ok(Self(format!("SIG{name}")));
+        }
+        match text.parse::<u8>() {
+            Ok(number @ 1..=64) => Ok(Self(number.to_string())),
+            _ => Err(not(text, "a signal: expected a name such as SIGTERM, or 1 to 64")),
+        }
+    }
+}
+
+impl fmt::Display for StopSignal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_value!(StopSignal);
+
+/// The name of an environment variable: not empty, no `=`, no NUL.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EnvName(String);
+
+impl EnvName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for EnvName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        if text.is_empty() || text.contains(['=', '\0']) {
+            return Err(not(text, "a variable's name"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for EnvName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_value!(EnvName);
+
+/// A user as a person writes one: `NAME`, `UID`, or either with `:GROUP` or `:GID`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct UserName {
+    /// User.
+    pub user: NameOrId,
+    /// Group; the user's own where there is none.
+    pub group: Option<NameOrId>,
+}
+
+/// A user or group by name or number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameOrId {
+    /// To be looked up in the root's passwd or group file.
+    Name(String),
+    /// A number, used as it is.
+    Id(u32),
+}
+
+impl FromStr for NameOrId {
+    type Err = ();
+
+    /// Digits are a number, anything else that useradd(8) would accept is a name. 4294967295 means
+    /// "no id" to the kernel (setreuid(2)) and is refused.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if text.starts_with(|c: char| c.is_ascii_digit()) {
+            return match text.parse() {
+                Ok(u32::MAX) | Err(_) => Err(()),
+                Ok(id) => Ok(Self::Id(id)),
+            };
+        }
+        let good = |c: char| c.is_ascii_alphanumeric() || "_.-$".contains(c);
+        let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        (starts && text.chars().all(good)).then(|| Self::Name(text.to_owned())).ok_or(())
+    }
+}
+
+impl fmt::Display for NameOrId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Id(id) => id.fmt(f),
+        }
+    }
+}
+
+impl FromStr for UserName {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let part = |part: &str| {
+            part.parse().map_err(|()| not(text, "a user: expected NAME or UID, then :GROUP or :GID"))
+        };
+        let (user, group) = match text.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (text, None),
+        };
+        Ok(Self { user: part(user)?, group: group.map(part).transpose()? })
+    }
+}
+
+impl fmt::Display for UserName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.user.fmt(f)?;
+        match &self.group {
+            Some(group) => write!(f, ":{group}"),
+            None => Ok(()),
+        }
+    }
+}
+
+text_value!(UserName);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: FromStr<Err = ValueError> + fmt::Display>(good: &[(&str, &str)], wrong: &[&str]) {
+        for (text, normal) in good {
+            assert_eq!(text.parse::<T>().unwrap().to_string(), *normal);
+        }
+        for text in wrong {
+            assert!(text.parse::<T>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn ports() {
+        check::<Port>(
+            &[("80", "80/tcp"), ("53/udp", "53/udp")],
+            &["", "0", "65536", "+80", "80/", "80/TCP", "-1"],
+        );
+    }
+
+    #[test]
+    fn signals() {
+        check::<StopSignal>(
+            &[("TERM", "SIGTERM"), ("SIGRTMIN+3", "SIGRTMIN+3"), ("15", "15")],
+            &["", "SIG", "0", "65", "sigterm", "RTMIN+99", "RTMINX"],
+        );
+    }
+
+    #[test]
+    fn users() {
+        check::<UserName>(
+            &[("1000", "1000"), ("www-data:adm", "www-data:adm"), ("0:0", "0:0")],
+            &["", ":", "a:", "4294967295", "4294967296", "1a", "a b", "-a", "a:b:c"],
+        );
+    }
+}
