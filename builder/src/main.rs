@@ -1,3 +1,7 @@
 //! The program `coracle`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    builder::cli::main()
+}

@@ -1,5 +1,116 @@
-//! Stage cli.
+//! argv -> a verb's arguments -> its result in words. One file for each verb.
+//!
+//! Decides what options are called and how results look. Only this stage writes to the terminal.
 
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use common::location::Who;
+use common::report;
+
+use crate::Error;
+
+mod build;
 pub mod closure;
+mod images;
+mod inspect;
+mod output;
 pub mod resolution;
 pub mod tree;
+mod why;
+
+/// Packs one application into the smallest root filesystem that runs it.
+#[derive(Debug, Parser)]
+#[command(name = "coracle", version, max_term_width = 100, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Build(build::Arguments),
+    Why(why::Arguments),
+    Inspect(inspect::Arguments),
+    Images(images::Arguments),
+    Closure(closure::ClosureArgs),
+    Tree(tree::TreeArgs),
+}
+
+/// Where the store is.
+#[derive(Debug, clap::Args)]
+struct StoreOption {
+    /// The store: an OCI image layout [default: $CORACLE_STORE, else /var/lib/coracle for root and
+    /// $XDG_DATA_HOME/coracle for others]
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+}
+
+impl StoreOption {
+    fn path(&self) -> Result<PathBuf, Error> {
+        Who::current().store(self.store.clone()).ok_or(Error::NoStore)
+    }
+}
+
+/// Why a verb failed.
+#[derive(Debug)]
+enum Failure {
+    /// The verb itself.
+    Error(Error),
+    /// Its result could not be printed.
+    Print(io::Error),
+}
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs the program.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // clap knows which of help and mistakes goes where, and with which status (0 or 2).
+            return match error.print() {
+                Ok(()) if !error.use_stderr() => report::ExitCode::Ok.into(),
+                Err(_) | Ok(()) => report::ExitCode::Usage.into(),
+            };
+        }
+    };
+    let mut out = io::BufWriter::new(io::stdout());
+    let result = match arguments.verb {
+        Verb::Build(arguments) => build::run(&arguments, &mut out),
+        Verb::Why(arguments) => why::run(&arguments, &mut out),
+        Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
+        Verb::Images(arguments) => images::run(&arguments, &mut out),
+        Verb::Closure(arguments) => return finish(closure::run(&arguments)),
+        Verb::Tree(arguments) => return finish(tree::run(&arguments)),
+    };
+    let result = result.and_then(|()| out.flush().map_err(Failure::Print));
+    match result {
+        Ok(()) => report::ExitCode::Ok.into(),
+        // Whoever read us has read enough (`coracle images | head -1`).
+        Err(Failure::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            report::ExitCode::Ok.into()
+        }
+        Err(Failure::Print(error)) => report::fail(&output::PrintError { source: error }),
+        Err(Failure::Error(error)) => report::fail(&error),
+    }
+}
+
+fn finish(result: Result<report::ExitCode, resolution::ResolutionError>) -> ExitCode {
+    match result {
+        Ok(code) => code.into(),
+        Err(error) => report::fail(&error),
+    }
+}

@@ -12,9 +12,13 @@
 
 mod closure;
 mod engine;
+pub mod expand;
+pub mod gather;
+pub mod incomplete;
 pub mod ld_cache;
 mod probe;
 mod root_facts;
+pub mod rules;
 mod scope;
 mod scripts;
 mod search;

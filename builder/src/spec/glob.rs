@@ -70,7 +70,8 @@ impl Glob {
 
     /// Whether the whole path matches; what each `*` and `**` stood for, in order, if so.
     pub fn matches(&self, path: &[u8]) -> Option<Vec<Vec<u8>>> {
-        let names: Vec<&[u8]> = path.split(|&b| b == b'/').filter(|name| !name.is_empty()).collect();
+        let names: Vec<&[u8]> =
+            path.split(|&b| b == b'/').filter(|name| !name.is_empty()).collect();
         let mut captures = Vec::new();
         path_matches(&self.components, &names, &mut captures).then_some(captures)
     }
@@ -201,8 +202,8 @@ mod tests {
             ("lib*.so.*", "libc.so.6", Some(vec!["c", "6"])),
         ] {
             let glob = Glob::parse(pattern.as_bytes()).unwrap();
-            let expected: Option<Vec<Vec<u8>>> =
-                captures.map(|list: Vec<&str>| list.iter().map(|c| c.as_bytes().to_vec()).collect());
+            let expected: Option<Vec<Vec<u8>>> = captures
+                .map(|list: Vec<&str>| list.iter().map(|c| c.as_bytes().to_vec()).collect());
             assert_eq!(glob.matches(path.as_bytes()), expected, "{pattern} {path}");
         }
         assert!(Glob::parse(b"/a/../b").is_err());

@@ -167,7 +167,9 @@ impl Diagnostic for SpecError {
             Self::Nameless => "add `name = \"NAME\"` to the recipe, or use -t NAME",
             Self::NoDestination(_) => "add `destination = \"/path/in/the/image\"` to its table",
             Self::Relative(_) => "use an absolute path inside the root",
-            Self::Pattern { .. } => "a pattern has `*`, `?`, `[a-z]`, and `**` as a whole component",
+            Self::Pattern { .. } => {
+                "a pattern has `*`, `?`, `[a-z]`, and `**` as a whole component"
+            }
             Self::Path { .. } | Self::Contradiction(_) => return None,
         };
         Some(text.to_owned())
@@ -179,12 +181,14 @@ impl Diagnostic for SpecError {
 }
 
 impl ImageSpec {
-    /// What `recipe` means. `context` is the folder of the recipe file.
-    pub fn new(recipe: &Recipe, context: Option<&Path>) -> Result<Self, SpecError> {
+    /// What `recipe` means. `context` is the folder of the recipe file; relative programs start there, if
+    /// the root is the host's (`on_host`) and the folder therefore part of it.
+    pub fn new(recipe: &Recipe, context: Option<&Path>, on_host: bool) -> Result<Self, SpecError> {
+        let folder = context.filter(|_| on_host);
         let programs = recipe
             .executables
             .iter()
-            .map(|text| program(text, context))
+            .map(|text| program(text, folder))
             .collect::<Result<Vec<_>, _>>()?;
         if programs.is_empty() && recipe.files.is_empty() {
             return Err(SpecError::Empty);
@@ -288,7 +292,7 @@ mod tests {
     use super::*;
 
     fn spec(text: &str, context: Option<&str>) -> Result<ImageSpec, SpecError> {
-        ImageSpec::new(&Recipe::parse(text).unwrap(), context.map(Path::new))
+        ImageSpec::new(&Recipe::parse(text).unwrap(), context.map(Path::new), true)
     }
 
     #[test]

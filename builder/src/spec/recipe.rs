@@ -104,8 +104,7 @@ impl Recipe {
     pub fn read(path: &Path) -> Result<Self, RecipeError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| RecipeError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text)
-            .map_err(|message| RecipeError::Syntax { path: path.to_owned(), message })
+        Self::parse(&text).map_err(|message| RecipeError::Syntax { path: path.to_owned(), message })
     }
 
     /// Parses a recipe's text; the error names line and column.

@@ -210,7 +210,8 @@ impl FromStr for UserName {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let part = |part: &str| {
-            part.parse().map_err(|()| not(text, "a user: expected NAME or UID, then :GROUP or :GID"))
+            part.parse()
+                .map_err(|()| not(text, "a user: expected NAME or UID, then :GROUP or :GID"))
         };
         let (user, group) = match text.split_once(':') {
             Some((user, group)) => (user, Some(group)),

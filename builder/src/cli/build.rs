@@ -1,0 +1,279 @@
+//! `coracle build`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use common::oci::layout::ImageLayout;
+use common::oci::reference::Reference;
+use common::progress::Progress;
+use common::report;
+use serde_json::json;
+
+use super::{Failure, StoreOption, output};
+use crate::assemble::Epoch;
+use crate::elf::Name;
+use crate::image::formats::{Format, Output};
+use crate::image::{self, Compression, ImageError};
+use crate::plan::{Node, Plan, Source};
+use crate::resolve::rules::RuleSet;
+use crate::resolve::{Options, Sysroot};
+use crate::spec::recipe::Recipe;
+use crate::spec::{DEFAULT_PATH, ImageSpec};
+use crate::{Built, Destination, Error, Surroundings};
+
+/// Pack programs, with everything that they need to run, into an image.
+///
+/// The image goes into the store under the name of the first program. With -o it goes to a file or folder
+/// instead (and into the store as well, if -t names it).
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub(super) struct Arguments {
+    /// Programs: paths, names found on PATH; or one recipe file (.toml)
+    #[arg(required = true, value_name = "WHAT")]
+    what: Vec<String>,
+    /// Write a file or folder; its name says the format: .oci.tar or .oci (OCI archive), .tar, .tar.gz,
+    /// .tar.zst (root filesystem), NAME/ (root filesystem as a folder)
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// The format of the output, whatever its name says
+    #[arg(long, requires = "output")]
+    format: Option<Format>,
+    /// Replace the output if it exists
+    #[arg(long, requires = "output")]
+    force: bool,
+    /// Name of the image, NAME[:TAG]
+    #[arg(short, long, value_name = "NAME")]
+    tag: Option<Reference>,
+    #[command(flatten)]
+    store: StoreOption,
+    /// Take programs and libraries from this root instead of the host's
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    sysroot: PathBuf,
+    /// Folders to search for libraries first, joined by `:` (LD_LIBRARY_PATH is not read)
+    #[arg(long, value_name = "DIRS")]
+    library_path: Option<String>,
+    /// A library to load before all others (LD_PRELOAD is not read); may be repeated
+    #[arg(long, value_name = "LIB")]
+    preload: Vec<String>,
+    /// A folder of rules, which replace or add to those that come with coracle
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
+    /// Switch a rule on that is off by default; may be repeated
+    #[arg(long, value_name = "NAME")]
+    rule: Vec<String>,
+    /// Switch a rule off; may be repeated
+    #[arg(long, value_name = "NAME")]
+    no_rule: Vec<String>,
+    /// How the layer is compressed
+    #[arg(long, default_value = "gzip")]
+    compression: Compression,
+    /// The time of all files and of the image, in seconds since 1970
+    #[arg(long, value_name = "SECONDS", default_value = "0")]
+    source_date_epoch: Epoch,
+    /// Print what would be in the image, and why, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+    /// No progress bars, no summary, no warnings
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
+    let started = Instant::now();
+    let spec = spec(arguments)?;
+    let sysroot = Sysroot::open(&arguments.sysroot)
+        .map_err(|source| Error::Sysroot { path: arguments.sysroot.clone(), source })?;
+    let around = surroundings(arguments, &spec, &sysroot)?;
+    if arguments.dry_run {
+        let (plan, warnings) = crate::plan(&spec, &around)?;
+        warn(arguments, &warnings);
+        return if arguments.json { output::json(out, &plan) } else { print_plan(out, &plan) };
+    }
+    let to = arguments.output.as_deref();
+    let wanted = to
+        .map(|path| Output::new(path, arguments.format, arguments.force))
+        .transpose()
+        .map_err(Error::Image)?;
+    let store = if wanted.is_none() || arguments.tag.is_some() {
+        let path = arguments.store.path()?;
+        Some(ImageLayout::create(&path).map_err(ImageError::from)?)
+    } else {
+        None
+    };
+    let destination = Destination {
+        store: store.as_ref().map(|layout| (layout, &spec.name)),
+        output: wanted.as_ref(),
+        bytes: image::Options {
+            compression: arguments.compression,
+            epoch: arguments.source_date_epoch,
+        },
+    };
+    let built = crate::build(&spec, &around, &destination)?;
+    warn(arguments, &built.warnings);
+    summary(arguments, out, &spec.name, &built, started)
+}
+
+/// What was asked for: a recipe's content, programs of the command line, and options over both.
+fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
+    let is_recipe = |what: &&String| {
+        Path::new(what).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+    };
+    let (recipes, programs): (Vec<&String>, Vec<&String>) =
+        arguments.what.iter().partition(is_recipe);
+    let (mut recipe, mut context) = match recipes.as_slice() {
+        [] => (Recipe::default(), None),
+        [path] => {
+            let path = Path::new(path);
+            let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            (Recipe::read(path)?, Some(folder.unwrap_or(Path::new(".")).to_owned()))
+        }
+        _ => return Err(Error::Usage("only one recipe can be built at a time").into()),
+    };
+    let on_host = arguments.sysroot == Path::new("/");
+    for program in programs {
+        recipe.executables.push(absolute(program, on_host));
+    }
+    if let Some(folder) = &mut context
+        && let Ok(whole) = folder.canonicalize()
+    {
+        *folder = whole;
+    }
+    if arguments.tag.is_some() {
+        recipe.name.clone_from(&arguments.tag);
+    }
+    recipe.rules.on.extend(arguments.rule.iter().cloned());
+    recipe.rules.off.extend(arguments.no_rule.iter().cloned());
+    Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
+}
+
+/// A path of the command line starts where the person stands, not at the recipe. What `..` means there is for
+/// the kernel to say.
+fn absolute(program: &str, on_host: bool) -> String {
+    let path = Path::new(program);
+    if !on_host || !program.contains('/') {
+        return program.to_owned();
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return program.to_owned();
+    };
+    let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    // A plain absolute path keeps its links: they are part of what was asked for.
+    if path.is_absolute() && !program.contains("/..") {
+        return program.to_owned();
+    }
+    match parent.canonicalize().map(|parent| parent.join(name).into_os_string().into_string()) {
+        Ok(Ok(whole)) => whole,
+        _ => program.to_owned(),
+    }
+}
+
+fn surroundings<'a>(
+    arguments: &Arguments,
+    spec: &ImageSpec,
+    sysroot: &'a Sysroot,
+) -> Result<Surroundings<'a>, Failure> {
+    let image_path =
+        spec.run.env.iter().find(|(name, _)| name.as_str() == "PATH").map(|(_, path)| path);
+    // "A name found on PATH" is the person's own PATH on the host, and the usual one in a foreign root.
+    let on_host = arguments.sysroot == Path::new("/");
+    let path = std::env::var_os("PATH").filter(|path| on_host && !path.is_empty());
+    Ok(Surroundings {
+        sysroot,
+        options: Options {
+            library_path: arguments.library_path.as_ref().map(|path| Name::from(path.as_str())),
+            preload: arguments.preload.iter().map(|name| Name::from(name.as_str())).collect(),
+            path: image_path.map(|path| Name::from(path.as_str())),
+        },
+        path: path.map_or(DEFAULT_PATH.into(), |path| path.into_encoded_bytes()),
+        rules: RuleSet::load(arguments.rules.as_deref())?.switched(&spec.rules)?,
+        progress: Progress::new(arguments.quiet),
+    })
+}
+
+fn warn(arguments: &Arguments, warnings: &[String]) {
+    for warning in warnings.iter().filter(|_| !arguments.quiet) {
+        report::warn(warning);
+    }
+}
+
+/// One line for each entry: mode, kind, path, where from, and the first reason.
+fn print_plan(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
+    for (path, entry) in &plan.entries {
+        let (mode, kind, detail) = match &entry.node {
+            Node::Folder { mode } => (*mode, "folder", String::new()),
+            Node::Link { target } => (0o777, "link", format!(" -> {target}")),
+            Node::HardLink { target } => (0, "name", format!(" = {target}")),
+            Node::File { mode, source } => (*mode, "file", describe(source, path.as_bytes())),
+        };
+        let mode = if mode == 0 { "    -".to_owned() } else { format!("{mode:05o}") };
+        let why = entry.why.first().map(|why| {
+            let value = serde_json::to_value(why).unwrap_or_default();
+            format!("  # {}", image::provenance::words(&value))
+        });
+        let why = why.unwrap_or_default();
+        output::line(out, &format!("{mode} {kind:6} {path}{detail}{why}"))?;
+    }
+    let config = serde_json::to_value(&plan.config).unwrap_or_default();
+    output::line(out, &format!("config {config}"))
+}
+
+fn describe(source: &Source, path: &[u8]) -> String {
+    match source {
+        Source::Root { path: from, size } if from.as_bytes() == path => format!(" ({size} bytes)"),
+        Source::Root { path: from, size } => format!(" ({size} bytes of {from})"),
+        Source::Context { path: from, size } => format!(" ({size} bytes of the recipe's {from})"),
+        Source::Generated { .. } => " (generated)".to_owned(),
+    }
+}
+
+fn summary(
+    arguments: &Arguments,
+    out: &mut impl Write,
+    name: &Reference,
+    built: &Built,
+    started: Instant,
+) -> Result<(), Failure> {
+    let written = built.written.as_ref();
+    let image =
+        built.stored.as_ref().or_else(|| written.and_then(|written| written.image.as_ref()));
+    let files = built
+        .plan
+        .entries
+        .values()
+        .filter(|entry| matches!(entry.node, Node::File { .. } | Node::HardLink { .. }))
+        .count();
+    let digest = image.map(|image| image.manifest.digest().to_string());
+    let size = written.map_or_else(|| image.map_or(0, |image| image.size), |written| written.size);
+    let seconds = started.elapsed().as_secs_f64();
+    if arguments.json {
+        let value = json!({
+            "name": name.to_string(),
+            "digest": digest,
+            "diffId": image.map(|image| image.diff_id.to_string()),
+            "files": files,
+            "entries": built.plan.entries.len(),
+            "size": size,
+            "output": arguments.output.as_ref().map(|path| path.display().to_string()),
+            "warnings": built.warnings,
+        });
+        return output::json(out, &value);
+    }
+    if arguments.quiet {
+        return digest.map_or(Ok(()), |digest| output::line(out, &digest));
+    }
+    if let Some(path) = &arguments.output {
+        output::line(out, &format!("output   {}", path.display()))?;
+    }
+    output::line(out, &format!("name     {name}"))?;
+    if let Some(digest) = digest {
+        output::line(out, &format!("digest   {digest}"))?;
+    }
+    output::line(out, &format!("files    {files} ({} entries)", built.plan.entries.len()))?;
+    let unpacked = image.map(|image| format!(" ({} unpacked)", output::size(image.unpacked)));
+    output::line(out, &format!("size     {}{}", output::size(size), unpacked.unwrap_or_default()))?;
+    output::line(out, &format!("time     {seconds:.2} s"))
+}

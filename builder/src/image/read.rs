@@ -1,0 +1,199 @@
+//! An image that is already there: in the store by name, an OCI archive, or an OCI folder.
+//!
+//! Everything in it is untrusted: blobs are verified by their digests, names are escaped before they are shown.
+
+use std::io::Read;
+use std::path::Path;
+
+use common::digest::Digest;
+use common::oci::archive::Archive;
+use common::oci::blobs::{self, Blobs};
+use common::oci::compression::{self, Decoder, Limits};
+use common::oci::layout::{ImageLayout, LayoutError};
+use common::oci::reference::Reference;
+use common::oci::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, media_type};
+use common::tree::Tree;
+use common::tree::tar::{self, Reader};
+
+use super::ImageError;
+use super::provenance::Provenance;
+
+/// Annotation of a manifest: bytes of the provenance, which with its digest makes a descriptor.
+pub(super) const PROVENANCE_SIZE: &str = "dev.coracle.provenance.size";
+
+/// Bytes of provenance that are read at most: a hostile image must not fill the memory.
+const MOST_PROVENANCE: u64 = 64 << 20;
+
+/// Where an image is.
+#[derive(Debug)]
+pub enum Place {
+    /// A folder: the store, or a layout of its own.
+    Layout(ImageLayout),
+    /// An archive.
+    Archive(Archive),
+}
+
+impl Blobs for Place {
+    fn index(&self) -> Result<ImageIndex, LayoutError> {
+        match self {
+            Self::Layout(layout) => layout.index(),
+            Self::Archive(archive) => Ok(archive.index().clone()),
+        }
+    }
+
+    fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
+        match self {
+            Self::Layout(layout) => layout.read(descriptor),
+            Self::Archive(archive) => archive.read(descriptor),
+        }
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayoutError> {
+        match self {
+            Self::Layout(layout) => layout.open_blob(descriptor),
+            Self::Archive(archive) => archive.open_blob(descriptor),
+        }
+    }
+}
+
+/// An image, opened.
+#[derive(Debug)]
+pub struct Opened {
+    place: Place,
+    /// Its name, where it has one.
+    pub name: Option<Reference>,
+    /// The manifest's descriptor.
+    pub descriptor: Descriptor,
+    /// The manifest.
+    pub manifest: ImageManifest,
+    /// The configuration.
+    pub config: ImageConfiguration,
+}
+
+/// Opens `what`: a file or folder where there is one with a slash or a dot in its name, else a name in the store.
+pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
+    let path = Path::new(what);
+    if path.is_dir() && (what.contains('/') || path.join("oci-layout").is_file()) {
+        return first(Place::Layout(ImageLayout::open(path)?));
+    }
+    if path.is_file() {
+        return first(Place::Archive(Archive::open(path)?));
+    }
+    let no_image = || ImageError::NoImage(what.escape_debug().to_string());
+    let Ok(name) = what.parse::<Reference>() else { return Err(no_image()) };
+    let layout = match store {
+        Some(store) if store.join("oci-layout").is_file() => ImageLayout::open(store)?,
+        _ => return Err(no_image()),
+    };
+    let descriptor = layout.find(&name)?.ok_or_else(no_image)?;
+    read(Place::Layout(layout), Some(name), descriptor)
+}
+
+/// The only image of a place, or the first by name.
+fn first(place: Place) -> Result<Opened, ImageError> {
+    let (descriptor, _) = common::oci::select::select(&place, None, &common::oci::select::host())?;
+    let name = blobs::name(&descriptor);
+    read(place, name, descriptor)
+}
+
+fn read(
+    place: Place,
+    name: Option<Reference>,
+    descriptor: Descriptor,
+) -> Result<Opened, ImageError> {
+    let manifest: ImageManifest = place.read_json(&descriptor)?;
+    let config = place.read_json(manifest.config())?;
+    Ok(Opened { place, name, descriptor, manifest, config })
+}
+
+impl Opened {
+    /// Bytes of the manifest and all that it names.
+    pub fn size(&self) -> u64 {
+        let layers: u64 = self.manifest.layers().iter().map(Descriptor::size).sum();
+        self.descriptor.size() + self.manifest.config().size() + layers
+    }
+
+    /// Number of entries, as the builder counted them.
+    pub fn entries(&self) -> Option<u64> {
+        self.manifest.annotations().as_ref()?.get(media_type::ENTRIES_ANNOTATION)?.parse().ok()
+    }
+
+    /// Why each entry is there.
+    pub fn provenance(&self) -> Result<Provenance, ImageError> {
+        let annotation = |key: &str| self.manifest.annotations().as_ref()?.get(key).cloned();
+        let digest: Option<Digest> =
+            annotation(media_type::PROVENANCE_ANNOTATION).and_then(|text| text.parse().ok());
+        let size: Option<u64> = annotation(PROVENANCE_SIZE).and_then(|text| text.parse().ok());
+        let (Some(digest), Some(size)) = (digest, size) else {
+            return Err(ImageError::NoProvenance);
+        };
+        let descriptor = blobs::descriptor(media_type::PROVENANCE.into(), digest, size);
+        let mut bytes = Vec::new();
+        self.place
+            .open_blob(&descriptor)?
+            .take(MOST_PROVENANCE)
+            .read_to_end(&mut bytes)
+            .map_err(ImageError::Provenance)?;
+        serde_json::from_slice(&bytes)
+            .map_err(|source| ImageError::Malformed { what: "provenance", source })
+    }
+
+    /// The root filesystem's entries, layer by layer; contents are dropped.
+    pub fn trees(&self) -> Result<Vec<Tree<()>>, ImageError> {
+        let mut trees = Vec::new();
+        for layer in self.manifest.layers() {
+            let Some(compression) = compression::Compression::of(layer.media_type()) else {
+                continue;
+            };
+            let blob = self.place.open_blob(layer)?;
+            let decoder =
+                Decoder::new(compression, blob, Limits::default()).map_err(ImageError::Layer)?;
+            let tree = tar::read(&mut Reader::new(decoder), |_, content| {
+                std::io::copy(content, &mut std::io::sink()).map(drop)
+            })
+            .map_err(ImageError::Tar)?;
+            trees.push(tree);
+        }
+        Ok(trees)
+    }
+}
+
+/// One line of `coracle images`.
+#[derive(Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: Reference,
+    /// Digest of its manifest.
+    pub digest: String,
+    /// Bytes of all its blobs.
+    pub size: u64,
+    /// Entries of its root filesystem, where they were counted.
+    pub entries: Option<u64>,
+    /// `linux/amd64`.
+    pub platform: String,
+}
+
+/// All named images of a store; none where there is no store yet. An image that cannot be read is returned as
+/// its name and the error.
+pub fn list(store: &Path) -> Result<Vec<Result<Listed, (Reference, ImageError)>>, ImageError> {
+    if !store.join("oci-layout").is_file() {
+        return Ok(Vec::new());
+    }
+    let layout = ImageLayout::open(store)?;
+    let images = layout.images()?;
+    Ok(images
+        .into_iter()
+        .map(|(name, descriptor)| {
+            let place = Place::Layout(layout.clone());
+            let opened = read(place, Some(name.clone()), descriptor)
+                .map_err(|error| (name.clone(), error))?;
+            Ok(Listed {
+                name,
+                digest: opened.descriptor.digest().to_string(),
+                size: opened.size(),
+                entries: opened.entries(),
+                platform: format!("{}/{}", opened.config.os(), opened.config.architecture()),
+            })
+        })
+        .collect())
+}

@@ -1,0 +1,54 @@
+//! What every image has, whatever the program: somewhere to write, somewhere to mount, somebody to be.
+//!
+//! `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` are what a launcher mounts its own over. The host's are never copied: they say
+//! where an image was built.
+
+use common::tree::ImagePath;
+
+use super::conflict::{Draft, Rank};
+use super::error::PlanError;
+use super::users::User;
+use super::{Generated, Node, Source, Why};
+use crate::spec::ImageSpec;
+
+/// Folders: path, mode, what for.
+const FOLDERS: [(&str, u32, &str); 6] = [
+    ("/dev", 0o755, "a launcher mounts devices here"),
+    ("/proc", 0o555, "a launcher mounts proc here"),
+    ("/sys", 0o555, "a launcher mounts sysfs here"),
+    ("/run", 0o755, "programs keep state of the running system here"),
+    ("/tmp", 0o1777, "programs keep temporary files here"),
+    ("/var/tmp", 0o1777, "programs keep temporary files here"),
+];
+
+pub(super) fn add(draft: &mut Draft, spec: &ImageSpec, user: &User) -> Result<(), PlanError> {
+    draft.put(ImagePath::root(), Node::Folder { mode: 0o755 }, Rank::Always, &[])?;
+    for (path, mode, purpose) in FOLDERS {
+        put(draft, path, Node::Folder { mode }, purpose)?;
+    }
+    let files = [
+        ("/etc/passwd", Generated::Passwd { user: user.clone() }, "who runs the image"),
+        ("/etc/group", Generated::Group { user: user.clone() }, "who runs the image"),
+        ("/etc/hosts", Generated::Hosts, "the name localhost; a launcher mounts its own here"),
+        ("/etc/resolv.conf", Generated::Empty, "a launcher mounts its own here"),
+        ("/etc/hostname", Generated::Empty, "a launcher mounts its own here"),
+    ];
+    for (path, what, purpose) in files {
+        let source = Source::Generated { what };
+        put(draft, path, Node::File { mode: 0o644, source }, purpose)?;
+    }
+    let configured = spec.run.volumes.iter().map(|volume| ("volumes", volume));
+    for (key, path) in configured.chain([("workdir", &spec.run.workdir)]) {
+        let why = [Why::Configured { key: key.to_owned() }];
+        if *path != ImagePath::root() {
+            draft.put(path.clone(), Node::Folder { mode: 0o755 }, Rank::Rule, &why)?;
+        }
+    }
+    Ok(())
+}
+
+fn put(draft: &mut Draft, path: &str, node: Node, purpose: &str) -> Result<(), PlanError> {
+    let path =
+        ImagePath::new(path).map_err(|source| PlanError::Path { of: ImagePath::root(), source })?;
+    draft.put(path, node, Rank::Always, &[Why::Always { purpose: purpose.to_owned() }])
+}

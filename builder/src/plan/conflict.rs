@@ -1,0 +1,275 @@
+//! `Draft`: a plan in the making. Every entry passes through [`Draft::put`], which decides between two things for one
+//! path; [`Draft::finish`] puts entries behind links where they really are, adds parents, and keeps files with several names
+//! one file.
+
+use std::collections::BTreeMap;
+
+use common::tree::ImagePath;
+
+use super::error::PlanError;
+use super::place::Placement;
+use super::survey::{Fact, Identity, Survey};
+use super::{Entry, Node, Source, Why};
+
+/// Who wants an entry; a later one wins over an earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Rank {
+    /// A folder or link that only leads somewhere.
+    Way,
+    /// Every image has it.
+    Always,
+    /// A rule.
+    Rule,
+    /// The closure of the programs.
+    Closure,
+    /// A person, by a recipe.
+    Recipe,
+}
+
+/// Entries by path, with who wants them.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    entries: BTreeMap<ImagePath, (Rank, Entry)>,
+    /// Files of the root by what they are on disk.
+    identities: BTreeMap<ImagePath, Identity>,
+}
+
+impl Draft {
+    /// Wants `node` at `path`.
+    pub(super) fn put(
+        &mut self,
+        path: ImagePath,
+        node: Node,
+        rank: Rank,
+        whys: &[Why],
+    ) -> Result<(), PlanError> {
+        let new = Entry { node, why: whys.to_vec() };
+        let Some((old_rank, old)) = self.entries.get_mut(&path) else {
+            self.entries.insert(path, (rank, new));
+            return Ok(());
+        };
+        if old.node == new.node || is_folder(&old.node) && is_folder(&new.node) {
+            // Of two folders, /tmp keeps its mode against a plain parent.
+            if rank > *old_rank && *old_rank != Rank::Always {
+                old.node = new.node;
+            }
+            *old_rank = rank.max(*old_rank);
+            old.why.extend_from_slice(whys);
+            return Ok(());
+        }
+        let generated =
+            |node: &Node| matches!(node, Node::File { source: Source::Generated { .. }, .. });
+        let winner = match rank.cmp(old_rank) {
+            std::cmp::Ordering::Equal if generated(&old.node) && !generated(&new.node) => true,
+            std::cmp::Ordering::Equal if generated(&new.node) && !generated(&old.node) => false,
+            _ if rank == Rank::Recipe && *old_rank == Rank::Closure || rank == *old_rank => {
+                return Err(PlanError::Conflict {
+                    path,
+                    one: describe(&old.node),
+                    other: describe(&new.node),
+                });
+            }
+            order => order.is_gt(),
+        };
+        if winner {
+            (*old_rank, *old) = (rank, new);
+        }
+        Ok(())
+    }
+
+    /// Wants what stands at `path` in the root, with every link on the way to it, and what it leads to.
+    pub(super) fn root_path(
+        &mut self,
+        survey: &Survey,
+        path: &ImagePath,
+        placement: &Placement,
+        rank: Rank,
+        whys: &[Why],
+    ) -> Result<(), PlanError> {
+        let Some(surveyed) = survey.get(path) else { return Ok(()) };
+        if let Some(to) = placement.moved(path) {
+            return self.fact(to.clone(), &surveyed.real, &surveyed.fact, rank, whys);
+        }
+        for (link, target) in &surveyed.links {
+            // The link that was itself asked for has the reasons; others are on the way.
+            let reasons = if survey.is_link_of(path, link) { whys } else { &[Why::OnTheWay] };
+            self.put(link.clone(), Node::Link { target: target.clone() }, rank, reasons)?;
+        }
+        let to = placement.destination(&surveyed.real);
+        self.fact(to, &surveyed.real, &surveyed.fact, rank, whys)
+    }
+
+    fn fact(
+        &mut self,
+        to: ImagePath,
+        real: &ImagePath,
+        fact: &Fact,
+        rank: Rank,
+        whys: &[Why],
+    ) -> Result<(), PlanError> {
+        match fact {
+            Fact::Folder => self.put(to, Node::Folder { mode: 0o755 }, rank, whys),
+            Fact::File { size, executable, identity, .. } => {
+                if let Some(identity) = identity {
+                    self.identities.insert(to.clone(), *identity);
+                }
+                let source = Source::Root { path: real.clone(), size: *size };
+                self.put(to, Node::File { mode: mode(*executable), source }, rank, whys)
+            }
+            Fact::Nothing => Ok(()),
+        }
+    }
+
+    /// Remembers that a destination has the bytes of a file with several names.
+    pub(super) fn identify(&mut self, to: ImagePath, identity: Identity) {
+        self.identities.insert(to, identity);
+    }
+
+    /// The finished entries.
+    pub(super) fn finish(
+        mut self,
+        survey: &Survey,
+    ) -> Result<BTreeMap<ImagePath, Entry>, PlanError> {
+        self.merge_system_links(survey)?;
+        self.settle_behind_links()?;
+        self.add_parents()?;
+        self.join_names();
+        let mut entries = BTreeMap::new();
+        for (path, (_, mut entry)) in self.entries {
+            entry.why.sort();
+            entry.why.dedup();
+            // "On the way" says nothing where there is a better reason.
+            if entry.why.len() > 1 {
+                entry.why.retain(|why| *why != Why::OnTheWay);
+            }
+            entries.insert(path, entry);
+        }
+        Ok(entries)
+    }
+
+    /// `/bin -> usr/bin` and its like, where the root has them and the image has what they lead to.
+    fn merge_system_links(&mut self, survey: &Survey) -> Result<(), PlanError> {
+        for (link, target) in &survey.system_links {
+            let leads_to = ImagePath::root().join(target.as_bytes());
+            let used = self.entries.keys().any(|path| {
+                path.starts_with(link) || leads_to.as_ref().is_ok_and(|to| path.starts_with(to))
+            });
+            if used {
+                let why = [Why::Always { purpose: "the root's /usr is merged".to_owned() }];
+                self.put(link.clone(), Node::Link { target: target.clone() }, Rank::Closure, &why)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What was placed below a link goes to where the link leads.
+    fn settle_behind_links(&mut self) -> Result<(), PlanError> {
+        // Links may lead to links; the kernel gives up after 40 (path_resolution(7)).
+        for _ in 0..40 {
+            let behind: Vec<(ImagePath, ImagePath)> = self
+                .entries
+                .keys()
+                .filter_map(|path| Some((path.clone(), self.behind(path)?)))
+                .collect();
+            if behind.is_empty() {
+                return Ok(());
+            }
+            for (from, to) in behind {
+                let Some((rank, entry)) = self.entries.remove(&from) else { continue };
+                if let Some(identity) = self.identities.remove(&from) {
+                    self.identities.insert(to.clone(), identity);
+                }
+                self.put(to, entry.node, rank, &entry.why)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a path really is, if its first linked ancestor is a link of the image.
+    fn behind(&self, path: &ImagePath) -> Option<ImagePath> {
+        for ancestor in path.ancestors() {
+            let Some((_, Entry { node: Node::Link { target }, .. })) = self.entries.get(&ancestor)
+            else {
+                continue;
+            };
+            let rest = path.as_bytes().strip_prefix(ancestor.as_bytes())?;
+            let mut components: Vec<&[u8]> = match target.as_bytes().first() {
+                Some(b'/') => Vec::new(),
+                _ => ancestor
+                    .components()
+                    .rev()
+                    .skip(1)
+                    .collect::<Vec<_>>()
+                    .into_iter()
+                    .rev()
+                    .collect(),
+            };
+            for part in target.as_bytes().split(|&b| b == b'/') {
+                match part {
+                    b"" | b"." => {}
+                    b".." => drop(components.pop()),
+                    _ => components.push(part),
+                }
+            }
+            let mut whole = vec![b'/'];
+            whole.extend(components.join(&b'/'));
+            whole.extend_from_slice(rest);
+            return ImagePath::new(whole).ok();
+        }
+        None
+    }
+
+    fn add_parents(&mut self) -> Result<(), PlanError> {
+        let paths: Vec<ImagePath> = self.entries.keys().cloned().collect();
+        for path in paths {
+            for ancestor in path.ancestors() {
+                match self.entries.get(&ancestor) {
+                    None => {
+                        let folder = Node::Folder { mode: 0o755 };
+                        self.put(ancestor, folder, Rank::Way, &[Why::OnTheWay])?;
+                    }
+                    Some((_, entry)) if is_folder(&entry.node) => {}
+                    Some(_) => return Err(PlanError::NotFolder { path, file: ancestor }),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Files that are one on disk stay one: the first name has the bytes, the others are hard links.
+    fn join_names(&mut self) {
+        let mut first: BTreeMap<Identity, ImagePath> = BTreeMap::new();
+        for (path, identity) in &self.identities {
+            let Some((_, entry)) = self.entries.get_mut(path) else { continue };
+            if !matches!(&entry.node, Node::File { source: Source::Root { .. }, .. }) {
+                continue;
+            }
+            match first.get(identity) {
+                Some(target) => entry.node = Node::HardLink { target: target.clone() },
+                None => drop(first.insert(*identity, path.clone())),
+            }
+        }
+    }
+}
+
+/// 0755 or 0644: what a file may be read and executed by does not depend on who built it.
+pub(super) fn mode(executable: bool) -> u32 {
+    if executable { 0o755 } else { 0o644 }
+}
+
+fn is_folder(node: &Node) -> bool {
+    matches!(node, Node::Folder { .. })
+}
+
+fn describe(node: &Node) -> String {
+    match node {
+        Node::Folder { .. } => "a folder".to_owned(),
+        Node::File { source: Source::Root { path, .. }, .. } => format!("the file `{path}`"),
+        Node::File { source: Source::Context { path, .. }, .. } => {
+            format!("the recipe's file `{path}`")
+        }
+        Node::File { source: Source::Generated { .. }, .. } => "a generated file".to_owned(),
+        Node::Link { target } => format!("a link to `{target}`"),
+        Node::HardLink { target } => format!("another name of `{target}`"),
+    }
+}

@@ -1,0 +1,449 @@
+//! `Gathered`: everything that belongs to the programs, found by headers and by rules, until neither finds more.
+//!
+//! A rule may name modules and programs; they are resolved like what was asked for, and may make further
+//! rules fire. What rules add and cannot be resolved is left out with a warning: only what a person
+//! asked for is allowed to fail the build.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use common::escape::Escaped;
+use common::report::Diagnostic;
+use common::tree::ImagePath;
+use serde::Serialize;
+
+use super::expand::{self, Kind};
+use super::rules::RuleSet;
+use super::rules::fire::{Firing, SymbolCache, fire};
+use super::{Closure, Options, Origin, Request, ResolveError, Sysroot};
+use crate::elf::Name;
+use crate::spec::ImageSpec;
+use crate::spec::glob::Glob;
+
+/// Programs, their closure, and what rules add to it.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    /// Paths of the programs that were asked for, in order.
+    pub programs: Vec<ImagePath>,
+    /// What was handed to the resolver, and the rule that asked for it (`None`: a person did).
+    pub requests: Vec<(Request, Option<Because>)>,
+    /// What the loader would load.
+    pub closure: Closure,
+    /// What rules add besides objects.
+    pub additions: Vec<Addition>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// The rule that asked for something, and what made it fire.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Because {
+    /// Name of the rule.
+    pub rule: String,
+    /// Real path of the object or script that made it fire.
+    pub trigger: ImagePath,
+    /// Why, as the rule says it.
+    pub why: String,
+}
+
+/// Something that a rule adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// Where, in the root and in the image.
+    pub path: ImagePath,
+    /// What.
+    pub what: Added,
+    /// Why.
+    pub because: Because,
+}
+
+/// What a rule adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// What stands there in the root: file, folder (itself only) or link.
+    Copy,
+    /// An empty folder.
+    Folder,
+    /// A file with these bytes, where the root's own is not shipped.
+    Generated(Vec<u8>),
+}
+
+/// Why there is nothing to plan with.
+#[derive(Debug, thiserror::Error)]
+pub enum GatherError {
+    /// The resolver refused a request.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// A rule's file, folder or pattern cannot be looked at.
+    #[error("cannot look for `{}`, which rule `{rule}` ships", Escaped(pattern))]
+    Look {
+        /// The rule.
+        rule: String,
+        /// Its pattern.
+        pattern: Vec<u8>,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A rule ships a pattern that is none.
+    #[error("rule `{rule}` ships `{pattern}`, which is not a pattern: {why}")]
+    Pattern {
+        /// The rule.
+        rule: String,
+        /// Its pattern.
+        pattern: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl Diagnostic for GatherError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Resolve(error) => error.hint(),
+            Self::Look { rule, .. } | Self::Pattern { rule, .. } => {
+                Some(format!("mend the rule, or switch it off with --no-rule {rule}"))
+            }
+        }
+    }
+}
+
+/// Finds everything. Names of programs are looked up in the folders of `path` (joined by `:`). `on_round` is told how many
+/// objects are known after each round.
+pub fn gather(
+    spec: &ImageSpec,
+    sysroot: &Sysroot,
+    options: &Options,
+    path: &[u8],
+    rules: &RuleSet,
+    mut on_round: impl FnMut(usize),
+) -> Result<Gathered, GatherError> {
+    let programs = spec
+        .programs
+        .iter()
+        .map(|program| sysroot.locate(program.as_bytes(), path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut requests: Vec<(Request, Option<Because>)> =
+        programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
+    let mut cache = SymbolCache::default();
+    let mut left_out = LeftOut::default();
+    loop {
+        let asked: Vec<Request> = requests.iter().map(|(request, _)| request.clone()).collect();
+        let closure = super::closure(&asked, sysroot, options)?;
+        on_round(closure.objects.len());
+        if left_out.remove_failures(&mut requests, &closure) {
+            continue;
+        }
+        let firings = fire(rules, &closure, sysroot, &mut cache);
+        let mut shipping = Shipping { sysroot, closure: &closure, found: Shipped::default() };
+        for firing in &firings {
+            shipping.ship(firing)?;
+        }
+        let Shipped { requests: more, additions, warnings } = shipping.found;
+        let before = requests.len();
+        for (request, because) in more {
+            let known = requests.iter().any(|(other, _)| *other == request);
+            if !known && !left_out.requests.contains(&request) {
+                requests.push((request, Some(because)));
+            }
+        }
+        if requests.len() == before {
+            let warnings = left_out.warnings.into_iter().chain(warnings).collect();
+            return Ok(Gathered { programs, requests, closure, additions, warnings });
+        }
+    }
+}
+
+/// Requests of rules that failed.
+#[derive(Debug, Default)]
+struct LeftOut {
+    requests: Vec<Request>,
+    warnings: BTreeSet<String>,
+}
+
+impl LeftOut {
+    /// Takes requests of rules out of the list in whose scope something is missing or refused; whether there was one.
+    fn remove_failures(
+        &mut self,
+        requests: &mut Vec<(Request, Option<Because>)>,
+        closure: &Closure,
+    ) -> bool {
+        let failures: Vec<(&ImagePath, String)> =
+            closure
+                .missing
+                .iter()
+                .map(|missing| (&missing.program, format!("`{}` is missing", missing.name)))
+                .chain(closure.refused.iter().map(|refused| {
+                    (&refused.program, format!("`{}`: {}", refused.path, refused.why))
+                }))
+                .collect();
+        let before = requests.len();
+        requests.retain(|(request, because)| {
+            let Some(because) = because else { return true };
+            let (Request::Module { path, .. } | Request::Program(path)) = request else {
+                return true;
+            };
+            let Some((_, why)) = failures.iter().find(|(program, _)| *program == path) else {
+                return true;
+            };
+            self.requests.push(request.clone());
+            self.warnings.insert(format!("rule {} leaves out `{path}`: {why}", because.rule));
+            false
+        });
+        requests.len() != before
+    }
+}
+
+/// What the rules of one round ask for.
+#[derive(Debug, Default)]
+struct Shipped {
+    requests: Vec<(Request, Because)>,
+    additions: Vec<Addition>,
+    warnings: BTreeSet<String>,
+}
+
+struct Shipping<'a> {
+    sysroot: &'a Sysroot,
+    closure: &'a Closure,
+    found: Shipped,
+}
+
+impl Shipping<'_> {
+    fn ship(&mut self, firing: &Firing<'_>) -> Result<(), GatherError> {
+        if let Some(warning) = &firing.rule.warning {
+            self.found.warnings.insert(format!("{}: {warning}", firing.name));
+        }
+        for ship in &firing.rule.ship {
+            let because = Because {
+                rule: firing.name.to_owned(),
+                trigger: firing.trigger.clone(),
+                why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
+            };
+            if let Some(unless) = &ship.unless
+                && !self.paths(firing, unless)?.is_empty()
+            {
+                continue;
+            }
+            self.files(firing, ship, &because)?;
+            for pattern in &ship.modules {
+                for path in self.paths(firing, pattern)? {
+                    self.module(firing, path, &because);
+                }
+            }
+            for pattern in &ship.programs {
+                for path in self.paths(firing, pattern)? {
+                    self.program(path, &because);
+                }
+            }
+            for name in &ship.libraries {
+                self.library(firing, name, &because);
+            }
+            if let Some(file) = &ship.nsswitch {
+                self.nsswitch(firing, file, &because)?;
+            }
+            self.made(firing, ship, &because)?;
+        }
+        Ok(())
+    }
+
+    /// Paths of the root that one of a rule's templates means.
+    fn paths(&self, firing: &Firing<'_>, template: &str) -> Result<Vec<ImagePath>, GatherError> {
+        let Some(pattern) = firing.variables.expand(template) else { return Ok(Vec::new()) };
+        let glob = Glob::parse(&pattern).map_err(|why| GatherError::Pattern {
+            rule: firing.name.to_owned(),
+            pattern: template.to_owned(),
+            why,
+        })?;
+        let found = expand::matches(self.sysroot.root(), &glob)
+            .map_err(|source| look(firing, &pattern, source))?;
+        // Names that no path inside an image can have (too long) cannot be shipped.
+        Ok(found.into_iter().filter_map(|path| ImagePath::new(path).ok()).collect())
+    }
+
+    fn files(
+        &mut self,
+        firing: &Firing<'_>,
+        ship: &super::rules::Ship,
+        because: &Because,
+    ) -> Result<(), GatherError> {
+        let mut excluded = Vec::new();
+        for template in &ship.exclude {
+            let Some(pattern) = firing.variables.expand(template) else { continue };
+            excluded.push(Glob::parse(&pattern).map_err(|why| GatherError::Pattern {
+                rule: firing.name.to_owned(),
+                pattern: template.clone(),
+                why,
+            })?);
+        }
+        for template in &ship.files {
+            for path in self.paths(firing, template)? {
+                let mut found = Vec::new();
+                let mut keep =
+                    |path: &[u8]| !excluded.iter().any(|glob| glob.matches(path).is_some());
+                expand::tree(self.sysroot.root(), path.as_bytes(), &mut keep, &mut found)
+                    .map_err(|source| look(firing, path.as_bytes(), source))?;
+                for (path, kind) in found {
+                    if kind != Kind::Special
+                        && let Ok(path) = ImagePath::new(path)
+                    {
+                        self.add(path, Added::Copy, because);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: ImagePath, what: Added, because: &Because) {
+        self.found.additions.push(Addition { path, what, because: because.clone() });
+    }
+
+    /// An object is resolved in the scope of every program that can open it; anything else of that
+    /// name is copied.
+    fn module(&mut self, firing: &Firing<'_>, path: ImagePath, because: &Because) {
+        if self.starts_with(&path, b"\x7fELF") {
+            for program in self.contexts(firing, because) {
+                let request = Request::Module { path: path.clone(), program };
+                self.found.requests.push((request, because.clone()));
+            }
+        } else {
+            self.add(path, Added::Copy, because);
+        }
+    }
+
+    fn program(&mut self, path: ImagePath, because: &Because) {
+        if self.starts_with(&path, b"\x7fELF") || self.starts_with(&path, b"#!") {
+            self.found.requests.push((Request::Program(path), because.clone()));
+        } else {
+            self.add(path, Added::Copy, because);
+        }
+    }
+
+    fn library(&mut self, firing: &Firing<'_>, name: &str, because: &Because) {
+        // The object that made the rule fire is the one that opens it: glibc for libgcc_s.
+        let caller = self
+            .closure
+            .objects
+            .iter()
+            .any(|found| found.path == firing.trigger)
+            .then(|| firing.trigger.clone());
+        for program in self.contexts(firing, because) {
+            let request = Request::Library {
+                name: Name::from(name),
+                program,
+                caller: caller.clone(),
+                optional: true,
+            };
+            self.found.requests.push((request, because.clone()));
+        }
+    }
+
+    /// Paths of requested programs in whose scope the rule fired. An interpreter that only a script
+    /// asked for becomes a request of its own, so that modules can name it.
+    fn contexts(&mut self, firing: &Firing<'_>, because: &Because) -> Vec<ImagePath> {
+        let mut contexts = Vec::new();
+        for program in firing.programs.iter().filter_map(|&index| self.closure.programs.get(index))
+        {
+            if !matches!(program.origin, Origin::Request { .. }) {
+                let request = Request::Program(program.path.clone());
+                self.found.requests.push((request, because.clone()));
+            }
+            contexts.push(program.path.clone());
+        }
+        contexts.sort();
+        contexts.dedup();
+        contexts
+    }
+
+    /// The modules that a name service switch names: `libnss_NAME.so.2` beside the C library
+    /// (nsswitch.conf(5); the version is part of glibc's interface, `nss/nss_module.c`).
+    fn nsswitch(
+        &mut self,
+        firing: &Firing<'_>,
+        file: &str,
+        because: &Because,
+    ) -> Result<(), GatherError> {
+        let text = match self.sysroot.root().open_file(file.as_bytes()) {
+            Ok(file) => io::read_to_string(file)
+                .map_err(|source| look(firing, because.rule.as_bytes(), source))?,
+            Err(error) if expand::is_absence(&error) => return Ok(()),
+            Err(source) => return Err(look(firing, file.as_bytes(), source)),
+        };
+        for module in services(&text) {
+            for path in self.paths(firing, &format!("{{dir}}/libnss_{module}.so.2"))? {
+                self.module(firing, path, because);
+            }
+        }
+        Ok(())
+    }
+
+    fn made(
+        &mut self,
+        firing: &Firing<'_>,
+        ship: &super::rules::Ship,
+        because: &Because,
+    ) -> Result<(), GatherError> {
+        let path = |template: &str| {
+            firing.variables.expand(template).and_then(|path| ImagePath::new(path).ok()).ok_or_else(
+                || GatherError::Pattern {
+                    rule: firing.name.to_owned(),
+                    pattern: template.to_owned(),
+                    why: "it must be one absolute path",
+                },
+            )
+        };
+        if let Some(folder) = &ship.folder {
+            self.add(path(folder)?, Added::Folder, because);
+        }
+        if let Some(file) = &ship.path {
+            let bytes = ship.content.clone().unwrap_or_default().into_bytes();
+            self.add(path(file)?, Added::Generated(bytes), because);
+        }
+        Ok(())
+    }
+
+    fn starts_with(&self, path: &ImagePath, magic: &[u8]) -> bool {
+        let mut bytes = vec![0; magic.len()];
+        let Ok(mut file) = self.sysroot.root().open_file(path.as_bytes()) else { return false };
+        io::Read::read_exact(&mut file, &mut bytes).is_ok() && bytes == magic
+    }
+}
+
+fn look(firing: &Firing<'_>, pattern: &[u8], source: io::Error) -> GatherError {
+    GatherError::Look { rule: firing.name.to_owned(), pattern: pattern.to_vec(), source }
+}
+
+/// The services that a switch file names, sorted, each once.
+fn services(text: &str) -> BTreeSet<String> {
+    let mut services = BTreeSet::new();
+    for line in text.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        let Some((_, actions)) = line.split_once(':') else { continue };
+        let mut in_action = false;
+        for word in actions.split_whitespace() {
+            // `[NOTFOUND=return]` may have spaces in it.
+            if word.starts_with('[') {
+                in_action = true;
+            }
+            if !in_action && word.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') {
+                services.insert(word.to_owned());
+            }
+            if word.ends_with(']') {
+                in_action = false;
+            }
+        }
+    }
+    services
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn services_of_a_switch_file() {
+        let text = "# passwd: x\npasswd: files systemd # y\nhosts: files [ NOTFOUND = return ] dns\n\
+                    bad line\nnet: ../evil files\n";
+        let found: Vec<String> = services(text).into_iter().collect();
+        assert_eq!(found, ["dns", "files", "systemd"]);
+    }
+}

@@ -1,0 +1,19 @@
+//! The rules that are part of the program, sorted by name.
+
+/// Name and text of each.
+pub(super) const RULES: &[(&str, &str)] = &[
+    ("ca-certificates", include_str!("../../../../recipes/rules/ca-certificates.toml")),
+    ("gconv", include_str!("../../../../recipes/rules/gconv.toml")),
+    ("gconv-all", include_str!("../../../../recipes/rules/gconv-all.toml")),
+    ("git", include_str!("../../../../recipes/rules/git.toml")),
+    ("libgcc", include_str!("../../../../recipes/rules/libgcc.toml")),
+    ("locale", include_str!("../../../../recipes/rules/locale.toml")),
+    ("nss", include_str!("../../../../recipes/rules/nss.toml")),
+    ("openssl", include_str!("../../../../recipes/rules/openssl.toml")),
+    ("perl", include_str!("../../../../recipes/rules/perl.toml")),
+    ("perl-modules", include_str!("../../../../recipes/rules/perl-modules.toml")),
+    ("python", include_str!("../../../../recipes/rules/python.toml")),
+    ("resolver", include_str!("../../../../recipes/rules/resolver.toml")),
+    ("terminfo", include_str!("../../../../recipes/rules/terminfo.toml")),
+    ("tzdata", include_str!("../../../../recipes/rules/tzdata.toml")),
+];

@@ -1,0 +1,66 @@
+//! `{dir}`, `{prefix}` and `{1}` in the paths that a rule ships.
+
+use common::tree::ImagePath;
+
+/// What the names in braces stand for, once a rule has fired.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Variables {
+    /// Folder of what made the rule fire.
+    dir: Vec<u8>,
+    /// Parent of that folder.
+    prefix: Vec<u8>,
+    /// What each `*` of the trigger stood for.
+    captures: Vec<Vec<u8>>,
+}
+
+impl Variables {
+    /// For a rule that fired on `path`.
+    pub fn new(path: &ImagePath, captures: Vec<Vec<u8>>) -> Self {
+        let text =
+            |path: Option<ImagePath>| path.map(|p| p.as_bytes().to_vec()).unwrap_or_default();
+        let dir = path.parent();
+        Self { prefix: text(dir.as_ref().and_then(ImagePath::parent)), dir: text(dir), captures }
+    }
+
+    /// `template` with all names replaced, special characters of patterns in values escaped; `None`
+    /// where a name has no value here.
+    pub fn expand(&self, template: &str) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, after) = after.split_once('}')?;
+            out.extend_from_slice(before.as_bytes());
+            let value = match name {
+                "dir" => &self.dir,
+                "prefix" => &self.prefix,
+                number => self.captures.get(number.parse::<usize>().ok()?.checked_sub(1)?)?,
+            };
+            for byte in value {
+                if b"*?[\\".contains(byte) {
+                    out.push(b'\\');
+                }
+                out.push(*byte);
+            }
+            rest = after;
+        }
+        out.extend_from_slice(rest.as_bytes());
+        Some(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_replaced() {
+        let path = ImagePath::new("/usr/bin/python3.11").unwrap();
+        let variables = Variables::new(&path, vec![b"11".to_vec()]);
+        let expand = |text| variables.expand(text).map(|b| String::from_utf8(b).unwrap());
+        assert_eq!(expand("{prefix}/lib/python3.{1}/*.so").unwrap(), "/usr/lib/python3.11/*.so");
+        assert_eq!(expand("{dir}/x").unwrap(), "/usr/bin/x");
+        assert_eq!(expand("{2}"), None);
+        assert_eq!(expand("{nope}"), None);
+        assert_eq!(expand("{"), None);
+    }
+}
