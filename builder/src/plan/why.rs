@@ -63,8 +63,6 @@ pub enum Why {
 pub enum Found {
     /// Its path.
     Path,
-    /// The loader itself.
-    Loader,
     /// A DT_RPATH's folder.
     Rpath {
         /// The folder, expanded.
@@ -98,7 +96,6 @@ impl From<&How> for Found {
     fn from(how: &How) -> Self {
         match how {
             How::Path => Self::Path,
-            How::Loader => Self::Loader,
             How::Rpath { folder, .. } => Self::Rpath { folder: folder.to_string() },
             How::Runpath { folder, .. } => Self::Runpath { folder: folder.to_string() },
             How::LibraryPath { folder } => Self::LibraryPath { folder: folder.to_string() },
