@@ -11,6 +11,7 @@ pub mod clone;
 pub mod exec;
 pub mod mount;
 pub mod net;
+pub mod pidfd;
 pub mod probe;
 pub mod seccomp;
 pub mod signal;
