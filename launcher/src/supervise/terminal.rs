@@ -1,0 +1,83 @@
+//! The caller's terminal, passed through key by key, and given back as it was.
+//!
+//! In raw mode each key goes to the container, whose own terminal makes signals of ^C and ^Z. The
+//! modes are restored when the value is dropped, when the launcher is stopped, and by the panic
+//! hook (the release profile aborts without unwinding). Only `kill -9` of the launcher leaves them;
+//! `stty sane` mends that.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, Once, PoisonError};
+
+use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+
+/// The modes to go back to, for the panic hook.
+static SAVED: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
+
+/// The caller's terminal in raw mode. There is one of it at a time.
+#[derive(Debug)]
+pub(super) struct RawTerminal(());
+
+impl RawTerminal {
+    /// Puts the terminal of `stdin` into raw mode; `None` if it is no terminal.
+    pub(super) fn enter(stdin: BorrowedFd<'_>) -> io::Result<Option<Self>> {
+        let Ok(modes) = tcgetattr(stdin) else { return Ok(None) };
+        let terminal = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
+        *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some((terminal, modes));
+        restore_on_panic();
+        let raw = Self(());
+        raw.make_raw()?;
+        Ok(Some(raw))
+    }
+
+    /// Raw mode (again, after the launcher was stopped and a shell had the terminal).
+    pub(super) fn make_raw(&self) -> io::Result<()> {
+        let saved = SAVED.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((terminal, modes)) = saved.as_ref() else { return Ok(()) };
+        let mut raw = modes.clone();
+        raw.make_raw();
+        Ok(tcsetattr(terminal, OptionalActions::Now, &raw)?)
+    }
+
+    /// The modes that the caller had.
+    pub(super) fn restore(&self) {
+        restore_saved();
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        self.restore();
+        *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn restore_saved() {
+    let saved = SAVED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((terminal, modes)) = saved.as_ref() {
+        // A terminal that hung up cannot be restored and need not be.
+        let _ = tcsetattr(terminal, OptionalActions::Now, modes);
+    }
+}
+
+fn restore_on_panic() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let earlier = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            restore_saved();
+            earlier(info);
+        }));
+    });
+}
+
+/// Gives the container's terminal the window size of the caller's: the first of the three standard
+/// streams that is a terminal. Without one the size stays unknown (0 by 0).
+pub(super) fn copy_window_size(console: &OwnedFd) {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+    if let Some(size) = streams.into_iter().find_map(|stream| tcgetwinsize(stream).ok()) {
+        // Fails only when the container's side is gone, and then nobody looks at the size.
+        let _ = tcsetwinsize(console, size);
+    }
+}
