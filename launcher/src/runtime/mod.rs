@@ -1,1 +1,21 @@
-//! Stage runtime.
+//! The state of containers on disk: who exists, who lives, and what the dead left.
+//!
+//! A container lives while its monitor (the `paddle` that runs it) holds a `flock` on its state;
+//! the kernel gives the lock back however the monitor ends. Every command first clears what dead
+//! monitors left behind ([`sweep()`]).
+
+mod directory;
+mod error;
+mod id;
+mod process;
+mod state;
+mod sweep;
+mod timestamp;
+
+pub use directory::{Found, Held, StateDirectory};
+pub use error::RuntimeError;
+pub use id::{ContainerId, IdError};
+pub use process::ProcessId;
+pub use state::{Exit, State, Status};
+pub use sweep::{clear, remove, sweep};
+pub use timestamp::Timestamp;

@@ -1,0 +1,83 @@
+//! `ProcessId`: a process that is still the same one.
+//!
+//! A pid alone is recycled. Pid and start time together name one process for the life of the
+//! system (docs/security.md, crash safety); a pidfd then holds on to it.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::process::{Pid, PidfdFlags};
+use serde::{Deserialize, Serialize};
+
+/// A pid of this pid namespace and the moment at which its process started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// The pid.
+    pub pid: i32,
+    /// Field 22 of `/proc/<pid>/stat` (proc_pid_stat(5)): clock ticks since the system started.
+    pub start_time: u64,
+}
+
+impl ProcessId {
+    /// Names a living process (or one not yet waited for).
+    pub fn of(pid: Pid) -> io::Result<Self> {
+        let pid = pid.as_raw_nonzero().get();
+        let stat = fs::read(format!("/proc/{pid}/stat"))?;
+        let start_time = start_time(&stat).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is malformed"))
+        })?;
+        Ok(Self { pid, start_time })
+    }
+
+    /// A descriptor of the process, `None` when it is gone. The start time is compared after the
+    /// descriptor is open, so the descriptor cannot be that of a successor.
+    pub fn open(self) -> io::Result<Option<OwnedFd>> {
+        let gone = |error: &io::Error| {
+            matches!(
+                rustix::io::Errno::from_io_error(error),
+                Some(rustix::io::Errno::SRCH | rustix::io::Errno::NOENT)
+            )
+        };
+        let Some(pid) = Pid::from_raw(self.pid) else { return Ok(None) };
+        let opened = rustix::process::pidfd_open(pid, PidfdFlags::empty())
+            .map_err(io::Error::from)
+            .and_then(|pidfd| Ok((pidfd, Self::of(pid)?)));
+        match opened {
+            Ok((pidfd, found)) if found == self => Ok(Some(pidfd)),
+            Ok(_) => Ok(None),
+            Err(error) if gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Field 22. The second field is the program's name in parentheses and may itself hold spaces and
+/// parentheses, so counting starts behind the last one.
+fn start_time(stat: &[u8]) -> Option<u64> {
+    let name_end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields = std::str::from_utf8(stat.get(name_end + 1..)?).ok()?;
+    fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let tail = "S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 777 20";
+        for name in ["(sh)", "(a b) c)", "() 1 2 3 (x)"] {
+            assert_eq!(start_time(format!("42 {name} {tail}").as_bytes()), Some(777), "{name}");
+        }
+        assert_eq!(start_time(b"42 (sh) S 1"), None);
+    }
+
+    #[test]
+    fn a_recycled_pid_is_another_process() {
+        let own = ProcessId::of(rustix::process::getpid()).unwrap();
+        assert!(own.open().unwrap().is_some());
+        let other = ProcessId { start_time: own.start_time + 1, ..own };
+        assert!(other.open().unwrap().is_none());
+    }
+}
