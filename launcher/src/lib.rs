@@ -5,16 +5,19 @@
 //! cli/         store/         spec/   plan/   spawn/   supervise/
 //! ```
 //!
-//! Single-threaded by rule. `unsafe` stands only under [`sys`].
+//! [`run`](fn@run) shows the whole way. Single-threaded by rule. `unsafe` stands only under [`sys`].
 
 pub mod cgroup;
 pub mod cli;
 pub mod host;
 pub mod network;
 pub mod plan;
+pub mod run;
 pub mod runtime;
 pub mod spawn;
 pub mod spec;
 pub mod store;
 pub mod supervise;
 pub mod sys;
+
+pub use run::run;

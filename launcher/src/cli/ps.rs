@@ -1,0 +1,167 @@
+//! `paddle ps`: which containers there are.
+
+use clap::Args;
+use common::escape::Escaped;
+use common::report::ExitCode;
+use serde::Serialize;
+
+use super::output::{columns, print, print_json};
+use super::{Done, Places};
+use crate::runtime::{Exit, Found, State, Status, Timestamp};
+
+/// List containers.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Also those that have ended (without `paddle run --rm` they stay until `paddle rm`)
+    #[arg(short, long)]
+    all: bool,
+    /// Print JSON
+    #[arg(long, conflicts_with = "quiet")]
+    json: bool,
+    /// Print names only
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// A container as `--json` prints it.
+#[derive(Debug, Serialize)]
+struct Entry {
+    id: String,
+    image: String,
+    command: Vec<String>,
+    status: &'static str,
+    /// As the host numbers it; absent unless it is running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    created: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<u8>,
+    out_of_memory: bool,
+}
+
+/// Lists them.
+pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
+    let directory = places.states()?;
+    let mut states = Vec::new();
+    for id in directory.ids()? {
+        match directory.claim(&id)? {
+            Found::Living(state) => states.push(state),
+            Found::Free(held) => states.push(held.state().clone()),
+            Found::Absent => {}
+        }
+    }
+    states.retain(|state| arguments.all || !matches!(state.status, Status::Stopped { .. }));
+    states.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+    if arguments.json {
+        print_json(&states.iter().map(Entry::from).collect::<Vec<_>>())?;
+    } else if arguments.quiet {
+        print(&states.iter().map(|state| format!("{}\n", state.id)).collect::<String>())?;
+    } else {
+        print(&table(&states, Timestamp::now()))?;
+    }
+    Ok(ExitCode::Ok.into())
+}
+
+fn table(states: &[State], now: Timestamp) -> String {
+    let heading = ["CONTAINER", "IMAGE", "COMMAND", "CREATED", "STATUS"].map(str::to_owned);
+    let rows = states.iter().map(|state| {
+        let created = format!("{} ago", state.created.age(now));
+        [state.id.to_string(), state.image.clone(), command(state), created, status(state, now)]
+    });
+    columns(&std::iter::once(heading).chain(rows).collect::<Vec<_>>())
+}
+
+/// The start of the command, escaped: an image chooses it.
+fn command(state: &State) -> String {
+    const WIDTH: usize = 40;
+    let line = state.command.join(" ");
+    let shown = Escaped(line.as_bytes()).to_string();
+    match shown.char_indices().nth(WIDTH) {
+        Some((cut, _)) => format!("{}...", shown.split_at(cut).0),
+        None => shown,
+    }
+}
+
+fn status(state: &State, now: Timestamp) -> String {
+    match state.status {
+        Status::Creating => "creating".to_owned(),
+        Status::Running { .. } => "running".to_owned(),
+        Status::Stopped { exit, finished } => {
+            let how = match exit {
+                Some(Exit { code, out_of_memory: false }) => format!("exited ({code})"),
+                Some(Exit { code, out_of_memory: true }) => format!("out of memory ({code})"),
+                None => "killed with its launcher".to_owned(),
+            };
+            format!("{how} {} ago", finished.age(now))
+        }
+    }
+}
+
+impl From<&State> for Entry {
+    fn from(state: &State) -> Self {
+        let (exit, finished) = match state.status {
+            Status::Stopped { exit, finished } => (exit, Some(finished.to_string())),
+            _ => (None, None),
+        };
+        let pid = match state.status {
+            Status::Running { process } => Some(process.pid),
+            _ => None,
+        };
+        Self {
+            id: state.id.to_string(),
+            image: state.image.clone(),
+            command: state.command.clone(),
+            status: state.status.word(),
+            pid,
+            created: state.created.to_string(),
+            finished,
+            exit_code: exit.map(|exit| exit.code),
+            out_of_memory: exit.is_some_and(|exit| exit.out_of_memory),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::CgroupPaths;
+    use crate::runtime::ProcessId;
+
+    #[test]
+    fn a_table_shows_each_way_to_be() {
+        let state = |id: &str, command: &str, status| State {
+            id: id.parse().unwrap(),
+            image: "app:latest".to_owned(),
+            command: command.split(' ').map(str::to_owned).collect(),
+            created: Timestamp(100),
+            remove: false,
+            store: None,
+            cgroup: CgroupPaths::default(),
+            status,
+        };
+        let stopped = |exit| Status::Stopped { exit, finished: Timestamp(150) };
+        let exit = |code, out_of_memory| Some(Exit { code, out_of_memory });
+        let process = ProcessId { pid: 1, start_time: 1 };
+        let states = [
+            state("a", "/bin/app -x", Status::Running { process }),
+            state("b", "\u{1b}[31mred", stopped(exit(3, false))),
+            state("c", "x", stopped(exit(137, true))),
+            state("d", &"y".repeat(50), stopped(None)),
+        ];
+        let long = format!("{}...", "y".repeat(40));
+        let expected = format!(
+            "CONTAINER  IMAGE       COMMAND{:38}CREATED      STATUS\n\
+             a          app:latest  /bin/app -x{:34}1 minute ago  running\n\
+             b          app:latest  \\x1b[31mred{:34}1 minute ago  exited (3) 10 seconds ago\n\
+             c          app:latest  x{:44}1 minute ago  out of memory (137) 10 seconds ago\n\
+             d          app:latest  {long}  1 minute ago  killed with its launcher 10 seconds ago\n",
+            "", "", "", ""
+        );
+        assert_eq!(
+            table(&states, Timestamp(160)),
+            expected.replace("CREATED      ", "CREATED       ")
+        );
+    }
+}

@@ -1,0 +1,395 @@
+//! `paddle run`: options become a [`Request`], and an outcome becomes a status.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode as Status;
+
+use clap::Args;
+use common::escape::Escaped;
+use common::report::{self, Diagnostic, ExitCode};
+use common::tree::ImagePath;
+
+use super::duration::Span;
+use super::output::print_json;
+use super::resources::Resources;
+use super::{Done, Places};
+use crate::cgroup::Bytes;
+use crate::host::Host;
+use crate::run::{self, Outcome, Request};
+use crate::runtime::ContainerId;
+use crate::spec::{
+    CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError, Tmpfs,
+    Ulimit, UserSpec, Volume,
+};
+use crate::store::ImageSource;
+use crate::supervise::{Ended, Wanted};
+
+/// Run an image and wait for its program to end.
+///
+/// IMAGE is a name in the store, an OCI archive, an OCI layout folder or a root file system as a tar
+/// file. ARGS follow the image's entrypoint and replace its default arguments.
+///
+/// Ends with the program's status; 128+n if signal n ended it; 124 after --timeout; 125 if it could
+/// not be started, 126 if it is not executable, 127 if it does not exist.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    program: Program,
+    #[command(flatten)]
+    container: Container,
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    resources: Resources,
+    #[command(flatten)]
+    rights: Rights,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+    /// The image, and arguments for its program
+    // One list: with an argument of its own for the image, clap would take options behind it as
+    // ours.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true,
+          value_names = ["IMAGE", "ARGS"])]
+    image_and_args: Vec<OsString>,
+}
+
+/// What runs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Program")]
+struct Program {
+    /// Run this program instead of the image's entrypoint ("" removes the entrypoint)
+    #[arg(long, value_name = "PROGRAM")]
+    entrypoint: Option<String>,
+    /// Set a variable; with NAME alone, pass on the caller's
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    env: Vec<EnvVar>,
+    /// Set the variables of a file, one a line
+    #[arg(long, value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+    /// Start in this folder of the image
+    #[arg(short, long, value_name = "FOLDER")]
+    workdir: Option<Folder>,
+    /// Run as this user of the image, by name or number
+    #[arg(short, long, value_name = "USER[:GROUP]")]
+    user: Option<UserSpec>,
+    /// Give it a terminal of its own
+    #[arg(short, long)]
+    tty: bool,
+    /// Pass the caller's input to it
+    #[arg(short, long)]
+    interactive: bool,
+    /// Put a small process 1 in front of it, which reaps zombies and forwards signals
+    #[arg(long)]
+    init: bool,
+    /// End it after this time (30, 1.5s, 10m): by its stop signal, and 10 seconds later by SIGKILL
+    #[arg(long, value_name = "DURATION")]
+    timeout: Option<Span>,
+}
+
+/// What it is.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Container")]
+struct Container {
+    /// Name it; otherwise it gets a random one
+    #[arg(long, value_name = "NAME")]
+    name: Option<ContainerId>,
+    /// Forget it when it ends; otherwise `paddle ps -a` shows how it ended
+    #[arg(long)]
+    rm: bool,
+    /// Print what would be done, as JSON, and stop
+    #[arg(long)]
+    print_plan: bool,
+    /// Its host name [default: its name]
+    #[arg(short = 'h', long, value_name = "NAME")]
+    hostname: Option<Hostname>,
+    /// Its network: none (loopback only) or the host's
+    #[arg(long, value_name = "none|host", default_value = "none", visible_alias = "network")]
+    net: NetworkChoice,
+    /// Add a line to its /etc/hosts
+    #[arg(long, value_name = "NAME:ADDRESS")]
+    add_host: Vec<HostEntry>,
+}
+
+/// What it sees.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Files")]
+struct Files {
+    /// Show a file or folder of the host in it; both paths are absolute
+    #[arg(short, long, value_name = "SRC:DST[:ro]")]
+    volume: Vec<Volume>,
+    /// Mount an empty file system in memory
+    #[arg(long, value_name = "DST[:OPTIONS]")]
+    tmpfs: Vec<Tmpfs>,
+    /// Let it write nothing but volumes and tmpfs
+    #[arg(long)]
+    read_only: bool,
+}
+
+/// What it may do.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Rights")]
+struct Rights {
+    /// Add a capability (NET_ADMIN, ALL)
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_add: Vec<CapabilityChoice>,
+    /// Drop a capability, before any is added
+    #[arg(long, value_name = "CAPABILITY")]
+    cap_drop: Vec<CapabilityChoice>,
+    /// Limit a resource of each process (nofile=1024:4096)
+    #[arg(long, value_name = "NAME=SOFT[:HARD]")]
+    ulimit: Vec<Ulimit>,
+    /// Use a user namespace also when root runs it (others always get one)
+    #[arg(long)]
+    userns: bool,
+}
+
+/// An absolute folder inside.
+#[derive(Debug, Clone)]
+struct Folder(ImagePath);
+
+impl std::str::FromStr for Folder {
+    type Err = FolderError;
+
+    fn from_str(text: &str) -> Result<Self, FolderError> {
+        if !text.starts_with('/') {
+            return Err(FolderError);
+        }
+        ImagePath::new(text).map(Self).map_err(|_: common::tree::PathError| FolderError)
+    }
+}
+
+/// A path that is no folder inside.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("it is an absolute path inside the image, without `..`")]
+struct FolderError;
+
+/// Runs it, or prints what would be done.
+pub(super) fn run(arguments: Arguments, places: &Places) -> Done {
+    let print_plan = arguments.container.print_plan;
+    let memory = arguments.resources.memory_limit();
+    let request = arguments.into_request(&Host::probe()?)?;
+    let store = places.store()?;
+    if print_plan {
+        print_json(&run::prepare(&request, &store)?.plan)?;
+        return Ok(ExitCode::Ok.into());
+    }
+    let states = places.states()?;
+    let outcome = run::run(&request, &store, &states)?;
+    explain(outcome, &request, memory);
+    Ok(Status::from(outcome.ended.code()))
+}
+
+/// Says on standard error what a status alone does not.
+fn explain(outcome: Outcome, request: &Request, memory: Option<Bytes>) {
+    if outcome.out_of_memory > 0 {
+        let error = OutOfMemory { whole: outcome.ended.was_killed(), limit: memory };
+        if error.whole {
+            report::fail(&error);
+        } else {
+            report::warn(&error.to_string());
+        }
+    }
+    if let (Ended::TimedOut, Some(limit)) = (outcome.ended, request.timeout) {
+        report::fail(&TimedOut(limit));
+    }
+}
+
+/// The kernel killed for want of memory.
+#[derive(Debug)]
+struct OutOfMemory {
+    /// The program itself, and not only a process that it had started.
+    whole: bool,
+    limit: Option<Bytes>,
+}
+
+impl std::fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let who = if self.whole { "killed" } else { "a process of the container was killed" };
+        write!(f, "{who}: out of memory")?;
+        self.limit.map_or(Ok(()), |limit| write!(f, " (limit {limit})"))
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
+impl Diagnostic for OutOfMemory {
+    fn hint(&self) -> Option<String> {
+        self.limit.map(|_| "give it more with --memory".to_owned())
+    }
+}
+
+/// The program did not end by itself.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped: it ran longer than {0:?}")]
+struct TimedOut(std::time::Duration);
+
+impl Diagnostic for TimedOut {}
+
+/// An option whose value turns out wrong only after parsing.
+#[derive(Debug, thiserror::Error)]
+enum UsageError {
+    #[error("`run` has no option `{0}`")]
+    UnknownOption(String),
+    #[error("the argument `{0}` is not UTF-8, which the runtime specification cannot hold")]
+    NotText(String),
+    #[error("cannot read the variables in `{}`", path.display())]
+    EnvFile { path: PathBuf, source: io::Error },
+    #[error("`{}` holds a line that is no variable", path.display())]
+    EnvLine { path: PathBuf, source: ParseError },
+    #[error("cannot draw a random name")]
+    Random(#[source] io::Error),
+}
+
+impl Diagnostic for UsageError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownOption(_) => {
+                Some("options stand before the image; `paddle run --help` lists them".to_owned())
+            }
+            Self::NotText(_) | Self::Random(_) => None,
+            Self::EnvFile { .. } | Self::EnvLine { .. } => {
+                Some("it holds one NAME=VALUE, or NAME of the caller's, in each line".to_owned())
+            }
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Random(_) => ExitCode::Launcher,
+            _ => ExitCode::Usage,
+        }
+    }
+}
+
+impl Arguments {
+    fn into_request(self, host: &Host) -> Result<Request, UsageError> {
+        let Self { program, container, files, resources, rights, image_and_args, help: _ } = self;
+        let mut arguments = image_and_args.into_iter();
+        // Clap has seen to it that there is one.
+        let image = arguments.next().unwrap_or_default();
+        if image.as_encoded_bytes().starts_with(b"-") {
+            return Err(UsageError::UnknownOption(escaped(&image)));
+        }
+        let args = arguments.map(text).collect::<Result<_, _>>()?;
+        let id = container.name.map_or_else(ContainerId::random, Ok).map_err(UsageError::Random)?;
+        let env = variables(program.env, &program.env_file)?;
+        let overrides = Overrides {
+            args,
+            entrypoint: program
+                .entrypoint
+                .map(|word| if word.is_empty() { Vec::new() } else { vec![word] }),
+            env,
+            workdir: program.workdir.map(|folder| folder.0),
+            user: program.user,
+            hostname: container.hostname,
+            volumes: files.volume,
+            tmpfs: files.tmpfs,
+            tty: program.tty,
+            network: container.net,
+            add_hosts: container.add_host,
+            cap_drop: rights.cap_drop,
+            cap_add: rights.cap_add,
+            ulimits: rights.ulimit,
+            init: program.init,
+            read_only: files.read_only,
+            // Nobody but the host's root can do without one.
+            user_namespace: rights.userns || !host.privileged(),
+            resources: resources.to_spec(),
+            no_seccomp: false,
+        };
+        Ok(Request {
+            image: ImageSource::from(image),
+            id,
+            overrides,
+            streams: Wanted { tty: program.tty, interactive: program.interactive },
+            timeout: program.timeout.map(|span| span.0),
+            remove: container.rm,
+        })
+    }
+}
+
+fn text(argument: OsString) -> Result<String, UsageError> {
+    argument.into_string().map_err(|argument| UsageError::NotText(escaped(&argument)))
+}
+
+fn escaped(argument: &OsStr) -> String {
+    Escaped(argument.as_encoded_bytes()).to_string()
+}
+
+/// Files first, then options, so that an option wins over a file, as with Docker.
+fn variables(options: Vec<EnvVar>, files: &[PathBuf]) -> Result<Vec<(String, String)>, UsageError> {
+    let mut variables = Vec::new();
+    for path in files {
+        let content = fs::read_to_string(path)
+            .map_err(|source| UsageError::EnvFile { path: path.clone(), source })?;
+        variables.extend(
+            EnvVar::parse_file(&content)
+                .map_err(|source| UsageError::EnvLine { path: path.clone(), source })?,
+        );
+    }
+    variables.extend(options);
+    let lookup = |name: &str| std::env::var(name).ok();
+    Ok(variables.into_iter().filter_map(|variable| variable.resolve(lookup)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Debug, Parser)]
+    struct Only {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(words: &str) -> Result<Request, String> {
+        let words = std::iter::once("run").chain(words.split(' '));
+        let only = Only::try_parse_from(words).map_err(|error| error.to_string())?;
+        only.arguments.into_request(&Host::probe().unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn options_behind_the_image_are_the_programs() {
+        let request = parse("--rm -it image --rm -t --help -- -e").unwrap();
+        assert_eq!(request.image, ImageSource::from(OsString::from("image")));
+        assert_eq!(request.overrides.args, ["--rm", "-t", "--help", "--", "-e"]);
+        assert!(request.remove && request.streams.tty && request.streams.interactive);
+    }
+
+    #[test]
+    fn short_options_are_those_of_docker() {
+        let request = parse("-e A=1 -w /w -u 5:6 -h box -v /a:/b:ro -m 64m -i -t image").unwrap();
+        let overrides = request.overrides;
+        assert_eq!(overrides.env, [("A".to_owned(), "1".to_owned())]);
+        assert_eq!(overrides.workdir.map(|path| path.to_string()).as_deref(), Some("/w"));
+        assert_eq!(overrides.hostname.map(|name| name.as_str().to_owned()).as_deref(), Some("box"));
+        assert!(overrides.volumes.iter().all(|volume| volume.readonly));
+        let memory = overrides.resources.and_then(|resources| resources.memory().clone());
+        assert_eq!(memory.and_then(|memory| memory.limit()), Some(64 << 20));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_option_and_says_what_is_right() {
+        for (words, option, right) in [
+            ("--net bridge x", "--net", "`none` or `host`"),
+            ("--name a/b x", "--name", "not a container name"),
+            ("-v a:/b x", "--volume", "SOURCE:DESTINATION"),
+            ("-w rel x", "--workdir", "absolute"),
+            ("-m 5x x", "--memory", "512m"),
+            ("--cpus 0 x", "--cpus", "0.5"),
+            ("--timeout 0 x", "--timeout", "1h30m"),
+            ("--cpu-weight 0 x", "--cpu-weight", "1..=10000"),
+            ("--memory-swap 1g x", "--memory", "required"),
+            ("-u 4294967296 x", "--user", "4294967295"),
+            ("--nonsense x", "--nonsense", "no option"),
+        ] {
+            let error = parse(words).unwrap_err();
+            assert!(error.contains(option) && error.contains(right), "{words}: {error}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What can go wrong between a typed image name and the end of its program.
+
+use std::io;
+
+use common::report::{Diagnostic, ExitCode};
+
+use crate::cgroup::CgroupError;
+use crate::host::HostError;
+use crate::plan::PlanError;
+use crate::runtime::RuntimeError;
+use crate::spawn::SpawnError;
+use crate::spec::SpecError;
+use crate::store::StoreError;
+use crate::supervise::{SignalError, SuperviseError};
+
+/// A failed stage. Says what the stage says.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant but the last four is a stage of that name")]
+pub enum RunError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
+    #[error("the image's stop signal is unusable")]
+    StopSignal(#[source] SignalError),
+    #[error("cannot take over the launcher's signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot open the program's input and output")]
+    Streams(#[source] io::Error),
+    #[error("cannot identify the container's first process in /proc")]
+    Identity(#[source] io::Error),
+}
+
+impl RunError {
+    /// The stage's own error.
+    fn stage(&self) -> Option<&dyn Diagnostic> {
+        Some(match self {
+            Self::Store(error) => error,
+            Self::Spec(error) => error,
+            Self::Host(error) => error,
+            Self::Plan(error) => error,
+            Self::Cgroup(error) => error,
+            Self::Runtime(error) => error,
+            Self::Spawn(error) => error,
+            Self::Supervise(error) => error,
+            Self::StopSignal(_) | Self::Signals(_) | Self::Streams(_) | Self::Identity(_) => {
+                return None;
+            }
+        })
+    }
+}
+
+impl Diagnostic for RunError {
+    fn hint(&self) -> Option<String> {
+        self.stage().and_then(Diagnostic::hint)
+    }
+
+    /// 126 and 127 where the program is at fault, 125 for all else.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Spawn(error) => error.exit_code(),
+            _ => ExitCode::Launcher,
+        }
+    }
+}

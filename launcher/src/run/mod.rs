@@ -1,0 +1,175 @@
+//! The whole way of `paddle run`, as stages: an image that was named becomes a process that ended.
+//!
+//! [`prepare`] decides and changes nothing but the store; what it returns can be printed.
+//! [`Prepared::launch`] makes the container, waits for its end and clears up after it.
+
+mod error;
+
+pub use error::RunError;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use common::root::Root;
+
+use crate::cgroup::{self, Cgroup};
+use crate::host::Host;
+use crate::plan::{self, Ground, Plan};
+use crate::runtime::{
+    self, ContainerId, Exit, Held, ProcessId, State, StateDirectory, Status, Timestamp,
+};
+use crate::spawn;
+use crate::spec::{self, Overrides};
+use crate::store::{ImageSource, Snapshot, Store};
+use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
+
+/// What a person asked `paddle run` for.
+#[derive(Debug)]
+pub struct Request {
+    /// The image.
+    pub image: ImageSource,
+    /// The container's name.
+    pub id: ContainerId,
+    /// What differs from the image's own configuration.
+    pub overrides: Overrides,
+    /// Which streams are connected.
+    pub streams: Wanted,
+    /// How long it may run.
+    pub timeout: Option<Duration>,
+    /// Whether it is forgotten when it ends.
+    pub remove: bool,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// How its program ended.
+    pub ended: Ended,
+    /// How many of its processes the kernel killed for want of memory.
+    pub out_of_memory: u64,
+}
+
+/// Everything that was decided about a container.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What will be done to start it: what `--print-plan` prints.
+    pub plan: Plan,
+    state: State,
+    limits: Limits,
+    streams: Wanted,
+    snapshot: Snapshot,
+}
+
+/// Runs an image: from its name to the end of its program.
+pub fn run(request: &Request, store: &Store, states: &StateDirectory) -> Result<Outcome, RunError> {
+    prepare(request, store)?.launch(store, states)
+}
+
+/// Finds and unpacks the image, and decides everything about its container.
+pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
+    let overrides = &request.overrides;
+    let image = store.get(&request.image)?;
+    let snapshot = store.unpack(&image)?;
+    let root = root_of(&snapshot)?;
+    let spec = spec::from_image(image.config(), overrides, &root)?;
+    let host = Host::probe()?;
+    let folder = folder(store, &request.id);
+    let ground = Ground {
+        id: request.id.as_str(),
+        snapshot: snapshot.path(),
+        folder: &folder,
+        mount_points_exist: spec::mount_points_exist(&spec, &root),
+        init: overrides.init,
+        add_hosts: &overrides.add_hosts,
+        foreground: true,
+        default_seccomp: !overrides.no_seccomp,
+        generate_files: true,
+    };
+    let plan = plan::plan(&spec, &ground, &host)?;
+    let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };
+    let state = State {
+        id: request.id.clone(),
+        image: image.label().to_owned(),
+        command: plan.process.argv.clone(),
+        created: Timestamp::now(),
+        remove: request.remove,
+        store: Some(store.path().to_owned()),
+        cgroup: plan.cgroup.paths(),
+        status: Status::Creating,
+    };
+    Ok(Prepared { plan, state, limits, streams: request.streams, snapshot })
+}
+
+impl Prepared {
+    /// Makes the container, waits for its end, and leaves nothing of it but, without `--rm`, its
+    /// state.
+    pub fn launch(self, store: &Store, states: &StateDirectory) -> Result<Outcome, RunError> {
+        // From here on a signal waits until there is a container that it can be passed on to.
+        let signals = Signals::block().map_err(RunError::Signals)?;
+        let mut held = states.create(self.state.clone())?;
+        match self.start_and_wait(&mut held, store, &signals) {
+            Ok(outcome) => {
+                settle(held, outcome)?;
+                Ok(outcome)
+            }
+            Err(error) => {
+                // The person has to learn the first failure; a second one is the next sweep's.
+                if runtime::clear(held.state()).is_ok() {
+                    held.remove().ok();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn start_and_wait(
+        &self,
+        held: &mut Held,
+        store: &Store,
+        signals: &Signals,
+    ) -> Result<Outcome, RunError> {
+        store.create_private(held.state().id.as_str(), &self.snapshot)?;
+        let group = cgroup::create(&self.plan.cgroup)?;
+        let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
+        let child = self.spawn(group.as_ref(), &streams)?;
+        let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
+        held.set_status(Status::Running { process })?;
+        let ended = supervise::wait(child, signals, streams, self.limits)?;
+        Ok(Outcome { ended, out_of_memory: group.oom_kills()? })
+    }
+
+    fn spawn(&self, group: &dyn Cgroup, streams: &Streams) -> Result<spawn::Child, RunError> {
+        let join = group.join()?;
+        Ok(streams.lend(|stdio| spawn::spawn(&self.plan, &join, stdio))?)
+    }
+}
+
+/// Clears after a container that ended; its state says how, or goes too.
+fn settle(mut held: Held, outcome: Outcome) -> Result<(), RunError> {
+    runtime::clear(held.state())?;
+    if held.state().remove {
+        return Ok(held.remove()?);
+    }
+    let exit = Exit { code: outcome.ended.code(), out_of_memory: outcome.out_of_memory > 0 };
+    Ok(held.set_status(Status::Stopped { exit: Some(exit), finished: Timestamp::now() })?)
+}
+
+/// The unpacked image as a root of its own descriptor.
+fn root_of(snapshot: &Snapshot) -> Result<Root, RunError> {
+    let fd = snapshot.root().try_clone_to_owned().map_err(RunError::Streams)?;
+    Ok(Root::from_fd(fd, snapshot.path().to_owned()))
+}
+
+/// Where the container's writable layer will be (see [`Store`]).
+fn folder(store: &Store, id: &ContainerId) -> PathBuf {
+    store.path().join("containers").join(id)
+}
+
+/// What the image wants to be asked to end with.
+fn stop_signal(config: &common::oci::ImageConfiguration) -> Result<Signal, RunError> {
+    let named = config.config().as_ref().and_then(|config| config.stop_signal().as_ref());
+    match named {
+        Some(name) => name.parse().map_err(RunError::StopSignal),
+        None => Ok(Signal::TERM),
+    }
+}
