@@ -109,6 +109,7 @@ fn write_files(plan: &Plan) -> Done {
 fn make_layer(plan: &Plan) -> Done {
     let RootPlan::Overlay { writable, .. } = &plan.root else { return Ok(()) };
     let layer = layer(writable);
+    discard_work(&layer.join("work")).at(Step::Prepare, layer.display())?;
     // The upper folder's mode is what `/` inside shows.
     for (folder, mode) in
         [(layer.clone(), 0o700), (layer.join("upper"), 0o755), (layer.join("work"), 0o700)]
@@ -126,6 +127,17 @@ fn make_layer(plan: &Plan) -> Done {
         }
     }
     Ok(())
+}
+
+/// Removes what an earlier start left in `work`. Nothing in it is of use, and a `volatile` mark in it would keep overlayfs
+/// from being mounted again (Documentation/filesystems/overlayfs.rst, "Volatile mount").
+fn discard_work(work: &Path) -> std::io::Result<()> {
+    let inner = work.join("work");
+    match rustix::fs::chmod(&inner, Mode::RWXU) {
+        Ok(()) => std::fs::remove_dir_all(work),
+        Err(Errno::NOENT) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Makes a folder with exactly this mode, whatever the umask.

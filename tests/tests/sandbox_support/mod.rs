@@ -47,13 +47,20 @@ impl Box {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         let root = folder.path().join("root");
         fs::create_dir(&root).unwrap();
-        fs::copy(probe(), root.join("probe")).unwrap();
+        copy(probe(), &root.join("probe"));
         Self { name, folder, runs: AtomicU32::new(0), user: None }
     }
 
     /// Where the root file system is.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("root")
+    }
+
+    /// Makes a user the owner of the root file system, as of all that he unpacks.
+    pub fn give_away(&self, user: u32) {
+        for entry in walkdir::WalkDir::new(self.root()) {
+            std::os::unix::fs::lchown(entry.unwrap().path(), Some(user), Some(user)).unwrap();
+        }
     }
 
     /// A folder of the host beside it.
@@ -110,7 +117,7 @@ impl Box {
         // A copy that every user can reach, wherever the workspace is.
         let driver = self.folder.path().join("spawn-plan");
         if !driver.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_spawn-plan"), &driver).unwrap();
+            copy(Path::new(env!("CARGO_BIN_EXE_spawn-plan")), &driver);
         }
         let mut command = Command::new(driver);
         command.arg(file.path()).stdin(Stdio::null());
@@ -175,6 +182,12 @@ impl From<Output> for Ran {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// Copies a program by another process: were it open for writing in this one, a test on another thread that forks right
+/// then would take it along, and its execution would fail with ETXTBSY.
+fn copy(program: &Path, to: &Path) {
+    assert!(Command::new("cp").args([program, to]).status().unwrap().success());
 }
 
 /// The compiled probe.

@@ -1,0 +1,227 @@
+//! Each rule R1 to R10 of the sandbox as the attack that it ends.
+
+mod sandbox_support;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use launcher::plan::{Capability, CapabilitySet, DeviceKind};
+use launcher::spec::{CapabilityChoice, Overrides};
+use sandbox_support::Box;
+use tests::require;
+
+fn with(change: impl FnOnce(&mut Overrides)) -> Overrides {
+    let mut overrides = Overrides::default();
+    change(&mut overrides);
+    overrides
+}
+
+/// An image whose mount points are links that lead out of it: whatever happens, it happens inside.
+#[test]
+fn r1_links_in_the_image_lead_nowhere_outside() {
+    if !require::root() {
+        return;
+    }
+    for name in ["proc", "sys", "dev", "etc", "data", "work"] {
+        for target in ["HOST", "../../../../../../HOST", "/proc/self/fd/3", "/proc/self/root", "/"]
+        {
+            let container = Box::new("links");
+            let host = container.host();
+            let link = container.root().join(name);
+            let _ = fs::remove_dir(&link);
+            let target = target.replace("HOST", host.to_str().unwrap());
+            symlink(&target, &link).unwrap();
+            let volume = format!("{}:/data/below:ro", container.host().display());
+            let overrides = with(|o| {
+                o.volumes = vec![volume.parse().unwrap()];
+                o.workdir = Some(common::tree::ImagePath::new("/work/here").unwrap());
+            });
+            let ran = container
+                .run(&container.plan(&overrides, &["cwd", "write=/work/here/x", "write=/data/x"]));
+            let made: Vec<_> = fs::read_dir(&host).unwrap().collect();
+            assert!(made.is_empty(), "/{name} -> {target} reached the host: {made:?} {ran:?}");
+            // It either refuses or runs with all of it inside.
+            assert!(
+                ran.status == Some(125) || ran.stdout.starts_with('/'),
+                "/{name} -> {target}: {ran:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn r1_users_are_not_looked_up_through_links_out_of_the_image() {
+    let container = Box::new("passwd");
+    symlink("/etc/../../../../../../../../etc/passwd", container.root().join("etc/passwd"))
+        .unwrap();
+    let root = common::root::Root::open(&container.root()).unwrap();
+    let overrides = with(|o| {
+        o.args = vec!["/probe".to_owned()];
+        o.user = Some("daemon".parse().unwrap());
+    });
+    let spec =
+        launcher::spec::from_image(&common::oci::ImageConfiguration::default(), &overrides, &root);
+    assert!(spec.is_err(), "the host's daemon was found");
+}
+
+#[test]
+fn r2_kernel_parameters_do_not_follow_the_image() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("sysctl");
+    let mut plan = container.plan(&Overrides::default(), &["echo=ran"]);
+    for name in ["net.ipv4...kernel.core_pattern", "net.ipv4.no_such_thing"] {
+        plan.security.sysctls = [(name.to_owned(), "evil".to_owned())].into();
+        let (status, message) = container.refusal(&plan);
+        assert_eq!(status, 125, "{message}");
+        assert!(
+            message.starts_with(&format!("error: cannot set kernel parameter `{name}`")),
+            "{message}"
+        );
+    }
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    assert!(!pattern.contains("evil"));
+}
+
+/// A masked or read-only path that the image replaced by a link is covered where it leads, inside.
+#[test]
+fn r3_and_r8_masks_fall_on_what_is_meant() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("masks");
+    fs::write(container.root().join("secret"), "secret\n").unwrap();
+    symlink("secret", container.root().join("alias")).unwrap();
+    symlink("/loop", container.root().join("loop")).unwrap();
+    let path = |text: &str| common::tree::ImagePath::new(text).unwrap();
+    let mut plan =
+        container.plan(&Overrides::default(), &["stat=/secret", "cat=/secret", "write=/etc/x"]);
+    plan.masked.push(path("/alias"));
+    plan.readonly.push(path("/etc"));
+    let ran = container.run(&plan);
+    assert_eq!(ran.stdout, "20666 0:0 1:3\nEROFS\n", "{ran:?}");
+    plan.masked.push(path("/loop"));
+    let (status, message) = container.refusal(&plan);
+    assert_eq!((status, message.contains("cannot hide `/loop`")), (125, true), "{message}");
+}
+
+/// A host whose `/dev/null` is something else: the container does not get it, neither as a device nor as a mask.
+#[test]
+fn r8_devices_are_what_their_names_say() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("devices");
+    let mut plan = container.plan(&Overrides::default(), &["echo=ran"]);
+    plan.devices[0].source = "/dev/zero".into();
+    let (status, message) = container.refusal(&plan);
+    assert_eq!(status, 125);
+    assert!(
+        message.contains("cannot make device `/dev/null`: the host has something else there"),
+        "{message}"
+    );
+    plan.devices[0].source = container.root().join("probe");
+    assert_eq!(container.refusal(&plan).0, 125);
+    plan.devices[0].source = "/dev/null".into();
+    plan.devices[0].kind = DeviceKind::Block;
+    assert_eq!(container.refusal(&plan).0, 125);
+}
+
+#[test]
+fn r5_no_descriptor_of_the_launcher_passes() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("descriptors");
+    for init in [false, true] {
+        for tty in [false, true] {
+            let overrides = with(|o| (o.init, o.tty) = (init, tty));
+            let end = if tty { "\r\n" } else { "\n" };
+            container.check_with(&overrides, &["fds"], &format!("0 1 2 {end}"));
+        }
+    }
+    let init = with(|o| o.init = true);
+    let answer = container.answer(&init, &["ls=/proc/1/fd"]);
+    assert_eq!(answer, "0 1 2 \n", "process 1 keeps nothing");
+}
+
+#[test]
+fn r6_the_hosts_executable_is_out_of_reach() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("executable");
+    container.check(&["link=/proc/1/exe", "write=/proc/1/exe"], "/probe\nETXTBSY\n");
+    let init = with(|o| o.init = true);
+    // Sealed: not even when nothing executes it.
+    container.check_with(
+        &init,
+        &["link=/proc/1/exe", "write=/proc/1/exe"],
+        "/memfd:paddle-init (deleted)\nETXTBSY\n",
+    );
+}
+
+#[test]
+fn r9_the_callers_terminal_cannot_be_typed_into() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("typing");
+    container.check(&["ctty", "tiocsti"], "ENXIO\nEPERM\n");
+}
+
+#[test]
+fn r10_nothing_is_allowed_that_was_not_given() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("denied");
+    let docker = CapabilitySet::DOCKER.bits();
+    let sets = |bits: u64, bounding: u64| {
+        format!(
+            "CapInh:\t0000000000000000\nCapPrm:\t{bits:016x}\nCapEff:\t{bits:016x}\nCapBnd:\t{bounding:016x}\n\
+             CapAmb:\t0000000000000000\n"
+        )
+    };
+    container.check(
+        &[
+            "status=Cap",
+            "status=NoNewPrivs",
+            "status=Seccomp:",
+            "mount=/tmp",
+            "umount=/proc",
+            "mknod=/tmp/disk",
+        ],
+        &format!("{}NoNewPrivs:\t1\nSeccomp:\t2\nEPERM\nEPERM\nEACCES\n", sets(docker, docker)),
+    );
+    let mknod_everywhere =
+        ["mknod=/disk", "mknod=/dev/disk", "mknod=/dev/shm/disk", "mknod=/dev/pts/disk"];
+    let answers = container.answer(&Overrides::default(), &mknod_everywhere);
+    assert!(answers.lines().all(|answer| answer != "ok"), "{answers}");
+    let user = with(|o| o.user = Some("1000:1000".parse().unwrap()));
+    container.check_with(&user, &["status=Cap"], &sets(0, docker));
+    let none = with(|o| o.cap_drop = vec![CapabilityChoice::All]);
+    container.check_with(&none, &["status=Cap"], &sets(0, 0));
+    let one = with(|o| {
+        o.cap_drop = vec![CapabilityChoice::All];
+        o.cap_add = vec![CapabilityChoice::One(Capability::NET_ADMIN)];
+    });
+    let bit = CapabilitySet::of(&[Capability::NET_ADMIN]).bits();
+    container.check_with(&one, &["status=Cap"], &sets(bit, bit));
+}
+
+/// What is mounted and made dies with the container; nothing is left on the host when it cannot start either.
+#[test]
+fn a_failed_start_leaves_nothing_mounted() {
+    if !require::root() {
+        return;
+    }
+    let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let container = Box::new("leftovers");
+    let overrides = with(|o| o.args = vec!["/missing".to_owned()]);
+    assert_eq!(container.refusal(&container.plan(&overrides, &[])).0, 127);
+    container.check(&["echo=x"], "x\n");
+    let after = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert_eq!(before, after);
+}
