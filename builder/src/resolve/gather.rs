@@ -224,9 +224,12 @@ impl Shipping<'_> {
                 continue;
             }
             self.files(firing, ship, &because)?;
+            let excluded = excluded(firing, ship)?;
             for pattern in &ship.modules {
                 for path in self.paths(firing, pattern)? {
-                    self.module(firing, path, &because);
+                    if excluded.iter().all(|glob| glob.matches(path.as_bytes()).is_none()) {
+                        self.module(firing, path, &because);
+                    }
                 }
             }
             for pattern in &ship.programs {
@@ -265,15 +268,7 @@ impl Shipping<'_> {
         ship: &super::rules::Ship,
         because: &Because,
     ) -> Result<(), GatherError> {
-        let mut excluded = Vec::new();
-        for template in &ship.exclude {
-            let Some(pattern) = firing.variables.expand(template) else { continue };
-            excluded.push(Glob::parse(&pattern).map_err(|why| GatherError::Pattern {
-                rule: firing.name.to_owned(),
-                pattern: template.clone(),
-                why,
-            })?);
-        }
+        let excluded = excluded(firing, ship)?;
         for template in &ship.files {
             for path in self.paths(firing, template)? {
                 let mut found = Vec::new();
@@ -406,6 +401,20 @@ impl Shipping<'_> {
         let Ok(mut file) = self.sysroot.root().open_file(path.as_bytes()) else { return false };
         io::Read::read_exact(&mut file, &mut bytes).is_ok() && bytes == magic
     }
+}
+
+/// The patterns that a table leaves out.
+fn excluded(firing: &Firing<'_>, ship: &super::rules::Ship) -> Result<Vec<Glob>, GatherError> {
+    let mut excluded = Vec::new();
+    for template in &ship.exclude {
+        let Some(pattern) = firing.variables.expand(template) else { continue };
+        excluded.push(Glob::parse(&pattern).map_err(|why| GatherError::Pattern {
+            rule: firing.name.to_owned(),
+            pattern: template.clone(),
+            why,
+        })?);
+    }
+    Ok(excluded)
 }
 
 fn look(firing: &Firing<'_>, pattern: &[u8], source: io::Error) -> GatherError {
