@@ -50,10 +50,10 @@ pub(super) struct Arguments {
     /// Take programs and libraries from this root instead of the host's
     #[arg(long, value_name = "DIR", default_value = "/")]
     sysroot: PathBuf,
-    /// Folders to search for libraries first, joined by `:` (LD_LIBRARY_PATH is not read)
+    /// Folders to search for libraries first, joined by `:` (the environment is not read)
     #[arg(long, value_name = "DIRS")]
     library_path: Option<String>,
-    /// A library to load before all others (LD_PRELOAD is not read); may be repeated
+    /// A library to load before all others (the environment is not read); may be repeated
     #[arg(long, value_name = "LIB")]
     preload: Vec<String>,
     /// A folder of rules, which replace or add to those that come with coracle
@@ -188,7 +188,7 @@ fn surroundings<'a>(
             preload: arguments.preload.iter().map(|name| Name::from(name.as_str())).collect(),
             path: image_path.map(|path| Name::from(path.as_str())),
         },
-        path: path.map_or(DEFAULT_PATH.into(), |path| path.into_encoded_bytes()),
+        path: path.map_or(DEFAULT_PATH.into(), std::ffi::OsString::into_encoded_bytes),
         rules: RuleSet::load(arguments.rules.as_deref())?.switched(&spec.rules)?,
         progress: Progress::new(arguments.quiet),
     })

@@ -20,13 +20,10 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
     let store = arguments.store.path()?;
-    let mut images = Vec::new();
-    for image in read::list(&store)? {
-        match image {
-            Ok(image) => images.push(image),
-            // One damaged image does not hide the others.
-            Err((name, error)) => report::warn(&format!("{name}: {error}")),
-        }
+    let read::Listing { images, damaged } = read::list(&store)?;
+    // One damaged image does not hide the others.
+    for (name, error) in damaged {
+        report::warn(&format!("{name}: {error}"));
     }
     if arguments.json {
         let values: Vec<_> = images

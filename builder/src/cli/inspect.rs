@@ -82,7 +82,7 @@ fn text(out: &mut impl Write, image: &Opened, trees: &[Tree<()>]) -> Result<(), 
     if let Some(name) = &image.name {
         field("name", &name.to_string())?;
     }
-    field("digest", &image.descriptor.digest().to_string())?;
+    field("digest", image.descriptor.digest().as_ref())?;
     field("size", &output::size(image.size()))?;
     field("platform", &format!("{}/{}", image.config.os(), image.config.architecture()))?;
     if let Some(created) = image.config.created() {

@@ -43,9 +43,13 @@ enum Verb {
 /// Where the store is.
 #[derive(Debug, clap::Args)]
 struct StoreOption {
-    /// The store: an OCI image layout [default: $CORACLE_STORE, else /var/lib/coracle for root and
-    /// $XDG_DATA_HOME/coracle for others]
-    #[arg(long, value_name = "DIR")]
+    /// The store, an OCI image layout
+    #[arg(
+        long,
+        value_name = "DIR",
+        help = "The store, an OCI image layout [default: $CORACLE_STORE, else /var/lib/coracle for \
+                root and $XDG_DATA_HOME/coracle for others]"
+    )]
     store: Option<PathBuf>,
 }
 

@@ -36,7 +36,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     let image = read::open(&arguments.image, Some(&store))?;
     let provenance = image.provenance()?;
     let no_path = || Error::Image(ImageError::NoPath(arguments.path.escape_debug().to_string()));
-    let path = ImagePath::root().join(&arguments.path).map_err(|_| no_path())?.to_string();
+    // What cannot be a path of an image is not in it.
+    let path = ImagePath::root().join(&arguments.path).ok().ok_or_else(no_path)?.to_string();
     let known = provenance.entries.get(&path).ok_or_else(no_path)?;
     let limit = if arguments.all { MANY } else { FEW };
     let chains = provenance.chains(&path, limit);

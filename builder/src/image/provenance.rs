@@ -68,28 +68,18 @@ pub(super) fn write(plan: &Plan, layout: &ImageLayout) -> Result<Descriptor, Ima
 pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
     let mut entries = BTreeMap::new();
     for (path, entry) in &plan.entries {
-        let mut known = Known {
-            kind: "folder".to_owned(),
-            size: None,
-            target: None,
-            source: None,
-            why: entry.why.iter().map(serde_json::to_value).collect::<Result<_, _>>()?,
+        let (kind, target) = match &entry.node {
+            Node::Folder { .. } => ("folder", None),
+            Node::Link { target } => ("link", Some(target.to_string())),
+            Node::HardLink { target } => ("hard-link", Some(target.to_string())),
+            Node::File { .. } => ("file", None),
         };
-        match &entry.node {
-            Node::Folder { .. } => {}
-            Node::Link { target } => {
-                known.kind = "link".to_owned();
-                known.target = Some(target.to_string());
-            }
-            Node::HardLink { target } => {
-                known.kind = "hard-link".to_owned();
-                known.target = Some(target.to_string());
-            }
-            Node::File { source, .. } => {
-                known.kind = "file".to_owned();
-                (known.size, known.source) = origin(source);
-            }
-        }
+        let (size, source) = match &entry.node {
+            Node::File { source, .. } => origin(source),
+            _ => (None, None),
+        };
+        let why = entry.why.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
+        let known = Known { kind: kind.to_owned(), size, target, source, why };
         entries.insert(path.to_string(), known);
     }
     Ok(Provenance { version: VERSION, entries })

@@ -30,7 +30,7 @@ pub enum Place {
     /// A folder: the store, or a layout of its own.
     Layout(ImageLayout),
     /// An archive.
-    Archive(Archive),
+    Archive(Box<Archive>),
 }
 
 impl Blobs for Place {
@@ -77,7 +77,7 @@ pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
         return first(Place::Layout(ImageLayout::open(path)?));
     }
     if path.is_file() {
-        return first(Place::Archive(Archive::open(path)?));
+        return first(Place::Archive(Box::new(Archive::open(path)?)));
     }
     let no_image = || ImageError::NoImage(what.escape_debug().to_string());
     let Ok(name) = what.parse::<Reference>() else { return Err(no_image()) };
@@ -173,27 +173,33 @@ pub struct Listed {
     pub platform: String,
 }
 
-/// All named images of a store; none where there is no store yet. An image that cannot be read is returned as
-/// its name and the error.
-pub fn list(store: &Path) -> Result<Vec<Result<Listed, (Reference, ImageError)>>, ImageError> {
+/// The images of a store.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that can be read, sorted by name.
+    pub images: Vec<Listed>,
+    /// Those that cannot.
+    pub damaged: Vec<(Reference, ImageError)>,
+}
+
+/// All named images of a store; none where there is no store yet.
+pub fn list(store: &Path) -> Result<Listing, ImageError> {
+    let mut listing = Listing::default();
     if !store.join("oci-layout").is_file() {
-        return Ok(Vec::new());
+        return Ok(listing);
     }
     let layout = ImageLayout::open(store)?;
-    let images = layout.images()?;
-    Ok(images
-        .into_iter()
-        .map(|(name, descriptor)| {
-            let place = Place::Layout(layout.clone());
-            let opened = read(place, Some(name.clone()), descriptor)
-                .map_err(|error| (name.clone(), error))?;
-            Ok(Listed {
+    for (name, descriptor) in layout.images()? {
+        match read(Place::Layout(layout.clone()), Some(name.clone()), descriptor) {
+            Ok(opened) => listing.images.push(Listed {
                 name,
                 digest: opened.descriptor.digest().to_string(),
                 size: opened.size(),
                 entries: opened.entries(),
                 platform: format!("{}/{}", opened.config.os(), opened.config.architecture()),
-            })
-        })
-        .collect())
+            }),
+            Err(error) => listing.damaged.push((name, error)),
+        }
+    }
+    Ok(listing)
 }

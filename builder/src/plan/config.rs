@@ -76,10 +76,10 @@ pub(super) fn configuration(
 /// The one architecture of all programs; this program's own where there is none.
 fn architecture(gathered: &Gathered) -> Result<(String, Option<String>), PlanError> {
     let closure = &gathered.closure;
-    let mut all = closure.programs.iter().filter_map(|program| {
-        let load = program.loads.first()?;
-        Some(closure.objects.get(load.object)?)
-    });
+    let mut all = closure
+        .programs
+        .iter()
+        .filter_map(|program| closure.objects.get(program.loads.first()?.object));
     let Some(first) = all.next() else {
         return Ok((
             std::env::consts::ARCH.replace("x86_64", "amd64").replace("aarch64", "arm64"),

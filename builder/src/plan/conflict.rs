@@ -92,7 +92,8 @@ impl Draft {
         }
         for (link, target) in &surveyed.links {
             // The link that was itself asked for has the reasons; others are on the way.
-            let reasons = if survey.is_link_of(path, link) { whys } else { &[Why::OnTheWay] };
+            let reasons =
+                if path.file_name() == link.file_name() { whys } else { &[Why::OnTheWay] };
             self.put(link.clone(), Node::Link { target: target.clone() }, rank, reasons)?;
         }
         let to = placement.destination(&surveyed.real);

@@ -3,6 +3,7 @@
 //! Every file is opened once, for reading: what cannot be read is found out here, and not in the middle of writing a layer.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 
@@ -22,7 +23,7 @@ use crate::spec::{ImageSpec, Source};
 #[derive(Debug, Default)]
 pub struct Survey {
     /// By path as it was asked for.
-    paths: BTreeMap<ImagePath, Surveyed>,
+    pub(super) paths: BTreeMap<ImagePath, Surveyed>,
     /// `/bin`, `/lib64` ... where they are links in the root, and what they say.
     pub(super) system_links: BTreeMap<ImagePath, Name>,
     /// What each `files` table of the recipe matches, in order.
@@ -60,14 +61,14 @@ pub enum Fact {
         /// Set-uid and set-gid bits.
         special: u32,
         /// Which file it is, if it has several names.
-        identity: Option<Identity>,
+        identity: Option<(u64, u64)>,
     },
     /// Nothing: a link that leads nowhere.
     Nothing,
 }
 
 /// Device and inode of a file that has several names.
-pub type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 /// One match of a recipe's `files` table.
 #[derive(Debug, Clone)]
@@ -132,11 +133,6 @@ impl Survey {
     pub(super) fn real<'a>(&'a self, path: &'a ImagePath) -> &'a ImagePath {
         self.paths.get(path).map_or(path, |surveyed| &surveyed.real)
     }
-
-    /// Whether `link` is the last component of `path` itself, and not a folder on the way.
-    pub(super) fn is_link_of(&self, path: &ImagePath, link: &ImagePath) -> bool {
-        path == link || path.file_name() == link.file_name()
-    }
 }
 
 /// Looks at everything that may enter the image. `on_path` is told of each.
@@ -155,9 +151,9 @@ pub fn survey(
         ..Survey::default()
     };
     for (path, needed_by) in wanted(gathered) {
-        if !survey.paths.contains_key(&path) {
-            let surveyed = look(sysroot, &path, needed_by)?;
-            survey.paths.insert(path, surveyed);
+        if let Entry::Vacant(vacant) = survey.paths.entry(path) {
+            let surveyed = look(sysroot, vacant.key(), needed_by.as_deref())?;
+            vacant.insert(surveyed);
             on_path();
         }
     }
@@ -226,17 +222,17 @@ fn wanted(gathered: &Gathered) -> Vec<(ImagePath, Option<String>)> {
 fn look(
     sysroot: &Sysroot,
     path: &ImagePath,
-    needed_by: Option<String>,
+    needed_by: Option<&str>,
 ) -> Result<Surveyed, SurveyError> {
     let root = sysroot.root();
     let error = |source| SurveyError::Read {
         path: Name::from(path.as_bytes()),
-        needed_by: needed_by.clone(),
+        needed_by: needed_by.map(str::to_owned),
         source,
     };
     match sysroot.walk(path.as_bytes()) {
         Ok(walk) => {
-            let fact = fact(root, walk.real.as_bytes(), needed_by.as_deref())?;
+            let fact = fact(root, walk.real.as_bytes(), needed_by)?;
             Ok(Surveyed { links: walk.links, real: walk.real, fact })
         }
         // A link that leads nowhere is packed as it is; programs may make its target later.
@@ -244,10 +240,9 @@ fn look(
             (Ok(target), Some(parent)) => {
                 let walk = sysroot.walk(parent.as_bytes()).map_err(error)?;
                 let name = path.file_name().unwrap_or_default();
-                let real = walk
-                    .real
-                    .join(name)
-                    .map_err(|_| error(io::ErrorKind::InvalidFilename.into()))?;
+                let real = walk.real.join(name).map_err(|wrong| {
+                    error(io::Error::new(io::ErrorKind::InvalidFilename, wrong))
+                })?;
                 let mut links = walk.links;
                 links.insert(real.clone(), Name::from(target));
                 Ok(Surveyed { links, real, fact: Fact::Nothing })

@@ -63,12 +63,12 @@ pub enum Why {
 pub enum Found {
     /// Its path.
     Path,
-    /// A DT_RPATH's folder.
+    /// A `DT_RPATH`'s folder.
     Rpath {
         /// The folder, expanded.
         folder: String,
     },
-    /// A DT_RUNPATH's folder.
+    /// A `DT_RUNPATH`'s folder.
     Runpath {
         /// The folder, expanded.
         folder: String,
