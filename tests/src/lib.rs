@@ -5,6 +5,7 @@
 //! programs   where the built `coracle` and `paddle` are
 //! outcome    run a command under a time limit and keep all that it said
 //! scratch    a folder with a store and a state of its own, for root or for an ordinary user
+//! elf        tiny ELF objects of any class, byte order and dynamic section
 //! loader     what the dynamic loader itself says about a program
 //! leftovers  what a run left on the host: mounts, cgroups, processes, files
 //! samples    programs compiled for a test: static, static-pie, musl, script
@@ -20,6 +21,7 @@
 )]
 
 pub mod archive;
+pub mod elf;
 pub mod leftovers;
 pub mod loader;
 pub mod outcome;

@@ -1,10 +1,11 @@
-//! The real loader as the oracle: what `ld.so --list` says, as a value.
+//! The real loader as the oracle: what it would open for a program, as a value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 /// Names asked for and the paths that were opened for them; names that no place had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,24 +14,89 @@ pub struct Answer {
     pub found: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What it calls `not found`.
     pub missing: BTreeSet<Vec<u8>>,
+    /// Whether it stopped at a file that it could not load.
+    pub fatal: bool,
 }
 
-/// Runs the loader (or a command that ends in one, such as `chroot ROOT /lib/ld.so`) on a program.
-///
-/// The loader itself and the vDSO are left out: the first answers by its own name, the second has
-/// no file.
-///
-/// # Panics
-/// When the loader cannot be started.
-pub fn list(mut loader: Command, program: &OsStr) -> Answer {
-    let output = loader
-        .arg("--list")
-        .arg(program)
-        .env_remove("LD_LIBRARY_PATH")
-        .env_remove("LD_PRELOAD")
-        .output()
-        .expect("the loader starts");
-    parse(&output.stdout)
+/// A loader in a root.
+#[derive(Debug, Clone, Copy)]
+pub struct Loader<'a> {
+    /// `/`, or a folder that becomes the root of the loader (as root only).
+    pub root: &'a Path,
+    /// The loader's path in that root.
+    pub path: &'a str,
+    /// `--library-path`.
+    pub library_path: Option<&'a str>,
+    /// `--preload`.
+    pub preload: Option<&'a str>,
+}
+
+impl Loader<'_> {
+    /// What this loader would open for a program of its root. The program is not run.
+    ///
+    /// The loader itself and the vDSO are left out: the first answers by its own name, the second
+    /// has no file.
+    ///
+    /// # Panics
+    /// When the loader cannot be started.
+    pub fn list(self, program: &OsStr) -> Answer {
+        let output = std::thread::scope(|scope| {
+            // A thread of its own, so that the rest of the test keeps its root. (`chroot` as a program
+            // would be traced itself.)
+            let thread = scope.spawn(|| {
+                if self.root != Path::new("/") {
+                    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)
+                        .expect("a root of its own");
+                    nix::unistd::chroot(self.root).expect("the root");
+                    nix::unistd::chdir("/").expect("the root");
+                }
+                self.command().arg(program).output().expect("the loader starts")
+            });
+            thread.join().expect("the thread that asks the loader")
+        });
+        answer(&output)
+    }
+
+    fn command(self) -> Command {
+        let mut command = Command::new(self.path);
+        command.env_remove("LD_LIBRARY_PATH").env_remove("LD_PRELOAD");
+        // Closed input would be `/dev/null`, which such a root does not have.
+        command.stdin(Stdio::inherit());
+        if self.path.contains("musl") {
+            command.arg("--list");
+        } else {
+            // `--list` stops at the first missing object (2.36); tracing goes on.
+            command.env("LD_TRACE_LOADED_OBJECTS", "1");
+        }
+        if let Some(list) = self.library_path {
+            command.args(["--library-path", list]);
+        }
+        if let Some(name) = self.preload {
+            command.args(["--preload", name]);
+        }
+        command
+    }
+}
+
+fn answer(output: &Output) -> Answer {
+    let mut answer = parse(&output.stdout);
+    for line in output.stderr.split(|&byte| byte == b'\n') {
+        // musl reports on standard error, and goes on.
+        if let Some(rest) = line.strip_prefix(b"Error loading shared library ") {
+            let absent = [&b": No such file or directory"[..], b": No error information"]
+                .iter()
+                .find_map(|text| position(rest, text));
+            match absent {
+                Some(end) => drop(answer.missing.insert(rest[..end].to_vec())),
+                None => answer.fatal = true,
+            }
+        }
+        answer.fatal |= position(line, b"error while loading shared libraries").is_some();
+    }
+    if answer.fatal {
+        return Answer { fatal: true, ..Answer::default() };
+    }
+    answer
 }
 
 /// Reads lines `\tNAME => PATH (0xADDRESS)`, `\tNAME => not found` and `\tPATH (0xADDRESS)`.
@@ -43,6 +109,9 @@ pub fn parse(text: &[u8]) -> Answer {
             None => (without_address(line), line),
         };
         if name.is_empty() || name.starts_with(b"linux-vdso") || is_loader(name) {
+            continue;
+        }
+        if is_loader(without_address(rest)) {
             continue;
         }
         if rest == b"not found" {
@@ -72,6 +141,9 @@ impl fmt::Display for Answer {
         for (name, path) in &self.found {
             let (name, path) = (OsStr::from_bytes(name), OsStr::from_bytes(path));
             write!(f, "{}={} ", name.display(), path.display())?;
+        }
+        if self.fatal {
+            f.write_str("stopped")?;
         }
         for name in &self.missing {
             write!(f, "{}=? ", OsStr::from_bytes(name).display())?;

@@ -287,8 +287,7 @@ pub fn architecture<R: ReadAt + ?Sized>(bytes: &R) -> Option<(Class, Machine)> {
     start.truncate(count);
     check_identity(&start).ok()?;
     let class = if start[4] == 1 { Class::Elf32 } else { Class::Elf64 };
-    let machine = Elf::parse_header(&start).map_or(0, |header| header.e_machine);
-    Some((class, Machine(machine)))
+    Some((class, Machine(Elf::parse_header(&start).ok()?.e_machine)))
 }
 
 fn within(window: &(u64, Vec<u8>), offset: u64, count: usize) -> Option<&[u8]> {

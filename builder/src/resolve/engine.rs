@@ -1,21 +1,22 @@
-//! The walk: requests to scopes, scopes to loads, breadth first.
+//! Requests to scopes: what each starts with, and whose rules hold in it.
 //!
-//! A program's preloads come behind it and before its dependencies; what an object names as
-//! auxiliary or filter is walked before whatever else waits (glibc `elf/dl-deps.c`).
+//! A program's preloads come behind it and before its dependencies. A module starts in the scope that
+//! its program has left.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
 
 use common::tree::ImagePath;
 
-use super::probe::{Candidate, Files, Opened, loadable};
+use super::probe::{Candidate, Files, Opened};
 use super::root_facts::RootFacts;
 use super::scope::Scope;
-use super::search::{Outcome, Rules, Search};
+use super::search::Rules;
 use super::sysroot::{FileId, Sysroot, Walk};
+use super::walk::{Ask, Walking};
 use super::{
-    Attempt, Closure, Dependency, Found, How, Libc, Link, Load, Missing, Options, Origin, Program,
-    Reason, Refused, Relation, Request, ResolveError, Warning,
+    Closure, Found, How, Libc, Link, Load, Options, Origin, Program, Relation, Request,
+    ResolveError, Warning,
 };
 use crate::elf::{ElfError, Name, Object};
 
@@ -35,25 +36,6 @@ pub(super) struct Engine<'a> {
 struct Loaded {
     rules: Rc<Rules>,
     scope: Scope,
-}
-
-/// A walk under way.
-struct Walking {
-    rules: Rc<Rules>,
-    scope: Scope,
-    /// Path of the program, for reports.
-    program: ImagePath,
-    queue: VecDeque<usize>,
-}
-
-/// Something that is asked for.
-struct Ask<'n> {
-    name: &'n [u8],
-    relation: Relation,
-    /// Whose search paths apply.
-    requester: Option<usize>,
-    /// Who counts as the loader of what is found.
-    loader: Option<usize>,
 }
 
 impl<'a> Engine<'a> {
@@ -294,142 +276,6 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn walk(&mut self, walking: &mut Walking) {
-        while let Some(number) = walking.queue.pop_front() {
-            let object = walking.scope.object(number);
-            let filters = walking.rules.facts.libc == Libc::Glibc;
-            let mut wanted: Vec<(Name, Relation)> =
-                object.needed.iter().map(|name| (name.clone(), Relation::Needed)).collect();
-            if filters {
-                wanted.extend(object.auxiliary.iter().map(|n| (n.clone(), Relation::Auxiliary)));
-                wanted.extend(object.filter.iter().map(|n| (n.clone(), Relation::Filter)));
-            }
-            let mut first = Vec::new();
-            for (name, relation) in wanted {
-                let answer = self.dependency(walking, number, &name, relation);
-                walking.record(number, name.as_bytes(), relation, answer);
-                match (answer, relation) {
-                    (Some((new, false)), Relation::Needed) => walking.queue.push_back(new),
-                    (Some((new, false)), _) => first.push(new),
-                    _ => {}
-                }
-            }
-            for new in first.into_iter().rev() {
-                walking.queue.push_front(new);
-            }
-        }
-    }
-
-    /// One name that the object of load `number` asks for.
-    fn dependency(
-        &mut self,
-        walking: &mut Walking,
-        number: usize,
-        name: &Name,
-        relation: Relation,
-    ) -> Option<(usize, bool)> {
-        let expanded = self.search(walking, &mut Vec::new()).expand_name(name.as_bytes(), number);
-        let Some(expanded) = expanded else {
-            let attempt = Attempt { path: name.clone(), how: How::Path, reason: Reason::Token };
-            self.missing(walking, name.as_bytes(), relation, Some(number), vec![attempt]);
-            return None;
-        };
-        let requester = Some(number);
-        self.ask(walking, &Ask { name: &expanded, relation, requester, loader: requester })
-    }
-
-    /// The load that answers, and whether it was there before.
-    fn ask(&mut self, walking: &mut Walking, ask: &Ask<'_>) -> Option<(usize, bool)> {
-        if let Some(number) = walking.known(ask.name) {
-            return Some((number, true));
-        }
-        let mut tried = Vec::new();
-        let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
-        match outcome {
-            Outcome::Found { candidate, opened, how } => {
-                if let Some(number) = walking.scope.by_file(candidate.id) {
-                    walking.also_known_as(number, ask.name);
-                    return Some((number, true));
-                }
-                if walking.rules.facts.libc != Libc::Musl
-                    && let Err(error) = loadable(&candidate.object)
-                {
-                    self.refused(walking, ask, opened, &error);
-                    return None;
-                }
-                let name = Name::from(ask.name);
-                let mut load =
-                    self.load(&candidate, name, opened, ask.relation, ask.requester, how);
-                load.tried = tried;
-                Some((walking.push(load, &candidate, ask.loader), false))
-            }
-            Outcome::Refused { path, error } => {
-                self.refused(walking, ask, path, &error);
-                None
-            }
-            Outcome::Nothing => {
-                self.missing(walking, ask.name, ask.relation, ask.requester, tried);
-                None
-            }
-        }
-    }
-
-    fn search<'b>(
-        &'b mut self,
-        walking: &'b Walking,
-        tried: &'b mut Vec<Attempt>,
-    ) -> Search<'b, 'a> {
-        let cache = match walking.rules.facts.libc {
-            Libc::Musl => None,
-            Libc::Glibc | Libc::Static => {
-                self.facts.cache(&self.files, &walking.rules, &mut self.closure)
-            }
-        };
-        Search {
-            files: &mut self.files,
-            scope: &walking.scope,
-            rules: &walking.rules,
-            cache,
-            tried,
-            warnings: &mut self.closure.warnings,
-        }
-    }
-
-    fn missing(
-        &mut self,
-        walking: &Walking,
-        name: &[u8],
-        relation: Relation,
-        requester: Option<usize>,
-        tried: Vec<Attempt>,
-    ) {
-        // What may be missing is missed by nobody.
-        if relation == Relation::Auxiliary {
-            return;
-        }
-        self.closure.missing.push(Missing {
-            name: name.into(),
-            needed_by: requester.map(|load| self.real_path(walking, load)),
-            relation,
-            program: walking.program.clone(),
-            tried,
-        });
-    }
-
-    fn refused(&mut self, walking: &Walking, ask: &Ask<'_>, path: Name, error: &ElfError) {
-        self.closure.refused.push(Refused {
-            name: ask.name.into(),
-            path,
-            needed_by: ask.requester.map(|load| self.real_path(walking, load)),
-            program: walking.program.clone(),
-            why: error.to_string(),
-        });
-    }
-
-    fn real_path(&self, walking: &Walking, load: usize) -> ImagePath {
-        self.closure.objects[walking.scope.load(load).object].path.clone()
-    }
-
     pub(super) fn warn(&mut self, warning: Warning) {
         if !self.closure.warnings.contains(&warning) {
             self.closure.warnings.push(warning);
@@ -437,7 +283,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Takes a candidate into the closure, with the links that lead to it.
-    fn load(
+    pub(super) fn load(
         &mut self,
         candidate: &Candidate,
         name: Name,
@@ -472,60 +318,4 @@ impl<'a> Engine<'a> {
         }
         self.closure.folders.extend(walk.folders.iter().cloned());
     }
-}
-
-impl Walking {
-    fn push(&mut self, load: Load, candidate: &Candidate, loader: Option<usize>) -> usize {
-        let opened = load.opened.as_bytes();
-        let slash = opened.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-        let origin = if slash == 0 { b"/".to_vec() } else { opened[..slash].to_vec() };
-        let object = Rc::clone(&candidate.object);
-        self.scope.push(load, object, candidate.id, loader, self.rules.facts.libc, origin)
-    }
-
-    /// A load that answers to `name` without any search.
-    fn known(&self, name: &[u8]) -> Option<usize> {
-        if self.rules.facts.libc != Libc::Musl {
-            return self.scope.by_name(name);
-        }
-        let loader = (0..self.scope.len())
-            .find(|&number| self.scope.load(number).relation == Relation::Interpreter);
-        if is_musl_itself(name) && loader.is_some() {
-            return loader;
-        }
-        (!name.contains(&b'/')).then(|| self.scope.by_name(name)).flatten()
-    }
-
-    fn also_known_as(&mut self, number: usize, name: &[u8]) {
-        // musl gives a short name only to what has none yet.
-        let named = !self.scope.load(number).name.has_slash();
-        if self.rules.facts.libc != Libc::Musl || (!named && !name.contains(&b'/')) {
-            self.scope.add_name(&Name::from(name), number);
-        }
-    }
-
-    fn record(
-        &mut self,
-        number: usize,
-        name: &[u8],
-        relation: Relation,
-        answer: Option<(usize, bool)>,
-    ) {
-        self.scope.load_mut(number).dependencies.push(Dependency {
-            name: name.into(),
-            relation,
-            load: answer.map(|(load, _)| load),
-            already: answer.is_some_and(|(_, already)| already),
-        });
-    }
-}
-
-/// Names that musl's loader keeps for itself (`ldso/dynlink.c`, `load_library`).
-fn is_musl_itself(name: &[u8]) -> bool {
-    const RESERVED: [&[u8]; 7] = [b"c", b"pthread", b"rt", b"m", b"dl", b"util", b"xnet"];
-    name.strip_prefix(b"lib").is_some_and(|rest| {
-        rest.iter()
-            .position(|&byte| byte == b'.')
-            .is_some_and(|dot| RESERVED.contains(&&rest[..dot]))
-    })
 }

@@ -25,6 +25,7 @@ mod search;
 pub mod shebang;
 mod sysroot;
 pub mod system_dirs;
+mod walk;
 
 pub use closure::{
     Attempt, Closure, Dependency, Found, How, Libc, Link, Load, Missing, Origin, Program, Reason,

@@ -163,6 +163,15 @@ fn glibc_verdict(object: &Object, wanted: Wanted) -> Verdict {
     if object.class != wanted.class {
         return Verdict::Pass(Reason::OtherClass);
     }
+    // The machine is read in the loader's own byte order: of an object of the other order it is another.
+    let machine = if object.endian == wanted.endian {
+        object.machine
+    } else {
+        Machine(object.machine.0.swap_bytes())
+    };
+    if machine != wanted.machine {
+        return Verdict::Pass(Reason::OtherMachine);
+    }
     if object.endian != wanted.endian {
         return Verdict::Stop(ElfError::OtherEndian);
     }
@@ -178,9 +187,6 @@ fn glibc_verdict(object: &Object, wanted: Wanted) -> Verdict {
     }
     if !identity.padded {
         return Verdict::Stop(ElfError::Header("its unused bytes are not zero"));
-    }
-    if object.machine != wanted.machine {
-        return Verdict::Pass(Reason::OtherMachine);
     }
     Verdict::Fits
 }

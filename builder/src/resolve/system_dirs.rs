@@ -198,11 +198,12 @@ fn has_lengths(data: &[u8], run: &[&[u8]], loader: &Object) -> bool {
     position(data, &lengths).is_some()
 }
 
-/// A search path with colons, each part absolute.
+/// A search path with colons, each part absolute and a folder of libraries (`PATH` has a default too).
 fn is_list(text: &[u8]) -> bool {
     text.contains(&b':')
         && text.split(|&byte| byte == b':').all(|part| {
-            part.starts_with(b"/") && part.len() > 1 && part.iter().all(u8::is_ascii_graphic)
+            let last = part.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+            part.starts_with(b"/") && last.starts_with(b"lib") && last.is_ascii()
         })
 }
 
