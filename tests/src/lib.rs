@@ -7,6 +7,7 @@
 //! scratch    a folder with a store and a state of its own, for root or for an ordinary user
 //! elf        tiny ELF objects of any class, byte order and dynamic section
 //! loader     what the dynamic loader itself says about a program
+//! cbpf       an interpreter for seccomp filters
 //! leftovers  what a run left on the host: mounts, cgroups, processes, files
 //! samples    programs compiled for a test: static, static-pie, musl, script
 //! archive    tar archives made byte by byte, wrong in every way
@@ -22,6 +23,7 @@
 
 pub mod archive;
 pub mod elf;
+pub mod cbpf;
 pub mod leftovers;
 pub mod loader;
 pub mod outcome;
