@@ -1,0 +1,333 @@
+//! Which groups are planned on which host: tables over made-up hosts, nothing is touched.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use common::report::Diagnostic as _;
+use launcher::cgroup::{self, CgroupPlan, Request, shares_to_weight, weight_to_shares};
+use launcher::host::{Anchor, Controller, Hierarchy, Host, Kernel, Layout, Version};
+use serde_json::{Value, json};
+
+const SCOPE: &str = "/user.slice/user-1000.slice/user@1000.service/app.slice/term.scope";
+const SLICE: &str = "/user.slice/user-1000.slice/user@1000.service/app.slice";
+
+fn set(names: &str) -> BTreeSet<Controller> {
+    Controller::parse_list(names, Version::V2)
+}
+
+fn anchor(path: &str, controllers: &str, busy: bool) -> Anchor {
+    let enabled = if busy { BTreeSet::new() } else { set(controllers) };
+    Anchor { path: path.into(), controllers: set(controllers), busy, enabled }
+}
+
+fn v2(own: &str, anchors: Vec<Anchor>) -> Hierarchy {
+    Hierarchy {
+        version: Version::V2,
+        mount: "/sys/fs/cgroup".into(),
+        controllers: set("cpu cpuset io memory pids hugetlb"),
+        own: own.into(),
+        anchors,
+    }
+}
+
+fn v1(name: &str, anchors: &[&str]) -> Hierarchy {
+    let controllers = Controller::parse_list(name, Version::V1);
+    Hierarchy {
+        version: Version::V1,
+        mount: Path::new("/sys/fs/cgroup").join(name),
+        own: "/user".into(),
+        anchors: anchors
+            .iter()
+            .map(|path| Anchor {
+                path: path.into(),
+                controllers: controllers.clone(),
+                busy: false,
+                enabled: controllers.clone(),
+            })
+            .collect(),
+        controllers,
+    }
+}
+
+fn host(uid: u32, hierarchies: Vec<Hierarchy>) -> Host {
+    Host::made_up(uid, Kernel::new(6, 1), Layout { hierarchies })
+}
+
+/// Root on a systemd host.
+fn v2_root() -> Host {
+    host(
+        0,
+        vec![v2("/system.slice/x.service", vec![anchor("/", "cpu cpuset io memory pids", false)])],
+    )
+}
+
+/// A user in a terminal of a desktop session: the scope holds the shell, the slice above is free.
+fn v2_user() -> Host {
+    let anchors = vec![anchor(SCOPE, "memory pids", true), anchor(SLICE, "memory pids", false)];
+    host(1000, vec![v2(SCOPE, anchors)])
+}
+
+/// A user who came by ssh: nothing is delegated.
+fn v2_ssh() -> Host {
+    host(1000, vec![v2("/user.slice/user-1000.slice/session-1.scope", Vec::new())])
+}
+
+/// One controller a hierarchy, and a v2 mount without any.
+fn hybrid(uid: u32, anchors: &[&str]) -> Host {
+    let mut all: Vec<_> =
+        ["cpu,cpuacct", "cpuset", "memory", "blkio", "pids", "freezer", "devices"]
+            .iter()
+            .map(|name| v1(name, anchors))
+            .collect();
+    all.push(Hierarchy {
+        mount: "/sys/fs/cgroup/unified".into(),
+        controllers: set("hugetlb"),
+        ..v2("/", vec![anchor("/", "hugetlb", false)])
+    });
+    host(uid, all)
+}
+
+fn plan(host: &Host, resources: &Value) -> Result<CgroupPlan, String> {
+    let resources = serde_json::from_value(resources.clone()).expect("resources");
+    let request = Request { id: "c1", path: None, resources: Some(&resources), freezer: false };
+    cgroup::plan(&request, host)
+        .map_err(|error| format!("{error}\nhint: {}", error.hint().unwrap_or_default()))
+}
+
+/// One line a group, one line a value; device rules are counted, they have a test of their own.
+fn dump(plan: &CgroupPlan) -> String {
+    let mut text = String::new();
+    for group in &plan.groups {
+        let controllers: Vec<_> = group.controllers.iter().map(ToString::to_string).collect();
+        writeln!(text, "{} [{}]", group.path.display(), controllers.join(" ")).unwrap();
+        for setting in &group.settings {
+            let choices: Vec<_> =
+                setting.choices.iter().map(|(file, value)| format!("{file}={value}")).collect();
+            if !choices[0].starts_with("devices.") {
+                writeln!(text, "  {}", choices.join(" | ")).unwrap();
+            }
+        }
+        if let Some(rules) = &group.devices {
+            writeln!(text, "  {} device rules", rules.len()).unwrap();
+        }
+    }
+    text
+}
+
+fn check(host: &Host, resources: Value, expected: &str) {
+    let got = plan(host, &resources).map_or_else(|error| error, |plan| dump(&plan));
+    let lines = |text: &str| {
+        text.lines().map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&got), lines(expected), "{resources}");
+}
+
+#[test]
+fn root_gets_a_group_without_limits_and_only_where_it_is_cheap() {
+    check(&v2_root(), json!({}), "/sys/fs/cgroup/coracle/c1 [memory pids]\n 11 device rules");
+    check(
+        &hybrid(0, &["/"]),
+        json!({}),
+        "/sys/fs/cgroup/memory/coracle/c1 [memory]
+         /sys/fs/cgroup/pids/coracle/c1 [pids]
+         /sys/fs/cgroup/devices/coracle/c1 [devices]",
+    );
+}
+
+#[test]
+fn a_user_without_limits_gets_no_group() {
+    for host in [v2_user(), v2_ssh(), hybrid(1000, &[])] {
+        check(&host, json!({}), "");
+    }
+}
+
+#[test]
+fn a_user_gets_the_nearest_delegated_group_without_processes() {
+    let expected =
+        format!("/sys/fs/cgroup{SLICE}/coracle/c1 [memory pids]\n memory.max=1048576\n pids.max=7");
+    check(&v2_user(), json!({"memory": {"limit": 1_048_576}, "pids": {"limit": 7}}), &expected);
+}
+
+#[test]
+fn what_is_not_delegated_is_an_error_that_says_how_to_mend_it() {
+    check(
+        &v2_user(),
+        json!({"cpu": {"quota": 50000}}),
+        &format!("cannot keep the CPU quota (--cpus): the cgroup controller `cpu` is not delegated to the group `{SCOPE}`
+         hint: let the administrator add `Delegate=cpu` to user@.service (systemctl edit user@.service)"),
+    );
+    check(
+        &v2_ssh(),
+        json!({"memory": {"limit": 1}}),
+        "cannot keep the memory limit (--memory): the cgroup controller `memory` is not delegated to this user (own group `/user.slice/user-1000.slice/session-1.scope`)
+         hint: run paddle as root, or by `systemd-run --user --scope -p Delegate=yes paddle ...`, with `Delegate=memory` for user@.service",
+    );
+    let crowded = host(0, vec![v2("/", vec![anchor("/", "memory pids", true)])]);
+    check(
+        &crowded,
+        json!({"memory": {"limit": 1}}),
+        "cannot keep the memory limit (--memory): the cgroup controller `memory` cannot be enabled in the group `/`, in which processes live
+         hint: move those processes to a group below it, then enable the controller in its cgroup.subtree_control",
+    );
+    check(
+        &host(0, Vec::new()),
+        json!({"pids": {"limit": 1}}),
+        "cannot keep the limit of processes (--pids-limit): the cgroup controller `pids` is not mounted
+         hint: see /proc/cgroups whether the kernel has it; mount it, or remove `cgroup_disable=pids` from the kernel's command line",
+    );
+}
+
+#[test]
+fn each_limit_has_its_file_in_both_interfaces() {
+    let resources = json!({
+        "memory": {"limit": 1000, "swap": 1500, "reservation": 500},
+        "cpu": {"shares": 1024, "quota": 150_000, "period": 100_000, "cpus": "0-1,3"},
+        "pids": {"limit": -1},
+        "blockIO": {"weight": 500, "throttleReadBpsDevice": [{"major": 8, "minor": 0, "rate": 4096}],
+                    "throttleWriteIOPSDevice": [{"major": 8, "minor": 0, "rate": 10}]},
+        "hugepageLimits": [{"pageSize": "2MB", "limit": 0}],
+    });
+    let root =
+        host(0, vec![v2("/", vec![anchor("/", "cpu cpuset io memory pids hugetlb", false)])]);
+    check(
+        &root,
+        resources.clone(),
+        "/sys/fs/cgroup/coracle/c1 [cpu cpuset memory pids io hugetlb]
+           memory.max=1000
+           memory.swap.max=500
+           memory.low=500
+           cpu.weight=100
+           cpu.max=150000 100000
+           cpuset.cpus=0-1,3
+           pids.max=max
+           io.bfq.weight=500 | io.weight=4950
+           io.max=8:0 rbps=4096
+           io.max=8:0 wiops=10
+           hugetlb.2MB.max=0
+           11 device rules",
+    );
+    check(
+        &hybrid(0, &["/"]),
+        resources,
+        "/sys/fs/cgroup/cpu,cpuacct/coracle/c1 [cpu]
+           cpu.shares=1024
+           cpu.cfs_period_us=100000
+           cpu.cfs_quota_us=150000
+         /sys/fs/cgroup/cpuset/coracle/c1 [cpuset]
+           cpuset.cpus=0-1,3
+         /sys/fs/cgroup/memory/coracle/c1 [memory]
+           memory.limit_in_bytes=1000
+           memory.memsw.limit_in_bytes=1500
+           memory.soft_limit_in_bytes=500
+         /sys/fs/cgroup/blkio/coracle/c1 [io]
+           blkio.bfq.weight=500 | blkio.weight=500
+           blkio.throttle.read_bps_device=8:0 4096
+           blkio.throttle.write_iops_device=8:0 10
+         /sys/fs/cgroup/pids/coracle/c1 [pids]
+           pids.max=max
+         /sys/fs/cgroup/devices/coracle/c1 [devices]
+         /sys/fs/cgroup/unified/coracle/c1 [hugetlb]
+           hugetlb.2MB.max=0",
+    );
+}
+
+#[test]
+fn what_one_interface_lacks_is_refused_there() {
+    let refused = |host: &Host, resources: Value, words: &str| {
+        let error = plan(host, &resources).expect_err(words);
+        assert!(error.contains(words), "{error}");
+    };
+    refused(&v2_root(), json!({"memory": {"swappiness": 10}}), "cgroup v2 has no such limit");
+    refused(&v2_root(), json!({"cpu": {"realtimeRuntime": 10}}), "cgroup v2 has no such limit");
+    let hybrid = hybrid(0, &["/"]);
+    let old = host(0, vec![v1("memory", &["/"])]);
+    refused(&old, json!({"unified": {"memory.high": "1"}}), "cgroup v1 has no such limit");
+    refused(&hybrid, json!({"unified": {"memory.high": "1"}}), "cgroup v1 has no such limit");
+    check(
+        &v2_root(),
+        json!({"unified": {"memory.high": "10M", "cgroup.max.depth": "3", "new.file": "1"}}),
+        "/sys/fs/cgroup/coracle/c1 [memory pids]
+           cgroup.max.depth=3
+           memory.high=10M
+           new.file=1
+           11 device rules",
+    );
+}
+
+#[test]
+fn values_that_mean_nothing_are_refused() {
+    for (resources, words) in [
+        (json!({"memory": {"swap": 100}}), "needs a memory limit beside it"),
+        (json!({"memory": {"limit": 200, "swap": 100}}), "is less than the memory limit"),
+        (json!({"memory": {"limit": -1, "swap": 100}}), "while memory is unlimited"),
+        (json!({"cpu": {"cpus": "0;1"}}), "is no list"),
+        (json!({"cpu": {"mems": "3-1"}}), "is no list"),
+        (json!({"blockIO": {"weight": 5}}), "is not from 10 to 1000"),
+        (json!({"hugepageLimits": [{"pageSize": "../x", "limit": 0}]}), "is no page size"),
+        (json!({"unified": {"../cgroup.procs": "1"}}), "is no file of a cgroup"),
+        (json!({"unified": {"memory": "1"}}), "is no file of a cgroup"),
+        (json!({"devices": [{"allow": true, "type": "c", "access": "rx"}]}), "letters other than"),
+        (json!({"devices": [{"allow": true, "type": "c", "major": -2}]}), "out of range"),
+    ] {
+        let error = plan(&v2_root(), &resources).expect_err(words);
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn a_path_cannot_leave_its_place() {
+    let resources = serde_json::from_value(json!({})).unwrap();
+    let at = |path: &str| {
+        let path = PathBuf::from(path);
+        let request =
+            Request { id: "c1", path: Some(&path), resources: Some(&resources), freezer: false };
+        cgroup::plan(&request, &v2_root()).map(|plan| plan.groups[0].path.clone())
+    };
+    assert_eq!(at("/a/b").unwrap(), Path::new("/sys/fs/cgroup/a/b"));
+    assert_eq!(at("a").unwrap(), Path::new("/sys/fs/cgroup/a"));
+    for path in ["/a/../../b", "..", "/", "./a", ""] {
+        assert!(at(path).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn a_freezer_is_joined_only_when_asked_for() {
+    let request = Request { id: "c1", path: None, resources: None, freezer: true };
+    let plan = cgroup::plan(&request, &hybrid(0, &["/"])).unwrap();
+    assert!(plan.groups.iter().any(|group| group.controllers.contains(&Controller::Freezer)));
+}
+
+#[test]
+fn root_of_a_user_namespace_writes_no_device_rules() {
+    let plan = plan(&v2_root().in_user_namespace(), &json!({})).unwrap();
+    assert_eq!(plan.groups[0].devices, None);
+}
+
+#[test]
+fn plans_and_paths_survive_being_written_down() {
+    let plan = plan(&hybrid(0, &["/"]), &json!({"cpu": {"shares": 2}})).unwrap();
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<CgroupPlan>(&text).unwrap(), plan);
+    let paths = serde_json::to_string(&plan.paths()).unwrap();
+    assert_eq!(serde_json::from_str::<cgroup::CgroupPaths>(&paths).unwrap(), plan.paths());
+}
+
+#[test]
+fn shares_become_weights_as_runc_and_crun_do_it() {
+    for (shares, weight) in [
+        (0, 1),
+        (2, 1),
+        (1024, 100),
+        (262_144, 10_000),
+        (u64::MAX, 10_000),
+        (100, 17),
+        (512, 59),
+        (2048, 174),
+    ] {
+        assert_eq!(shares_to_weight(shares), weight, "{shares} shares");
+    }
+    for weight in 1..=10_000 {
+        assert_eq!(shares_to_weight(weight_to_shares(weight)), weight);
+    }
+}
