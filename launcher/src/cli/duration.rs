@@ -32,9 +32,8 @@ impl FromStr for Span {
                 "d" => 86400.0,
                 _ => return Err(SpanError),
             };
-            let number: f64 = number.parse().map_err(|_: std::num::ParseFloatError| SpanError)?;
-            let part = Duration::try_from_secs_f64(number * seconds)
-                .map_err(|_: std::time::TryFromFloatSecsError| SpanError)?;
+            let number: f64 = number.parse().ok().ok_or(SpanError)?;
+            let part = Duration::try_from_secs_f64(number * seconds).ok().ok_or(SpanError)?;
             total = total.checked_add(part).ok_or(SpanError)?;
             rest = tail;
         }

@@ -40,7 +40,8 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     if arguments.json {
         print_json(&images.iter().map(Entry::from).collect::<Vec<_>>())?;
     } else if arguments.quiet {
-        print(&images.iter().map(|image| format!("{}\n", image.name)).collect::<String>())?;
+        let names: Vec<String> = images.iter().map(|image| image.name.to_string()).collect();
+        print(&names.iter().flat_map(|name| [name, "\n"]).collect::<String>())?;
     } else {
         let rows = images.iter().map(|image| row(&Entry::from(image), image.last_used));
         let heading = ["IMAGE", "DIGEST", "SIZE", "UNPACKED", "LAST USED"].map(str::to_owned);

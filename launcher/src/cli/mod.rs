@@ -35,6 +35,7 @@ struct CommandLine {
 
 /// Where images and the state of containers are.
 #[derive(Debug, Args)]
+#[expect(clippy::doc_markdown, reason = "what describes an option is its help text")]
 struct Places {
     /// Folder of the images [default: /var/lib/coracle, or $XDG_DATA_HOME/coracle; the variable
     /// CORACLE_STORE moves it]
@@ -105,9 +106,7 @@ impl Places {
     /// is a warning: it must not keep anybody from running something else.
     fn states(&self) -> Result<StateDirectory, RuntimeError> {
         let states = StateDirectory::open(&absolute(Who::current().state(self.root.clone())))?;
-        for error in runtime::sweep(&states)? {
-            report::warn(report::render(&error).trim_start_matches("error: ").trim_end());
-        }
+        runtime::sweep(&states)?.iter().for_each(warn);
         Ok(states)
     }
 
@@ -116,6 +115,11 @@ impl Places {
         let path = Who::current().store(self.store.clone()).ok_or(NoStore)?;
         Ok(Store::open(&absolute(path))?)
     }
+}
+
+/// Something that failed beside what was asked for.
+fn warn(error: &RuntimeError) {
+    report::warn(report::render(error).trim_start_matches("error: ").trim_end());
 }
 
 /// States name their store, and are read from other folders. (Fails for the empty path only, which

@@ -57,7 +57,12 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     if arguments.json {
         print_json(&states.iter().map(Entry::from).collect::<Vec<_>>())?;
     } else if arguments.quiet {
-        print(&states.iter().map(|state| format!("{}\n", state.id)).collect::<String>())?;
+        let mut names = String::new();
+        for state in &states {
+            names.push_str(state.id.as_str());
+            names.push('\n');
+        }
+        print(&names)?;
     } else {
         print(&table(&states, Timestamp::now()))?;
     }

@@ -132,6 +132,7 @@ struct Files {
 /// What it may do.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rights")]
+#[expect(clippy::doc_markdown, reason = "what describes an option is its help text")]
 struct Rights {
     /// Add a capability (NET_ADMIN, ALL)
     #[arg(long, value_name = "CAPABILITY")]
@@ -158,7 +159,7 @@ impl std::str::FromStr for Folder {
         if !text.starts_with('/') {
             return Err(FolderError);
         }
-        ImagePath::new(text).map(Self).map_err(|_: common::tree::PathError| FolderError)
+        ImagePath::new(text).ok().map(Self).ok_or(FolderError)
     }
 }
 
@@ -179,12 +180,12 @@ pub(super) fn run(arguments: Arguments, places: &Places) -> Done {
     }
     let states = places.states()?;
     let outcome = run::run(&request, &store, &states)?;
-    explain(outcome, &request, memory);
+    explain(&outcome, &request, memory);
     Ok(Status::from(outcome.ended.code()))
 }
 
 /// Says on standard error what a status alone does not.
-fn explain(outcome: Outcome, request: &Request, memory: Option<Bytes>) {
+fn explain(outcome: &Outcome, request: &Request, memory: Option<Bytes>) {
     if outcome.out_of_memory > 0 {
         let error = OutOfMemory { whole: outcome.ended.was_killed(), limit: memory };
         if error.whole {
@@ -196,6 +197,7 @@ fn explain(outcome: Outcome, request: &Request, memory: Option<Bytes>) {
     if let (Ended::TimedOut, Some(limit)) = (outcome.ended, request.timeout) {
         report::fail(&TimedOut(limit));
     }
+    outcome.left_behind.iter().for_each(super::warn);
 }
 
 /// The kernel killed for want of memory.
@@ -369,7 +371,7 @@ mod tests {
         assert_eq!(overrides.workdir.map(|path| path.to_string()).as_deref(), Some("/w"));
         assert_eq!(overrides.hostname.map(|name| name.as_str().to_owned()).as_deref(), Some("box"));
         assert!(overrides.volumes.iter().all(|volume| volume.readonly));
-        let memory = overrides.resources.and_then(|resources| resources.memory().clone());
+        let memory = overrides.resources.and_then(|resources| *resources.memory());
         assert_eq!(memory.and_then(|memory| memory.limit()), Some(64 << 20));
     }
 

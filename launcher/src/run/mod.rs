@@ -16,7 +16,8 @@ use crate::cgroup::{self, Cgroup};
 use crate::host::Host;
 use crate::plan::{self, Ground, Plan};
 use crate::runtime::{
-    self, ContainerId, Exit, Held, ProcessId, State, StateDirectory, Status, Timestamp,
+    self, ContainerId, Exit, Held, ProcessId, RuntimeError, State, StateDirectory, Status,
+    Timestamp,
 };
 use crate::spawn;
 use crate::spec::{self, Overrides};
@@ -41,12 +42,15 @@ pub struct Request {
 }
 
 /// How a container ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Outcome {
     /// How its program ended.
     pub ended: Ended,
     /// How many of its processes the kernel killed for want of memory.
     pub out_of_memory: u64,
+    /// What could not be cleared after it; the next sweep tries again. No reason to withhold how the
+    /// program ended.
+    pub left_behind: Option<RuntimeError>,
 }
 
 /// Everything that was decided about a container.
@@ -108,8 +112,8 @@ impl Prepared {
         let signals = Signals::block().map_err(RunError::Signals)?;
         let mut held = states.create(self.state.clone())?;
         match self.start_and_wait(&mut held, store, &signals) {
-            Ok(outcome) => {
-                settle(held, outcome)?;
+            Ok(mut outcome) => {
+                outcome.left_behind = settle(held, &outcome).err();
                 Ok(outcome)
             }
             Err(error) => {
@@ -135,7 +139,9 @@ impl Prepared {
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
         held.set_status(Status::Running { process })?;
         let ended = supervise::wait(child, signals, streams, self.limits)?;
-        Ok(Outcome { ended, out_of_memory: group.oom_kills()? })
+        // How the program ended counts more than a counter that cannot be read.
+        let out_of_memory = group.oom_kills().unwrap_or(0);
+        Ok(Outcome { ended, out_of_memory, left_behind: None })
     }
 
     fn spawn(&self, group: &dyn Cgroup, streams: &Streams) -> Result<spawn::Child, RunError> {
@@ -145,13 +151,13 @@ impl Prepared {
 }
 
 /// Clears after a container that ended; its state says how, or goes too.
-fn settle(mut held: Held, outcome: Outcome) -> Result<(), RunError> {
+fn settle(mut held: Held, outcome: &Outcome) -> Result<(), RuntimeError> {
     runtime::clear(held.state())?;
     if held.state().remove {
-        return Ok(held.remove()?);
+        return held.remove();
     }
     let exit = Exit { code: outcome.ended.code(), out_of_memory: outcome.out_of_memory > 0 };
-    Ok(held.set_status(Status::Stopped { exit: Some(exit), finished: Timestamp::now() })?)
+    held.set_status(Status::Stopped { exit: Some(exit), finished: Timestamp::now() })
 }
 
 /// The unpacked image as a root of its own descriptor.

@@ -4,7 +4,8 @@
 //! <root>/            0700
 //!   .lock            shared: a container is being entered. Exclusive: a dead one is being claimed
 //!   <id>/            0700; `mkdir` decides which of two equal names wins
-//!     lock           exclusive while the container's monitor lives (flock: released by any death)
+//!     lock           exclusive while the container's monitor lives (flock: released by any death);
+//!                    empty until nothing is left to clear, then one byte
 //!     state.json     replaced by rename, never written in place
 //! ```
 //!
@@ -112,6 +113,19 @@ impl StateDirectory {
         Ok(ids)
     }
 
+    /// Whether a container's monitor is dead and left something to clear, as far as a glance tells:
+    /// four system calls, since each start asks this of every container.
+    pub(super) fn is_suspect(&self, id: &ContainerId) -> bool {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let Ok(lock) = rustix::fs::openat(&self.fd, path_of(id).join(LOCK), flags, Mode::empty())
+        else {
+            return true;
+        };
+        // Shared, so that two who glance do not take each other for the monitor.
+        let held = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_err();
+        !held && rustix::fs::fstat(&lock).map_or(true, |status| status.st_size == 0)
+    }
+
     /// Takes a container over if its monitor is dead.
     pub fn claim(&self, id: &ContainerId) -> Result<Found, RuntimeError> {
         let path = self.path.join(id);
@@ -173,13 +187,13 @@ impl Held {
 
     /// Enters where it is in its life, on disk first.
     pub fn set_status(&mut self, status: Status) -> Result<(), RuntimeError> {
-        self.update(|state| state.status = status)
-    }
-
-    /// Changes the state, atomically for all readers.
-    pub fn update(&mut self, change: impl FnOnce(&mut State)) -> Result<(), RuntimeError> {
-        change(&mut self.state);
-        self.write()
+        self.state.status = status;
+        self.write()?;
+        if let Status::Stopped { .. } = status {
+            rustix::io::pwrite(&self.lock, b"-", 0)
+                .map_err(RuntimeError::io("write", self.path.join(LOCK)))?;
+        }
+        Ok(())
     }
 
     /// Forgets the container. All that it had must be gone before.
@@ -331,11 +345,18 @@ mod tests {
     fn a_held_container_is_living_and_a_dropped_one_can_be_claimed() {
         let (_folder, directory) = directory();
         let id = "one".parse().unwrap();
-        let mut held = directory.create(state("one")).unwrap();
+        let held = directory.create(state("one")).unwrap();
         assert!(matches!(directory.claim(&id).unwrap(), Found::Living(found) if found.id == id));
+        assert!(!directory.is_suspect(&id), "its monitor lives");
+        drop(held);
+        assert!(directory.is_suspect(&id), "its monitor died");
+        let Found::Free(mut held) = directory.claim(&id).unwrap() else {
+            panic!("nobody holds it")
+        };
         let status = Status::Stopped { exit: None, finished: Timestamp(5) };
         held.set_status(status).unwrap();
         drop(held);
+        assert!(!directory.is_suspect(&id), "nothing is left to clear");
         let Found::Free(held) = directory.claim(&id).unwrap() else { panic!("nobody holds it") };
         assert_eq!(held.state().status, status);
         assert!(matches!(directory.claim(&id).unwrap(), Found::Living(_)));

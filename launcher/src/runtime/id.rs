@@ -31,7 +31,8 @@ impl ContainerId {
         while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
             filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty())?;
         }
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        let number = bytes.into_iter().fold(0, |number, byte| number << 8 | u64::from(byte));
+        Ok(Self(format!("{number:012x}")))
     }
 
     /// The id as text.

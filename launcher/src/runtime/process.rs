@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub struct ProcessId {
     /// The pid.
     pub pid: i32,
-    /// Field 22 of `/proc/<pid>/stat` (proc_pid_stat(5)): clock ticks since the system started.
+    /// Field 22 of `/proc/<pid>/stat` (`proc_pid_stat(5)`): clock ticks since the system started.
     pub start_time: u64,
 }
 

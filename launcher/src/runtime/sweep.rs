@@ -20,11 +20,14 @@ use crate::store::Store;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Clears after all monitors that died, and forgets their containers; those without `--rm` stay as
-/// stopped. Costs one look at the folder where there are none. Returns what could not be cleared,
+/// stopped. Costs one look at the folder, and a glance at each container. Returns what could not be cleared,
 /// which the next sweep tries again.
 pub fn sweep(states: &StateDirectory) -> Result<Vec<RuntimeError>, RuntimeError> {
     let mut failures = Vec::new();
     for id in states.ids()? {
+        if !states.is_suspect(&id) {
+            continue;
+        }
         let cleared = states.claim(&id).and_then(|found| match found {
             Found::Free(held) => settle(held),
             Found::Living(_) | Found::Absent => Ok(()),
@@ -36,8 +39,9 @@ pub fn sweep(states: &StateDirectory) -> Result<Vec<RuntimeError>, RuntimeError>
 
 /// Clears after one dead monitor.
 fn settle(mut held: Held) -> Result<(), RuntimeError> {
-    if is_stopped(held.state()) {
-        return Ok(());
+    if let stopped @ Status::Stopped { .. } = held.state().status {
+        // Its monitor died between saying so and marking it.
+        return held.set_status(stopped);
     }
     clear(held.state())?;
     if held.state().remove {

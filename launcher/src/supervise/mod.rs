@@ -3,7 +3,7 @@
 //!
 //! # Signals
 //! Whatever signal reaches the launcher is passed on to process 1 of the container. The kernel
-//! drops a signal to a process 1 that has no handler for it (pid_namespaces(7)), so a program that
+//! drops a signal to a process 1 that has no handler for it (`pid_namespaces(7)`), so a program that
 //! ends at ^C outside would not end inside. Therefore, where the default action of a forwarded
 //! signal is to end the process, and process 1 neither handles, blocks nor ignores it, the launcher
 //! carries the action out: the container is killed and reported as ended by that signal. Signals

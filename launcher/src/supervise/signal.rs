@@ -28,7 +28,7 @@ pub enum DefaultAction {
 
 macro_rules! names {
     ($($name:ident = $number:literal),* $(,)?) => {
-        /// The numbers of x86_64 and aarch64, which are the same.
+        /// The numbers of `x86_64` and `aarch64`, which are the same.
         const NAMES: &[(&str, i32)] = &[$((stringify!($name), $number)),*];
         #[expect(missing_docs, reason = "signal(7) describes each")]
         impl Signal { $(pub const $name: Self = Self($number);)* }
@@ -66,7 +66,7 @@ impl Signal {
         }
     }
 
-    /// Its bit in the masks of `/proc/<pid>/status` (proc_pid_status(5)).
+    /// Its bit in the masks of `/proc/<pid>/status` (`proc_pid_status(5)`).
     pub const fn bit(self) -> u64 {
         1 << (self.0 - 1)
     }

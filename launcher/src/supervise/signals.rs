@@ -68,7 +68,7 @@ impl AsFd for Signals {
     }
 }
 
-/// What a process does about each signal: the masks of `/proc/<pid>/status` (proc_pid_status(5)).
+/// What a process does about each signal: the masks of `/proc/<pid>/status` (`proc_pid_status(5)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Dispositions {
     blocked: u64,
@@ -127,7 +127,7 @@ pub(super) fn left_to_kernel(pid: Pid, signal: Signal) -> bool {
 }
 
 /// Whether the thread is in the system call of sigwait(3), or may be: `/proc/<pid>/syscall`
-/// (proc_pid_syscall(5)) starts with the call's number.
+/// (`proc_pid_syscall(5)`) starts with the call's number.
 fn waits_for_signals(task: &Path) -> bool {
     fs::read_to_string(task.join("syscall")).map_or(true, |call| {
         let number = call.split(' ').next().and_then(|number| number.parse().ok());

@@ -7,7 +7,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
 
@@ -16,48 +16,45 @@ static SAVED: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
 
 /// The caller's terminal in raw mode. There is one of it at a time.
 #[derive(Debug)]
-pub(super) struct RawTerminal(());
+pub(super) struct RawTerminal {
+    terminal: OwnedFd,
+    modes: Termios,
+}
 
 impl RawTerminal {
     /// Puts the terminal of `stdin` into raw mode; `None` if it is no terminal.
     pub(super) fn enter(stdin: BorrowedFd<'_>) -> io::Result<Option<Self>> {
         let Ok(modes) = tcgetattr(stdin) else { return Ok(None) };
-        let terminal = rustix::io::fcntl_dupfd_cloexec(stdin, 3)?;
-        *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = Some((terminal, modes));
+        let raw = Self { terminal: rustix::io::fcntl_dupfd_cloexec(stdin, 3)?, modes };
+        *saved() = Some((raw.terminal.try_clone()?, raw.modes.clone()));
         restore_on_panic();
-        let raw = Self(());
         raw.make_raw()?;
         Ok(Some(raw))
     }
 
     /// Raw mode (again, after the launcher was stopped and a shell had the terminal).
     pub(super) fn make_raw(&self) -> io::Result<()> {
-        let saved = SAVED.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((terminal, modes)) = saved.as_ref() else { return Ok(()) };
-        let mut raw = modes.clone();
-        raw.make_raw();
-        Ok(tcsetattr(terminal, OptionalActions::Now, &raw)?)
+        let mut modes = self.modes.clone();
+        modes.make_raw();
+        Ok(tcsetattr(&self.terminal, OptionalActions::Now, &modes)?)
     }
 
     /// The modes that the caller had.
     pub(super) fn restore(&self) {
-        restore_saved();
+        // A terminal that hung up cannot be restored and need not be.
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.modes);
     }
 }
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
         self.restore();
-        *SAVED.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *saved() = None;
     }
 }
 
-fn restore_saved() {
-    let saved = SAVED.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some((terminal, modes)) = saved.as_ref() {
-        // A terminal that hung up cannot be restored and need not be.
-        let _ = tcsetattr(terminal, OptionalActions::Now, modes);
-    }
+fn saved() -> MutexGuard<'static, Option<(OwnedFd, Termios)>> {
+    SAVED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn restore_on_panic() {
@@ -65,7 +62,12 @@ fn restore_on_panic() {
     ONCE.call_once(|| {
         let earlier = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            restore_saved();
+            // Not waited for: the panic may come from where it is held.
+            if let Ok(saved) = SAVED.try_lock()
+                && let Some((terminal, modes)) = saved.as_ref()
+            {
+                let _ = tcsetattr(terminal, OptionalActions::Now, modes);
+            }
             earlier(info);
         }));
     });
