@@ -67,6 +67,11 @@ pub fn main() -> Status {
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }.into();
         }
     };
+    if matches!(verb, Verb::Images(_) | Verb::Rmi(_)) {
+        // Whatever command comes next clears what a killed one left. These need no states, so a
+        // place for them that cannot be opened is no error.
+        places.states().ok();
+    }
     let done = match verb {
         Verb::Run(arguments) => run::run(*arguments, &places),
         Verb::Ps(arguments) => ps::run(&arguments, &places),

@@ -9,6 +9,7 @@ use super::duration::Span;
 use super::images::human;
 use super::output::print;
 use super::{Done, Places};
+use crate::runtime;
 use crate::store::{Pruning, Removed};
 
 /// Remove what no image needs, and images that were not used lately.
@@ -28,7 +29,10 @@ pub(super) struct Arguments {
 /// Removes, and prints what.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     let older_than = arguments.older_than.map(|span| span.0);
-    let removed = places.store()?.prune(Pruning { older_than, keep: arguments.keep })?;
+    let store = places.store()?;
+    // What containers wrote, of whom nothing is known any more: a restart of the host forgets them.
+    runtime::sweep_store(&store, &places.states()?)?;
+    let removed = store.prune(Pruning { older_than, keep: arguments.keep })?;
     print(&summary(&removed))?;
     if !removed.in_use.is_empty() {
         report::warn(&format!("{} in use by a container: kept", removed.in_use.len()));

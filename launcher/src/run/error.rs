@@ -15,7 +15,7 @@ use crate::supervise::{SignalError, SuperviseError};
 
 /// A failed stage. Says what the stage says.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant but the last four is a stage of that name")]
+#[expect(missing_docs, reason = "each variant but the last five is a stage of that name")]
 pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -39,6 +39,8 @@ pub enum RunError {
     Signals(#[source] io::Error),
     #[error("cannot open the program's input and output")]
     Streams(#[source] io::Error),
+    #[error("cannot mark the container's writable layer as used")]
+    Private(#[source] io::Error),
     #[error("cannot identify the container's first process in /proc")]
     Identity(#[source] io::Error),
 }
@@ -55,9 +57,11 @@ impl RunError {
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,
-            Self::StopSignal(_) | Self::Signals(_) | Self::Streams(_) | Self::Identity(_) => {
-                return None;
-            }
+            Self::StopSignal(_)
+            | Self::Signals(_)
+            | Self::Streams(_)
+            | Self::Private(_)
+            | Self::Identity(_) => return None,
         })
     }
 }

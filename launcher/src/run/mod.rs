@@ -3,16 +3,16 @@
 //! [`prepare`] decides and changes nothing but the store; what it returns can be printed.
 //! [`Prepared::launch`] makes the container, waits for its end and clears up after it.
 
+mod claim;
 mod error;
 
 pub use error::RunError;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use common::root::Root;
 
-use crate::cgroup::{self, Cgroup};
+use crate::cgroup::Cgroup;
 use crate::host::Host;
 use crate::plan::{self, Ground, Plan};
 use crate::runtime::{
@@ -77,7 +77,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let root = root_of(&snapshot)?;
     let spec = spec::from_image(image.config(), overrides, &root)?;
     let host = Host::probe()?;
-    let folder = folder(store, &request.id);
+    let folder = runtime::private_folder(store, &request.id);
     let ground = Ground {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
@@ -132,8 +132,8 @@ impl Prepared {
         store: &Store,
         signals: &Signals,
     ) -> Result<Outcome, RunError> {
-        store.create_private(held.state().id.as_str(), &self.snapshot)?;
-        let group = cgroup::create(&self.plan.cgroup)?;
+        let _in_use = claim::private_area(held, store, &self.snapshot)?;
+        let group = claim::group(held, &self.plan.cgroup)?;
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
         let child = self.spawn(group.as_ref(), &streams)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
@@ -164,11 +164,6 @@ fn settle(mut held: Held, outcome: &Outcome) -> Result<(), RuntimeError> {
 fn root_of(snapshot: &Snapshot) -> Result<Root, RunError> {
     let fd = snapshot.root().try_clone_to_owned().map_err(RunError::Streams)?;
     Ok(Root::from_fd(fd, snapshot.path().to_owned()))
-}
-
-/// Where the container's writable layer will be (see [`Store`]).
-fn folder(store: &Store, id: &ContainerId) -> PathBuf {
-    store.path().join("containers").join(id)
 }
 
 /// What the image wants to be asked to end with.

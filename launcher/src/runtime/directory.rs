@@ -196,6 +196,12 @@ impl Held {
         Ok(())
     }
 
+    /// Changes the state, atomically for all readers.
+    pub fn update(&mut self, change: impl FnOnce(&mut State)) -> Result<(), RuntimeError> {
+        change(&mut self.state);
+        self.write()
+    }
+
     /// Forgets the container. All that it had must be gone before.
     pub fn remove(self) -> Result<(), RuntimeError> {
         let failed = || RuntimeError::io("remove", &self.path);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use common::report::Diagnostic;
 
 use super::ContainerId;
+use crate::store::StoreError;
 
 /// A failed action on the state of containers.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub enum RuntimeError {
         /// Where it is wrong.
         source: serde_json::Error,
     },
+    /// The store cannot be looked through.
+    #[error(transparent)]
+    Store(StoreError),
     /// What a dead container left cannot be removed.
     #[error("cannot clean up after container `{id}`")]
     CleanUp {
@@ -81,6 +85,7 @@ impl Diagnostic for RuntimeError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("set XDG_RUNTIME_DIR, or choose an existing folder with --root".to_owned())
             }
+            Self::Store(error) => error.hint(),
             Self::Io { .. } | Self::CleanUp { .. } => None,
             Self::Untrusted { .. } => {
                 Some("choose another folder with --root, or make it yours alone (0700)".to_owned())

@@ -7,6 +7,7 @@
 mod directory;
 mod error;
 mod id;
+mod private;
 mod process;
 mod state;
 mod sweep;
@@ -15,6 +16,7 @@ mod timestamp;
 pub use directory::{Found, Held, StateDirectory};
 pub use error::RuntimeError;
 pub use id::{ContainerId, IdError};
+pub use private::{is_unused, mark_used, private_folder, sweep_store};
 pub use process::ProcessId;
 pub use state::{Exit, State, Status};
 pub use sweep::{clear, remove, sweep};

@@ -105,7 +105,7 @@ fn is_stopped(state: &State) -> bool {
     matches!(state.status, Status::Stopped { .. })
 }
 
-fn clean_up<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+pub(super) fn clean_up<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     id: &ContainerId,
 ) -> impl FnOnce(E) -> RuntimeError {
     let id = id.clone();

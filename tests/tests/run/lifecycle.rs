@@ -113,6 +113,44 @@ fn a_killed_paddle_takes_its_container_along() {
 }
 
 #[test]
+fn a_name_taken_below_another_root_is_left_alone() {
+    let Some(bench) = Bench::new("roots") else { return };
+    let name = bench.scratch.container();
+    let running =
+        Running::start(bench.command(&["--rm", "--name", &name], &["/bin/probe", "catch", "15"]));
+    // The same store and the same cgroups, but states of its own; and then a store of its own.
+    let other = bench.scratch.subfolder("other-root");
+    for store in [bench.scratch.store(), bench.scratch.subfolder("other-store")] {
+        let mut command = bench.scratch.command(&bench.scratch.path().join("bin/paddle"));
+        command.env("CORACLE_STORE", store).arg("--root").arg(&other);
+        command.args(["run", "--rm", "--name", &name, "probe.tar", "/bin/probe", "exit", "0"]);
+        run(&mut command).exits(125).says(&["already exists"]);
+    }
+    running.send(SIGTERM);
+    assert_eq!(running.finish(), ("caught 15\n".to_owned(), Some(115)));
+}
+
+#[test]
+fn what_a_forgotten_container_wrote_is_no_obstacle_and_pruned() {
+    let Some(bench) = Bench::new("forgotten") else { return };
+    bench.probe(&[], &["exit", "0"]).ok();
+    let left = |name: &str| {
+        let upper = bench.scratch.store().join("containers").join(name).join("upper");
+        std::fs::create_dir_all(&upper).unwrap();
+        std::fs::write(upper.join("old"), "").unwrap();
+        upper
+    };
+    let name = bench.scratch.container();
+    left(&name);
+    let options = ["--rm", "--name", &name];
+    let outcome = run(&mut bench.command(&options, &["/bin/probe", "read", "/old"])).exits(1);
+    assert_eq!(outcome.text(), "No such file or directory");
+    let upper = left("gone");
+    run(bench.scratch.paddle().arg("prune")).ok();
+    assert!(!upper.exists());
+}
+
+#[test]
 fn a_plan_is_printed_and_nothing_is_started() {
     let Some(bench) = Bench::new("plan") else { return };
     let options = ["--print-plan", "--memory", "64m", "--name", "planned"];
