@@ -1,0 +1,431 @@
+//! `coracle build`: what it refuses and how it says so, where outputs appear, and why files are there.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use common::tree::dump::dump_tar;
+use tests::outcome::run;
+use tests::require;
+use tests::samples::{Sample, compile_c};
+use tests::scratch::Scratch;
+
+/// Runs `coracle ARGUMENTS`, which must fail with this status, and returns what it said, with the test's folder as `DIR`.
+#[track_caller]
+fn refused(scratch: &Scratch, arguments: &[&str], status: i32) -> String {
+    let outcome = run(scratch.coracle().args(arguments)).exits(status);
+    assert_eq!(outcome.text(), "", "an error has nothing for standard output");
+    outcome.errors().replace(scratch.path().to_str().unwrap(), "DIR")
+}
+
+/// The entries of a plain tarball, one line each.
+fn listing(scratch: &Scratch, arguments: &[&str]) -> String {
+    let out = scratch.path().join("listing.tar");
+    let mut command: Command = scratch.coracle();
+    command.args(["build", "-q", "--force", "-o"]).arg(&out).args(arguments);
+    run(&mut command).ok();
+    dump_tar(fs::File::open(out).unwrap()).unwrap()
+}
+
+/// A program that needs `libabsent.so.1`, which was removed after linking.
+fn orphan(scratch: &Scratch) -> Option<()> {
+    let folder = scratch.path();
+    let library = folder.join("libabsent.so.1");
+    let soname = ["-shared", "-fPIC", "-Wl,-soname,libabsent.so.1"];
+    compile_c("gcc", &soname, "int absent(void) { return 1; }", &library)?;
+    let link = [library.to_str()?];
+    // The library follows the source on gcc's command line only if it is not dropped as unneeded.
+    let options = ["-Wl,--no-as-needed", link[0]];
+    let source = "int absent(void); int main(void) { return absent(); }";
+    compile_c("gcc", &options, source, &folder.join("orphan"))?;
+    fs::remove_file(library).unwrap();
+    Some(())
+}
+
+#[test]
+fn a_missing_library_names_who_needs_it_and_every_place_tried() {
+    let scratch = Scratch::new("missing");
+    let Some(()) = orphan(&scratch) else { return };
+    let program = scratch.path().join("orphan");
+    let said = refused(&scratch, &["build", program.to_str().unwrap()], 1);
+    assert!(
+        said.starts_with("error: `libabsent.so.1` is missing, needed by `DIR/orphan`\n"),
+        "{said}"
+    );
+    assert!(said.contains("tried `/usr/lib"), "{said}");
+    assert!(said.contains("hint: install the package that ships libabsent.so.1"), "{said}");
+    assert!(!scratch.store().join("index.json").exists() || images(&scratch).is_empty());
+}
+
+fn images(scratch: &Scratch) -> Vec<String> {
+    let text = run(scratch.coracle().args(["images"])).ok().text();
+    text.lines().skip(1).map(str::to_owned).collect()
+}
+
+#[test]
+fn what_cannot_be_packed_is_said_exactly() {
+    let scratch = Scratch::new("refused");
+    scratch.file("text", "just text\n");
+    scratch.file("cut", b"\x7fELF\x02\x01\x01");
+    scratch.file("recipe.toml", "executables = [\"/bin/sh\"]\nentrypiont = []\n");
+    scratch.file("there.tar", "keep me");
+    let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+    for (arguments, status, expected) in [
+        (vec!["/nonexistent/app".to_owned()], 1, "error: cannot open `/nonexistent/app`: "),
+        (
+            vec!["no-such-program".into()],
+            1,
+            "error: `no-such-program` is in none of the folders of PATH",
+        ),
+        (vec![path("text")], 1, "error: `DIR/text` cannot be resolved: not an ELF file\n"),
+        (vec![path("cut")], 1, "error: `DIR/cut` cannot be resolved: "),
+        (
+            vec![path("recipe.toml")],
+            1,
+            "error: cannot understand recipe `DIR/recipe.toml`: TOML parse error at line 2, column 1",
+        ),
+        (
+            vec![path("none.toml")],
+            1,
+            "error: cannot read recipe `DIR/none.toml`\n  caused by: No such file or directory",
+        ),
+        (
+            vec!["/bin/sh".into(), "-o".into(), path("there.tar")],
+            1,
+            "error: `DIR/there.tar` exists\nhint: use --force to replace it, or another name\n",
+        ),
+        (
+            vec!["/bin/sh".into(), "-o".into(), path("x.zip")],
+            1,
+            "error: `DIR/x.zip` does not say in which format the image is wanted\n",
+        ),
+        (
+            vec!["/bin/sh".into(), "--no-rule".into(), "nope".into()],
+            1,
+            "error: there is no rule `nope`\nhint: the rules are: ca-certificates, ",
+        ),
+        (
+            vec!["/bin/sh".into(), "--sysroot".into(), path("nowhere")],
+            1,
+            "error: cannot open the root `DIR/nowhere`\n",
+        ),
+        (
+            vec!["/bin/sh".into(), "-t".into(), "UP".into()],
+            2,
+            "error: invalid value 'UP' for '--tag <NAME>'",
+        ),
+        (
+            vec!["/bin/sh".into(), "--source-date-epoch".into(), "x".into()],
+            2,
+            "error: invalid value 'x'",
+        ),
+        (vec![], 2, "error: the following required arguments were not provided"),
+    ] {
+        let mut all = vec!["build"];
+        all.extend(arguments.iter().map(String::as_str));
+        let said = refused(&scratch, &all, status);
+        assert!(said.starts_with(expected), "{all:?}:\n{said}");
+    }
+    assert_eq!(fs::read_to_string(path("there.tar")).unwrap(), "keep me");
+    assert_eq!(temporary(scratch.path()), Vec::<String>::new());
+}
+
+/// What is left of unfinished outputs.
+fn temporary(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with('.'))
+        .collect()
+}
+
+#[test]
+fn a_library_for_another_architecture_is_tried_and_passed_over() {
+    let scratch = Scratch::new("foreign");
+    let Some(()) = orphan(&scratch) else { return };
+    // An ELF header of a 64-bit little-endian shared object for s390x (machine 22).
+    let mut header = vec![0_u8; 64];
+    header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+    header[16] = 3;
+    header[18] = 22;
+    header[20] = 1;
+    header[52] = 64;
+    header[54] = 56;
+    let libraries = scratch.subfolder("foreign");
+    fs::write(libraries.join("libabsent.so.1"), header).unwrap();
+    let program = scratch.path().join("orphan");
+    let arguments =
+        ["build", program.to_str().unwrap(), "--library-path", libraries.to_str().unwrap()];
+    let said = refused(&scratch, &arguments, 1);
+    assert!(said.contains("tried `DIR/foreign/libabsent.so.1`"), "{said}");
+    assert!(said.contains("an object for another machine"), "{said}");
+}
+
+#[test]
+fn what_the_builder_may_not_read_is_an_error_with_a_hint() {
+    if !require::root() {
+        return;
+    }
+    let scratch = Scratch::of_user("unreadable", 12_346);
+    let secret = scratch.file("secret", "x");
+    std::os::unix::fs::chown(&secret, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    let recipe =
+        "executables = [\"/bin/sh\"]\n[[files]]\nsource = \"secret\"\ndestination = \"/etc/\"\n";
+    scratch.file("recipe.toml", recipe);
+    let said = refused(&scratch, &["build", "recipe.toml"], 1);
+    assert_eq!(
+        said,
+        "error: cannot read `/secret`, needed by `secret` of the recipe\n  \
+         caused by: Permission denied (os error 13)\n\
+         hint: build as a user who may read it, or leave it out\n"
+    );
+}
+
+#[test]
+fn a_full_disk_leaves_nothing_behind_and_says_so() {
+    if !require::root() {
+        return;
+    }
+    let scratch = Scratch::new("full");
+    let small = scratch.subfolder("small");
+    let mount = Mount::tmpfs(&small, "size=256k");
+    let store = small.join("store");
+    let output = small.join("o.tar");
+    for arguments in [
+        ["build", "/bin/bash", "--store", store.to_str().unwrap()],
+        ["build", "/bin/bash", "-o", output.to_str().unwrap()],
+        ["build", "/bin/bash", "-o", &format!("{}/", small.join("folder").display())],
+    ] {
+        let said = refused(&scratch, &arguments, 1);
+        assert!(said.contains("No space left on device (os error 28)"), "{said}");
+        assert!(said.contains("hint: ") && said.contains("make room"), "{said}");
+        assert!(!output.exists() && !small.join("folder").exists());
+        assert_eq!(temporary(&small), Vec::<String>::new());
+        assert_eq!(
+            run(scratch.coracle().args(["images", "--json", "--store"]).arg(&store)).ok().text(),
+            "[]"
+        );
+    }
+    drop(mount);
+}
+
+/// A file system that is unmounted when dropped.
+struct Mount<'p>(&'p Path);
+
+impl<'p> Mount<'p> {
+    fn tmpfs(at: &'p Path, options: &str) -> Self {
+        nix::mount::mount(
+            Some("coracle-test"),
+            at,
+            Some("tmpfs"),
+            nix::mount::MsFlags::empty(),
+            Some(options),
+        )
+        .unwrap();
+        Self(at)
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        nix::mount::umount2(self.0, nix::mount::MntFlags::MNT_DETACH).unwrap();
+    }
+}
+
+#[test]
+fn programs_from_elsewhere_go_to_usr_local_bin() {
+    let scratch = Scratch::new("placed");
+    let Some(program) = Sample::Glibc.make(scratch.path()) else { return };
+    symlink(&program, scratch.path().join("alias")).unwrap();
+    let alias = scratch.path().join("alias");
+    let list = listing(&scratch, &[alias.to_str().unwrap()]);
+    assert!(list.contains(" /usr/local/bin/alias"), "{list}");
+    assert!(!list.contains(scratch.mark()), "{list}");
+}
+
+#[test]
+fn programs_that_find_libraries_beside_them_keep_their_places() {
+    let scratch = Scratch::new("origin");
+    let folder = scratch.path();
+    let library = folder.join("libbeside.so.1");
+    let shared = ["-shared", "-fPIC", "-Wl,-soname,libbeside.so.1"];
+    let Some(()) = compile_c("gcc", &shared, "int beside(void) { return 0; }", &library) else {
+        return;
+    };
+    let program = folder.join("app");
+    let options = ["-Wl,--no-as-needed", library.to_str().unwrap(), "-Wl,-rpath,$ORIGIN"];
+    let source = "int beside(void); int main(void) { return beside(); }";
+    compile_c("gcc", &options, source, &program).unwrap();
+    let list = listing(&scratch, &[program.to_str().unwrap()]);
+    for path in [&program, &library] {
+        assert!(list.contains(&format!(" {}", path.display())), "{list}");
+    }
+    assert!(!list.contains("/usr/local/bin"), "{list}");
+}
+
+#[test]
+fn a_library_path_becomes_a_cache_of_the_image() {
+    if !require::root() {
+        return;
+    }
+    let scratch = Scratch::new("cache");
+    let libraries = scratch.subfolder("libraries");
+    let library = libraries.join("libcached.so.1");
+    let shared = ["-shared", "-fPIC", "-Wl,-soname,libcached.so.1"];
+    let Some(()) = compile_c("gcc", &shared, "int cached(void) { return 42; }", &library) else {
+        return;
+    };
+    let program = scratch.path().join("app");
+    let options = ["-Wl,--no-as-needed", library.to_str().unwrap()];
+    let source = "int cached(void); int main(void) { return cached(); }";
+    compile_c("gcc", &options, source, &program).unwrap();
+    let root = scratch.path().join("root");
+    let mut build = scratch.coracle();
+    build.args(["build", "-q", "--library-path"]).arg(&libraries).arg(&program);
+    run(build.arg("-o").arg(format!("{}/", root.display()))).ok();
+    assert!(root.join("etc/ld.so.cache").is_file());
+    // The loader of the image is the judge.
+    run(Command::new("/usr/sbin/chroot").arg(&root).arg("/usr/local/bin/app")).exits(42);
+    // Without such a library there is no cache.
+    assert!(!listing(&scratch, &["/bin/sh"]).contains("ld.so.cache"));
+}
+
+#[test]
+fn recipes_place_files_and_configure_the_image() {
+    let scratch = Scratch::new("recipe");
+    let data = scratch.subfolder("conf/sub");
+    fs::write(data.join("b.conf"), "b").unwrap();
+    fs::write(data.parent().unwrap().join("a.conf"), "a").unwrap();
+    fs::write(data.parent().unwrap().join("script"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(data.parent().unwrap().join("script"), fs::Permissions::from_mode(0o700))
+        .unwrap();
+    scratch.file(
+        "recipe.toml",
+        r#"
+        name = "site"
+        user = "1000:2000"
+        workdir = "/srv/site"
+        volumes = ["/srv/data"]
+        stop-signal = "QUIT"
+        ports = ["80"]
+        cmd = ["serve"]
+        entrypoint = ["/bin/site"]
+        [[files]]
+        source = "conf/*.conf"
+        destination = "/etc/site/"
+        [[files]]
+        source = "conf/sub"
+        destination = "/etc/site/"
+        [[files]]
+        source = "conf/script"
+        destination = "/bin/site"
+        "#,
+    );
+    let list = listing(&scratch, &["recipe.toml"]);
+    let of_recipe: Vec<&str> = list
+        .lines()
+        .filter(|line| line.contains("site") || line.contains("/srv") || line.contains(" /tmp"))
+        .collect();
+    assert_eq!(
+        of_recipe,
+        [
+            "0755 0:0 dir - /etc/site",
+            "0644 0:0 file 1 /etc/site/a.conf ca978112ca1b",
+            "0755 0:0 dir - /etc/site/sub",
+            "0644 0:0 file 1 /etc/site/sub/b.conf 3e23e8160039",
+            "0755 0:0 dir - /srv",
+            "0755 0:0 dir - /srv/data",
+            "0755 0:0 dir - /srv/site",
+            "1777 0:0 dir - /tmp",
+            "0755 0:0 file 10 /usr/bin/site a8076d3d28d2",
+        ]
+    );
+    run(scratch.coracle().args(["build", "-q", "recipe.toml"])).ok();
+    let text = run(scratch.coracle().args(["inspect", "--json", "site"])).ok().text();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        value["config"]["config"],
+        serde_json::json!({
+            "Cmd": ["serve"], "Entrypoint": ["/bin/site"], "ExposedPorts": {"80/tcp": {}},
+            "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+            "StopSignal": "SIGQUIT", "User": "1000:2000", "Volumes": {"/srv/data": {}},
+            "WorkingDir": "/srv/site",
+        })
+    );
+}
+
+#[test]
+fn every_format_holds_the_same_root() {
+    if !require::root() {
+        return;
+    }
+    let scratch = Scratch::new("formats");
+    let path = |name: &str| scratch.path().join(name);
+    for output in ["o.tar", "o.tar.gz", "o.tar.zst", "o.oci.tar", "o.oci", "folder/"] {
+        run(scratch.coracle().args(["build", "-q", "/bin/sh", "-o", output])).ok();
+    }
+    run(scratch.coracle().args(["build", "-q", "/bin/sh", "--format", "oci-dir", "-o", "layout"]))
+        .ok();
+    let dump = dump_tar(fs::File::open(path("o.tar")).unwrap()).unwrap();
+    let gzip = flate2::read::GzDecoder::new(fs::File::open(path("o.tar.gz")).unwrap());
+    assert_eq!(dump, dump_tar(gzip).unwrap());
+    let zstd = zstd::Decoder::new(fs::File::open(path("o.tar.zst")).unwrap()).unwrap();
+    assert_eq!(dump, dump_tar(zstd).unwrap());
+    assert_eq!(fs::read(path("o.oci")).unwrap(), fs::read(path("o.oci.tar")).unwrap());
+    let files =
+        |image: &str| run(scratch.coracle().args(["inspect", "--files", image])).ok().text();
+    assert_eq!(files("./o.oci.tar"), files("./layout"));
+    assert_eq!(files("./layout").lines().count(), dump.lines().count());
+    let shell = run(Command::new("/usr/sbin/chroot")
+        .arg(path("folder"))
+        .args(["/bin/sh", "-c", "echo ok"]));
+    assert_eq!(shell.ok().text(), "ok");
+    let mode = fs::metadata(path("folder/tmp")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o1777);
+    // Replaced only when asked to.
+    run(scratch.coracle().args(["build", "-q", "/bin/sh", "-o", "folder/"])).exits(1);
+    fs::write(path("folder/mine"), "x").unwrap();
+    run(scratch.coracle().args(["build", "-q", "/bin/sh", "--force", "-o", "folder/"])).ok();
+    assert!(!path("folder/mine").exists() && path("folder/usr").is_dir());
+    assert_eq!(temporary(scratch.path()), Vec::<String>::new());
+}
+
+#[test]
+fn an_image_says_why_each_file_is_there() {
+    let scratch = Scratch::new("why");
+    scratch.pack(&["/bin/bash"]);
+    let why = |path: &str| run(scratch.coracle().args(["why", "bash", path])).ok().text();
+    let libc = run(Command::new("/bin/sh")
+        .args(["-c", "ldd /bin/bash | sed -n 's/.*=> \\(.*libc.so.6\\).*/\\1/p'"]));
+    let libc = fs::canonicalize(libc.ok().text().trim()).unwrap();
+    let said = why(libc.to_str().unwrap());
+    assert!(said.contains("needed `libc.so.6` of /usr/bin/bash"), "{said}");
+    assert!(said.contains("/usr/bin/bash: asked for by name"), "{said}");
+    assert!(why("/etc/nsswitch.conf").contains("rule nss: "), "{}", why("/etc/nsswitch.conf"));
+    assert!(why("/tmp").contains("every image has it"), "{}", why("/tmp"));
+    let said = refused(&scratch, &["why", "bash", "/nope"], 1);
+    assert_eq!(
+        said,
+        "error: the image has no `/nope`\nhint: `coracle inspect --files IMAGE` lists its paths\n"
+    );
+    let said = refused(&scratch, &["why", "nope", "/"], 1);
+    assert_eq!(
+        said,
+        "error: there is no image `nope`\nhint: `coracle images` lists what is in the store\n"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let scratch = Scratch::new("pipe");
+    let program = scratch.path().join("bin/coracle");
+    let mut shell = scratch.command(Path::new("/bin/bash"));
+    shell.args([
+        "-c",
+        "set -o pipefail; \"$0\" build --dry-run /bin/bash | head -1",
+        program.to_str().unwrap(),
+    ]);
+    assert_eq!(run(&mut shell).ok().text().lines().count(), 1);
+}
