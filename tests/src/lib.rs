@@ -22,8 +22,8 @@
 )]
 
 pub mod archive;
-pub mod elf;
 pub mod cbpf;
+pub mod elf;
 pub mod leftovers;
 pub mod loader;
 pub mod outcome;

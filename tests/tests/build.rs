@@ -1,4 +1,5 @@
 //! `coracle build`: what it refuses and how it says so, where outputs appear, and why files are there.
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot fail may panic")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -1,4 +1,5 @@
 //! The same inputs give the same bytes: whoever builds, wherever, whenever, with how many threads.
+#![expect(clippy::unwrap_used, reason = "in a test, what cannot fail may panic")]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -227,7 +227,7 @@ impl Shipping<'_> {
             let excluded = excluded(firing, ship)?;
             for pattern in &ship.modules {
                 for path in self.paths(firing, pattern)? {
-                    if excluded.iter().all(|glob| glob.matches(path.as_bytes()).is_none()) {
+                    if is_kept(&path, &excluded) {
                         self.module(firing, path, &because);
                     }
                 }
@@ -241,7 +241,7 @@ impl Shipping<'_> {
                 self.library(firing, name, &because);
             }
             if let Some(file) = &ship.nsswitch {
-                self.nsswitch(firing, file, &because)?;
+                self.nsswitch(firing, file, &excluded, &because)?;
             }
             self.made(firing, ship, &because)?;
         }
@@ -355,6 +355,7 @@ impl Shipping<'_> {
         &mut self,
         firing: &Firing<'_>,
         file: &str,
+        excluded: &[Glob],
         because: &Because,
     ) -> Result<(), GatherError> {
         let text = match self.sysroot.root().open_file(file.as_bytes()) {
@@ -365,7 +366,9 @@ impl Shipping<'_> {
         };
         for module in services(&text) {
             for path in self.paths(firing, &format!("{{dir}}/libnss_{module}.so.2"))? {
-                self.module(firing, path, because);
+                if is_kept(&path, excluded) {
+                    self.module(firing, path, because);
+                }
             }
         }
         Ok(())
@@ -401,6 +404,10 @@ impl Shipping<'_> {
         let Ok(mut file) = self.sysroot.root().open_file(path.as_bytes()) else { return false };
         io::Read::read_exact(&mut file, &mut bytes).is_ok() && bytes == magic
     }
+}
+
+fn is_kept(path: &ImagePath, excluded: &[Glob]) -> bool {
+    excluded.iter().all(|glob| glob.matches(path.as_bytes()).is_none())
 }
 
 /// The patterns that a table leaves out.

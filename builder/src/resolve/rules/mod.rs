@@ -61,7 +61,7 @@ pub struct When {
 pub struct Ship {
     /// Files, folders (whole) or patterns; what does not exist is left out.
     pub files: Vec<String>,
-    /// Patterns that are left out of `files` and `modules`.
+    /// Patterns that are left out of `files`, `modules` and what `nsswitch` names.
     pub exclude: Vec<String>,
     /// Objects that the program opens by path: added, and resolved in its scope.
     pub modules: Vec<String>,
