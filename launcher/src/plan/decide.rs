@@ -46,11 +46,12 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     }
     let isolated = has_new(NamespaceKind::Network);
     let scope = mounts::Scope { id_maps: id_maps.as_ref(), own_network: isolated, cgroup: &cgroup };
+    let mounts = mounts::plan(spec, &scope, host)?;
     let plan = Plan {
         root: root(spec, ground),
-        mounts: mounts::plan(spec, &scope, host)?,
         devices: mounts::devices()?,
-        files: files::plan(ground, hostname.as_deref(), isolated)?,
+        files: files::plan(ground, hostname.as_deref(), isolated, &mounts)?,
+        mounts,
         masked: paths(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
         readonly: paths(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
         domainname: spec.domainname().clone().filter(|_| has_new(NamespaceKind::Uts)),

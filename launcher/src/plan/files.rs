@@ -4,11 +4,13 @@ use common::tree::ImagePath;
 
 use super::{GeneratedFile, Ground, Mount, PlanError, Source};
 
-/// `/etc/hostname` and `/etc/hosts`: about names of the container itself, so no image can have them right.
+/// `/etc/hostname` and `/etc/hosts`: about names of the container itself, so no image can have them right. What
+/// is mounted at one of these places (a volume) is what the person wants there instead.
 pub(super) fn plan(
     ground: &Ground<'_>,
     hostname: Option<&str>,
     isolated: bool,
+    mounts: &[Mount],
 ) -> Result<Vec<GeneratedFile>, PlanError> {
     // A container that shares the host's names reads the host's own, and a bundle brings its own.
     let Some(hostname) = hostname.filter(|_| ground.generate_files) else { return Ok(Vec::new()) };
@@ -22,6 +24,7 @@ pub(super) fn plan(
         // Nobody to ask: an empty file says so at once, where the image's would make look-ups time out.
         all.push(file("resolv.conf", String::new())?);
     }
+    all.retain(|file| mounts.iter().all(|mount| mount.destination != file.destination));
     Ok(all)
 }
 
