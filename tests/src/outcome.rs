@@ -4,12 +4,15 @@ use std::fmt;
 use std::io::{Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 /// Long enough for a debug build of the programs on a busy machine; short enough that a hang is
 /// reported before the whole run is given up.
 const LIMIT: Duration = Duration::from_mins(4);
+
+/// How long the pipes may stay open after the command's end: by then, somebody else holds them.
+const SILENCE: Duration = Duration::from_secs(20);
 
 /// What a command did.
 pub struct Outcome {
@@ -27,7 +30,8 @@ pub struct Outcome {
 /// Runs the command with an empty standard input.
 ///
 /// # Panics
-/// When it cannot be started, or does not end within four minutes (it is killed then).
+/// When it cannot be started, does not end within four minutes (it is killed then), or leaves a
+/// process behind that holds its output open.
 pub fn run(command: &mut Command) -> Outcome {
     run_with_input(command, b"")
 }
@@ -43,28 +47,28 @@ pub fn run_with_input(command: &mut Command, input: &[u8]) -> Outcome {
     // A command that does not read its input closes the pipe: not this function's concern.
     let mut stdin = child.stdin.take().expect("the input is piped");
     let input = input.to_vec();
-    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    std::thread::spawn(move || stdin.write_all(&input).ok());
     let stdout = collect(child.stdout.take().expect("the output is piped"));
     let stderr = collect(child.stderr.take().expect("the errors are piped"));
     let status = wait(&mut child, command);
     let took = started.elapsed();
-    let outcome = Outcome {
-        command: format!("{command:?}"),
-        status,
-        stdout: stdout.join().expect("the reader does not panic"),
-        stderr: stderr.join().expect("the reader does not panic"),
-        took,
+    let text = |pipe: Receiver<Vec<u8>>| {
+        pipe.recv_timeout(SILENCE)
+            .unwrap_or_else(|_| panic!("{command:?} left a process that holds its output open"))
     };
-    writer.join().expect("the writer does not panic");
-    outcome
+    let (stdout, stderr) = (text(stdout), text(stderr));
+    Outcome { command: format!("{command:?}"), status, stdout, stderr, took }
 }
 
-fn collect(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
+/// Reads the pipe to its end, in a thread of its own.
+fn collect(mut pipe: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
     std::thread::spawn(move || {
         let mut bytes = Vec::new();
         pipe.read_to_end(&mut bytes).ok();
-        bytes
-    })
+        sender.send(bytes).ok();
+    });
+    receiver
 }
 
 fn wait(child: &mut Child, command: &Command) -> ExitStatus {
