@@ -3,7 +3,7 @@
 //! | row | what is done | its peer, in the same run |
 //! |---|---|---|
 //! | resolve | `coracle closure FILE` | `ldd FILE` |
-//! | build | `coracle build -o IMAGE.tar FILE` | `tar -c` of the same files, through `gzip -6` |
+//! | build | `coracle build -o IMAGE.oci.tar FILE` | `tar -c` of the same files, through `gzip -6` |
 //!
 //! Both sides of a row alternate, so that a busy machine disturbs both alike. The figures are medians by the
 //! clock, and include starting the program. Name another executable after `--`.
@@ -34,7 +34,7 @@ fn main() {
     print_row("resolve", &alternate(resolve, ldd));
 
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let image = folder.path().join("image.tar");
+    let image = folder.path().join("image.oci.tar");
     let build = || {
         let mut command = Command::new(coracle);
         command.env("CORACLE_STORE", folder.path().join("store")).arg("build").arg("-o");
