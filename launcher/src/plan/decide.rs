@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use common::tree::{ImagePath, PathError};
+use common::tree::ImagePath;
 use oci_spec::runtime::{LinuxCapabilities, LinuxNamespaceType, Process as OciProcess, Spec};
 
 use super::{
@@ -105,7 +105,8 @@ fn namespaces(spec: &Spec) -> Result<Vec<Namespace>, PlanError> {
 }
 
 fn root(spec: &Spec, ground: &Ground<'_>) -> RootPlan {
-    let readonly = spec.root().as_ref().and_then(|root| root.readonly()).unwrap_or(false);
+    let readonly =
+        spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly).unwrap_or(false);
     let lower = ground.snapshot.to_owned();
     if readonly && ground.mount_points_exist {
         RootPlan::Bind { lower }
@@ -197,6 +198,5 @@ fn paths(list: Option<&[String]>) -> Result<Vec<ImagePath>, PlanError> {
 
 /// A path of the specification, as one inside.
 pub(super) fn path(path: &Path) -> Result<ImagePath, PlanError> {
-    ImagePath::new(path.as_os_str().as_encoded_bytes())
-        .map_err(|source: PathError| PlanError::Path(source))
+    ImagePath::new(path.as_os_str().as_encoded_bytes()).map_err(PlanError::Path)
 }

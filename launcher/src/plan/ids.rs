@@ -1,4 +1,4 @@
-//! How user and group ids inside a user namespace correspond to those outside (user_namespaces(7)).
+//! How user and group ids inside a user namespace correspond to those outside (`user_namespaces(7)`).
 
 use std::path::PathBuf;
 
@@ -182,4 +182,58 @@ pub(super) fn outside(ranges: &[IdRange], inside: u32) -> Option<u32> {
         let offset = inside.checked_sub(range.inside)?;
         (offset < range.count).then(|| range.outside.checked_add(offset)).flatten()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{IdRange as HostRange, Kernel, Layout, SubordinateIds};
+
+    fn host(uid: u32, ranges: &[(u32, u32)], helpers: bool) -> Host {
+        let ranges: Vec<HostRange> =
+            ranges.iter().map(|&(start, count)| HostRange { start, count }).collect();
+        let helper = |name: &str| helpers.then(|| PathBuf::from(name));
+        Host::made_up(uid, Kernel::new(6, 1), Layout::default()).with_ids(SubordinateIds {
+            uids: ranges.clone(),
+            gids: ranges,
+            newuidmap: helper("newuidmap"),
+            newgidmap: helper("newgidmap"),
+        })
+    }
+
+    #[test]
+    fn ids_are_mapped_as_far_as_the_host_allows() {
+        let check = |host: &Host, expected: &[(u32, u32, u32)], deny: bool, idmapped: bool| {
+            let maps = maps(None, host).unwrap();
+            let ranges: Vec<_> = maps.uids.iter().map(|r| (r.inside, r.outside, r.count)).collect();
+            assert_eq!(ranges, expected);
+            assert_eq!((maps.deny_setgroups, maps.idmapped_root), (deny, idmapped));
+        };
+        let own = [(0, DEFAULT_START, DEFAULT_COUNT)];
+        check(&host(0, &[], false), &own, false, true);
+        check(&host(0, &[(100_000, 65_536)], false), &[(0, 100_000, 65_536)], false, true);
+        check(&host(1000, &[], true), &[(0, 1000, 1)], true, false);
+        check(&host(1000, &[(100_000, 9)], false), &[(0, 1000, 1)], true, false);
+        let two = [(100_000, 9), (500_000, 5)];
+        let all = [(0, 1000, 1), (1, 100_000, 9), (10, 500_000, 5)];
+        check(&host(1000, &two, true), &all, false, false);
+        check(&host(0, &[], false).in_user_namespace(), &[(0, 0, 1)], true, false);
+    }
+
+    #[test]
+    fn unusable_maps_are_refused() {
+        let range = |inside, outside, count| IdRange { inside, outside, count };
+        for (ranges, expected) in [
+            (vec![range(0, 5, 1)], true),
+            (vec![range(0, 5, 2), range(2, 9, 1)], true),
+            (vec![], false),
+            (vec![range(1, 5, 1)], false),
+            (vec![range(0, 5, 0)], false),
+            (vec![range(0, u32::MAX, 1)], false),
+            (vec![range(0, 5, 2), range(1, 9, 1)], false),
+            (vec![range(0, 5, 2), range(2, 6, 1)], false),
+        ] {
+            assert_eq!(valid(&ranges), expected, "{ranges:?}");
+        }
+    }
 }

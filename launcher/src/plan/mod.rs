@@ -89,6 +89,7 @@ pub struct Security {
 
 /// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent answers of the caller")]
 pub struct Ground<'a> {
     /// The container's id: the default host name.
     pub id: &'a str,

@@ -45,7 +45,7 @@ pub enum Source {
     },
 }
 
-/// Attributes of a mount (mount_setattr(2)).
+/// Attributes of a mount (`mount_setattr(2)`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent flags of the kernel's interface")]

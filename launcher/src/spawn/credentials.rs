@@ -61,7 +61,7 @@ pub(super) fn become_user(process: &Process, maps: Option<&IdMaps>) -> Done {
     rustix::thread::set_thread_res_uid(uid, uid, uid).at(Step::Credentials, &who)
 }
 
-/// Drops from the bounding set what the plan does not have in it. Needs CAP_SETPCAP, so before [`capabilities`].
+/// Drops from the bounding set what the plan does not have in it. Needs `CAP_SETPCAP`, so before [`capabilities`].
 pub(super) fn bound(sets: CapabilitySets) -> Done {
     for number in 0..64_u32 {
         let bit = KernelSet::from_bits_retain(1 << number);
@@ -86,7 +86,7 @@ pub(super) fn capabilities(sets: CapabilitySets) -> Done {
         permitted: kernel(sets.permitted),
         inheritable: kernel(sets.inheritable),
     };
-    rustix::thread::set_capabilities(None, new).at(Step::Capabilities, names(sets.permitted))?;
+    rustix::thread::set_capabilities(None, new).at(Step::Capabilities, Names(sets.permitted))?;
     rustix::thread::clear_ambient_capability_set().at(Step::Capabilities, "ambient")?;
     for capability in sets.ambient.iter() {
         let bit = KernelSet::from_bits_retain(1 << (capability as u8));
@@ -96,12 +96,14 @@ pub(super) fn capabilities(sets: CapabilitySets) -> Done {
     Ok(())
 }
 
-/// For a message only.
-fn names(set: CapabilitySet) -> impl std::fmt::Display {
-    std::fmt::from_fn(move |f| {
-        for (index, capability) in set.iter().enumerate() {
+/// Printed only in a message.
+struct Names(CapabilitySet);
+
+impl std::fmt::Display for Names {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, capability) in self.0.iter().enumerate() {
             write!(f, "{}{}", if index == 0 { "" } else { " " }, capability.name())?;
         }
         Ok(())
-    })
+    }
 }

@@ -1,7 +1,7 @@
 //! The nodes of `/dev`.
 //!
 //! Each is a bind of the host's node, checked to be what its name says, and a mount of its own. Everything else that the
-//! container can write is mounted `nodev`, so that a node which it makes itself (CAP_MKNOD is in Docker's default set)
+//! container can write is mounted `nodev`, so that a node which it makes itself (`CAP_MKNOD` is in Docker's default set)
 //! cannot be opened, whatever the cgroup says.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

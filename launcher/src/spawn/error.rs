@@ -133,8 +133,7 @@ impl Diagnostic for SpawnError {
     /// 127 where the program does not exist, 126 where it cannot be executed, 125 for anything else.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Step { step: Step::Find, .. } => ExitCode::NotFound,
-            Self::Step { step: Step::Interpreter, .. } => ExitCode::NotFound,
+            Self::Step { step: Step::Find | Step::Interpreter, .. } => ExitCode::NotFound,
             Self::Step { step: Step::Exec, .. } => ExitCode::NotExecutable,
             _ => ExitCode::Launcher,
         }

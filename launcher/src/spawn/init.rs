@@ -123,14 +123,11 @@ fn start(socket: &OwnedFd, terminal: bool, argv: &[String]) -> Result<Pid, Failu
         return Ok(program);
     }
     // In the program's process.
-    let failure = match foreground(terminal).at(Step::Terminal, "/dev/console") {
-        Err(failure) => failure,
-        Ok(()) => {
-            sys::signal::reset();
-            let _ = handshake::executing(socket.as_fd());
-            program::execute(&candidates, &arguments, &environment)
-        }
-    };
+    let ready = foreground(terminal).and_then(|()| handshake::executing(socket.as_fd()));
+    let failure = ready.at(Step::Terminal, "/dev/console").err().unwrap_or_else(|| {
+        sys::signal::reset();
+        program::execute(&candidates, &arguments, &environment)
+    });
     handshake::fail(socket.as_fd(), &failure);
     sys::clone::exit_now(125)
 }

@@ -233,3 +233,54 @@ fn namespaces(overrides: &Overrides) -> Result<Vec<LinuxNamespace>, SpecError> {
 pub(super) fn built<T>(result: oci_spec::Result<T>) -> Result<T, SpecError> {
     result.map_err(SpecError::Build)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(words: &str) -> Option<Vec<String>> {
+        (!words.is_empty()).then(|| words.split(' ').map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn entrypoint_and_cmd_combine_as_in_docker() {
+        // Image's entrypoint, its cmd; --entrypoint, arguments; result.
+        for (entrypoint, cmd, instead, args, expected) in [
+            ("e", "c d", None, "", Some("e c d")),
+            ("e", "c", None, "x y", Some("e x y")),
+            ("", "c", None, "", Some("c")),
+            ("", "c", None, "x", Some("x")),
+            ("e", "c", Some("n"), "", Some("n")),
+            ("e", "c", Some("n"), "x", Some("n x")),
+            ("e", "c", Some(""), "x", Some("x")),
+            ("e", "c", Some(""), "", None),
+            ("", "", None, "", None),
+        ] {
+            let mut config = Config::default();
+            config.set_entrypoint(list(entrypoint)).set_cmd(list(cmd));
+            let overrides = Overrides {
+                entrypoint: instead.map(|words| list(words).unwrap_or_default()),
+                args: list(args).unwrap_or_default(),
+                ..Overrides::default()
+            };
+            let result = arguments(&config, &overrides).ok().map(|all| all.join(" "));
+            assert_eq!(result.as_deref(), expected, "{entrypoint}|{cmd}|{instead:?}|{args}");
+        }
+    }
+
+    #[test]
+    fn variables_of_the_person_win_over_the_images() {
+        let account = Account { uid: 0, gid: 0, groups: Vec::new(), home: "/root".to_owned() };
+        let mut config = Config::default();
+        config.set_env(list("PATH=/bin A=1 B=2 odd"));
+        let overrides = Overrides {
+            env: vec![("B".to_owned(), "3=4".to_owned()), ("C".to_owned(), String::new())],
+            tty: true,
+            ..Overrides::default()
+        };
+        assert_eq!(
+            environment(&config, &overrides, &account),
+            ["PATH=/bin", "HOME=/root", "TERM=xterm", "A=1", "B=3=4", "C="]
+        );
+    }
+}

@@ -14,6 +14,7 @@ use crate::plan::Capability;
 
 /// The typed form of `paddle run`'s options that shape the container.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one for each option of the command line")]
 pub struct Overrides {
     /// Arguments after the image: replace the image's `Cmd`, follow its `Entrypoint`.
     pub args: Vec<String>,
@@ -312,8 +313,8 @@ impl FromStr for HostEntry {
         let refused = || ParseError::HostEntry(text.to_owned());
         let (name, address) = text.split_once(':').ok_or_else(refused)?;
         let address = address.trim_start_matches('[').trim_end_matches(']');
-        let name: Hostname = name.parse().map_err(|_: ParseError| refused())?;
-        let address = address.parse().map_err(|_: std::net::AddrParseError| refused())?;
+        let name: Hostname = name.parse().ok().ok_or_else(refused)?;
+        let address = address.parse().ok().ok_or_else(refused)?;
         Ok(Self { name: name.0, address })
     }
 }
@@ -358,9 +359,7 @@ impl FromStr for Ulimit {
         let refused = || ParseError::Ulimit(text.to_owned());
         let amount = |text: &str| match text {
             "unlimited" | "-1" => Ok(None),
-            number => {
-                number.parse::<u64>().map(Some).map_err(|_: std::num::ParseIntError| refused())
-            }
+            number => number.parse::<u64>().ok().map(Some).ok_or_else(refused),
         };
         let (name, value) = text.split_once('=').ok_or_else(refused)?;
         let (soft, hard) = value.split_once(':').unwrap_or((value, value));
@@ -370,5 +369,54 @@ impl FromStr for Ulimit {
         }
         let kind = crate::plan::RlimitKind::from_name(name).ok_or_else(refused)?;
         Ok(Self { kind, soft, hard })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: FromStr>(right: &[&str], wrong: &[&str]) {
+        for text in right {
+            assert!(text.parse::<T>().is_ok(), "{text} is right");
+        }
+        for text in wrong {
+            assert!(text.parse::<T>().is_err(), "{text} is wrong");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_understood_or_refused() {
+        check::<NetworkChoice>(&["none", "host"], &["", "bridge"]);
+        check::<EnvVar>(&["A=1", "A=", "A", "A=b=c"], &["", "=x", "A B=1", "A=\0"]);
+        check::<UserSpec>(
+            &["root", "0", "0:0", "a:b", "1000:", "4294967294"],
+            &["", ":0", "4294967295", "4294967296", "-1", "+1", "0:99999999999", "a:b:c"],
+        );
+        check::<Hostname>(&["a", "a-b.c", "A1"], &["", "-a", "a..b", "a b", &"x".repeat(65)]);
+        check::<Volume>(
+            &["/a:/b", "/a:/b:ro", "/a:/b:rw", "/:/host"],
+            &["a:/b", "/a", "/a:b", "/a:/", "/a:/b:xx", "/a:/b/../c", "/a:/b:ro:x"],
+        );
+        check::<Tmpfs>(&["/t", "/t:size=1m,mode=700"], &["", "t", "/", "/a/.."]);
+        check::<HostEntry>(&["db:10.0.0.1", "db:::1", "db:[::1]"], &["db", "db:x", ":1.2.3.4"]);
+        check::<CapabilityChoice>(
+            &["ALL", "all", "NET_ADMIN", "cap_net_admin"],
+            &["", "CAP_", "X"],
+        );
+        check::<Ulimit>(
+            &["nofile=1", "nofile=1:2", "core=unlimited", "cpu=1:unlimited", "NOFILE=5"],
+            &["nofile", "nofile=2:1", "nofile=unlimited:1", "nofile=x", "files=1"],
+        );
+    }
+
+    #[test]
+    fn a_file_of_variables_has_comments() {
+        let variables = EnvVar::parse_file("# comment\n\nA=1\n  B=\"2\"\nC\n").unwrap();
+        let lookup = |name: &str| (name == "C").then(|| "3".to_owned());
+        let resolved: Vec<_> =
+            variables.into_iter().filter_map(|one| one.resolve(lookup)).collect();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(resolved, [pair("A", "1"), pair("B", "\"2\""), pair("C", "3")]);
     }
 }

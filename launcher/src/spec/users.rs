@@ -8,7 +8,7 @@ use super::{NameOrId, SpecError, UserSpec};
 
 /// A passwd or group file larger than this is an attack (R11).
 const LIMIT: u64 = 4 << 20;
-/// More groups than this cannot be set (NGROUPS_MAX, credentials(7)).
+/// More groups than this cannot be set (`NGROUPS_MAX`, credentials(7)).
 const MOST_GROUPS: usize = 65_536;
 
 /// The result of a look-up.
@@ -23,8 +23,7 @@ pub(super) struct Account {
 /// The image's `User`: empty means root.
 pub(super) fn of_image(text: &str, root: &Root) -> Result<Account, SpecError> {
     let text = if text.is_empty() { "0" } else { text };
-    let user: UserSpec =
-        text.parse().map_err(|_: super::ParseError| SpecError::User(text.to_owned()))?;
+    let user: UserSpec = text.parse().ok().ok_or_else(|| SpecError::User(text.to_owned()))?;
     look_up(&user, root)
 }
 

@@ -6,9 +6,11 @@ use super::SpecError;
 
 /// No argument, variable, or path can hold a NUL byte: the kernel would read less than was checked.
 pub(super) fn strings(spec: &Spec) -> Result<(), SpecError> {
-    let clean = |what, value: &str| match value.contains('\0') {
-        true => Err(SpecError::Nul { what, value: value.to_owned() }),
-        false => Ok(()),
+    let clean = |what, value: &str| {
+        if value.contains('\0') {
+            return Err(SpecError::Nul { what, value: value.to_owned() });
+        }
+        Ok(())
     };
     if let Some(process) = spec.process() {
         for argument in process.args().iter().flatten() {

@@ -24,10 +24,7 @@ fn checked(result: Result<usize, syscalls::Errno>) -> Result<usize, Errno> {
 }
 
 /// A descriptor as a system call's argument; descriptors are never negative here.
-fn raw(fd: impl std::os::fd::AsRawFd) -> usize {
-    // The kernel takes the low 32 bits as a signed integer, so sign extension is what it expects.
-    #[expect(clippy::cast_sign_loss, reason = "the register holds the sign-extended number")]
-    {
-        fd.as_raw_fd() as isize as usize
-    }
+fn raw(fd: std::os::fd::BorrowedFd<'_>) -> usize {
+    // `BorrowedFd` is never -1; nothing else is negative that is open.
+    usize::try_from(std::os::fd::AsRawFd::as_raw_fd(&fd)).unwrap_or(usize::MAX)
 }

@@ -1,4 +1,4 @@
-//! mount_setattr(2): attributes of detached mounts.
+//! `mount_setattr(2)`: attributes of detached mounts.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
