@@ -54,7 +54,8 @@ pub struct Elf {
     dynamic: bool,
     interpreter: Option<Vec<u8>>,
     entries: Vec<(u64, Value)>,
-    notes: Vec<u8>,
+    /// Owner with its NUL, type, text.
+    notes: Vec<(Vec<u8>, u32, Vec<u8>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -81,13 +82,13 @@ impl Default for Elf {
 
 /// A shared object for this kind of machine: `soname` and what it needs.
 pub fn library(soname: &str, needed: &[&str]) -> Elf {
-    needed.iter().fold(Elf::default().text(tag::SONAME, soname), |elf, name| elf.needed(name))
+    needed.iter().fold(Elf::default().text(tag::SONAME, soname), Elf::needed)
 }
 
 /// A program with this interpreter and these needs.
 pub fn program(interpreter: &str, needed: &[&str]) -> Elf {
     let elf = Elf { interpreter: Some(interpreter.into()), ..Elf::default() };
-    needed.iter().fold(elf, |elf, name| elf.needed(name))
+    needed.iter().fold(elf, Elf::needed)
 }
 
 impl Elf {
@@ -150,16 +151,7 @@ impl Elf {
     /// One more note; `owner` without its NUL.
     #[must_use]
     pub fn note(mut self, owner: &str, kind: u32, text: &[u8]) -> Self {
-        let owner = [owner.as_bytes(), b"\0"].concat();
-        for number in [owner.len(), text.len()] {
-            let number = u32::try_from(number).expect("notes are small");
-            self.notes.extend(self.order(u64::from(number), 4));
-        }
-        self.notes.extend(self.order(u64::from(kind), 4));
-        for part in [owner.as_slice(), text] {
-            self.notes.extend_from_slice(part);
-            self.notes.resize(self.notes.len().next_multiple_of(4), 0);
-        }
+        self.notes.push(([owner.as_bytes(), b"\0"].concat(), kind, text.to_vec()));
         self
     }
 
@@ -170,7 +162,8 @@ impl Elf {
         let interpreter = append(&mut file, self.interpreter.as_deref().unwrap_or_default());
         file.push(0);
         let dynamic = self.dynamic_section(&mut file);
-        let notes = append(&mut file, &self.notes);
+        let note_bytes = self.note_bytes();
+        let notes = append(&mut file, &note_bytes);
         let length = file.len();
         let mut segments = vec![(1, 6, 0, length, 0x1000), (0x6474_e551, 6, 0, 0, 16)];
         if let Some(name) = &self.interpreter {
@@ -180,7 +173,7 @@ impl Elf {
             segments.push((2, 6, dynamic.0, dynamic.1, 8));
         }
         if !self.notes.is_empty() {
-            segments.push((4, 4, notes, self.notes.len(), 4));
+            segments.push((4, 4, notes, note_bytes.len(), 4));
         }
         let header = self.header(segments.len());
         file[..header.len()].copy_from_slice(&header);
@@ -193,10 +186,27 @@ impl Elf {
     }
 
     /// Writes the object, with its folders.
+    ///
+    /// # Panics
+    /// When it cannot be written.
     pub fn write(&self, path: &Path) {
         let folder = path.parent().expect("a file in a folder");
         std::fs::create_dir_all(folder).expect("a folder for the object");
         std::fs::write(path, self.bytes()).expect("the object");
+    }
+
+    fn note_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (owner, kind, text) in &self.notes {
+            for number in [owner.len() as u64, text.len() as u64, u64::from(*kind)] {
+                bytes.extend(self.order(number, 4));
+            }
+            for part in [owner, text] {
+                bytes.extend_from_slice(part);
+                bytes.resize(bytes.len().next_multiple_of(4), 0);
+            }
+        }
+        bytes
     }
 
     /// Appends strings, symbols, hash and entries; returns where the section is, and its size.
