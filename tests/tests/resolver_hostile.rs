@@ -1,5 +1,4 @@
 //! Objects that are wrong, and how they are told; and that nothing makes the reader panic.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use builder::elf::{
     Class, Endian, Machine, Name, Object, architecture, read_only_data, undefined_symbols,
