@@ -8,6 +8,7 @@
 //! elf        tiny ELF objects of any class, byte order and dynamic section
 //! loader     what the dynamic loader itself says about a program
 //! cbpf       an interpreter for seccomp filters
+//! images     images of archives, however wrong; unpacked folders read back
 //! leftovers  what a run left on the host: mounts, cgroups, processes, files
 //! samples    programs compiled for a test: static, static-pie, musl, script
 //! archive    tar archives made byte by byte, wrong in every way
@@ -24,6 +25,7 @@
 pub mod archive;
 pub mod cbpf;
 pub mod elf;
+pub mod images;
 pub mod leftovers;
 pub mod loader;
 pub mod outcome;

@@ -39,7 +39,17 @@ impl<'a> Claim<'a> {
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(StoreError::io("open", path)(error)),
         };
-        lock(&folder, FlockOperation::LockExclusive).map_err(StoreError::io("lock", &path))?;
+        match lock(&folder, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                // Waits for a shared lock, never for an exclusive one: the folder becomes a snapshot,
+                // whose users then keep a shared lock as long as they like.
+                lock(&folder, FlockOperation::LockShared)
+                    .map_err(StoreError::io("wait for", &path))?;
+                return Ok(None);
+            }
+            Err(error) => return Err(StoreError::io("lock", path)(error)),
+        }
         if !below::is_still(&store.pending, name.as_bytes(), &folder)
             .map_err(StoreError::io("read", &path))?
         {
