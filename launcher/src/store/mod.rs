@@ -118,7 +118,7 @@ impl Store {
                     return from_layout(&path, tag.as_deref(), source);
                 }
                 Ok(metadata) if metadata.is_file() => {
-                    return self.from_file(&path, tag.as_deref(), source);
+                    return self.open_file(&path, tag.as_deref(), source);
                 }
                 Ok(_) => return Err(StoreError::NotAFile { path }),
                 Err(error) if is_nothing(&error) => {}
@@ -133,7 +133,7 @@ impl Store {
         })
     }
 
-    fn from_file(
+    fn open_file(
         &self,
         path: &Path,
         tag: Option<&str>,

@@ -52,7 +52,7 @@ impl Identity {
             identity.changed().and_then(|changed| SystemTime::now().duration_since(changed).ok());
         match age {
             Some(age) if age < TICK => {
-                std::thread::sleep(TICK - age);
+                std::thread::sleep(TICK.saturating_sub(age));
                 // Again, in case that it was written to in its first tick.
                 Self::of(file, path)
             }

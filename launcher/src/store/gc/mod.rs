@@ -23,7 +23,7 @@ use reach::Reach;
 
 /// A blob that no name reaches may belong to an image that is being built. Its builder has named it
 /// after so long.
-const BEING_BUILT: Duration = Duration::from_secs(3600);
+const BEING_BUILT: Duration = Duration::from_hours(1);
 
 /// An image by name.
 #[derive(Debug, Clone, PartialEq, Eq)]

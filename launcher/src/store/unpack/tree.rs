@@ -82,9 +82,8 @@ impl Tree {
         names.pop();
         let known = self.way.iter().zip(&names).take_while(|((way, _), name)| way == *name).count();
         self.way.truncate(known);
-        for depth in known..names.len() {
+        for (depth, &name) in names.iter().enumerate().skip(known) {
             let at = self.last();
-            let name = names[depth];
             // Only for the rare ways out below.
             let prefix =
                 || path.ancestors().get(depth + 1).cloned().unwrap_or_else(|| path.clone());
