@@ -64,72 +64,65 @@ fn images(scratch: &Scratch) -> Vec<String> {
     text.lines().skip(1).map(str::to_owned).collect()
 }
 
+/// What follows `coracle build`, the status, and how the error starts.
+const REFUSED: [(&str, i32, &str); 15] = [
+    ("/nonexistent/app", 1, "cannot open `/nonexistent/app`: "),
+    ("no-such-program", 1, "`no-such-program` is in none of the folders of PATH"),
+    ("./text", 1, "`DIR/text` cannot be resolved: not an ELF file\n"),
+    ("./cut", 1, "`DIR/cut` cannot be resolved: "),
+    (
+        "recipe.toml",
+        1,
+        "cannot understand recipe `recipe.toml`: TOML parse error at line 2, column 1",
+    ),
+    ("none.toml", 1, "cannot read recipe `none.toml`\n  caused by: No such file or directory"),
+    ("a.toml b.toml", 2, "only one recipe can be built at a time\n"),
+    (
+        "/bin/sh -o there.tar",
+        1,
+        "`there.tar` exists\nhint: use --force to replace it, or another name\n",
+    ),
+    ("/bin/sh -o x.zip", 1, "`x.zip` does not say in which format the image is wanted\n"),
+    ("/bin/sh --force -o ./", 1, "`.` is the working folder, or holds it, and is not replaced\n"),
+    (
+        "/bin/sh --no-rule nope",
+        1,
+        "there is no rule `nope`\nhint: the rules are: ca-certificates, ",
+    ),
+    ("/bin/sh --sysroot nowhere", 1, "cannot open the root `nowhere`\n"),
+    ("/bin/sh -t UP", 2, "invalid value 'UP' for '--tag <NAME>'"),
+    ("/bin/sh --source-date-epoch x", 2, "invalid value 'x'"),
+    ("", 2, "the following required arguments were not provided"),
+];
+
 #[test]
 fn what_cannot_be_packed_is_said_exactly() {
     let scratch = Scratch::new("refused");
     scratch.file("text", "just text\n");
     scratch.file("cut", b"\x7fELF\x02\x01\x01");
     scratch.file("recipe.toml", "executables = [\"/bin/sh\"]\nentrypiont = []\n");
-    scratch.file("there.tar", "keep me");
-    let path = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
-    for (arguments, status, expected) in [
-        (vec!["/nonexistent/app".to_owned()], 1, "error: cannot open `/nonexistent/app`: "),
-        (
-            vec!["no-such-program".into()],
-            1,
-            "error: `no-such-program` is in none of the folders of PATH",
-        ),
-        (vec![path("text")], 1, "error: `DIR/text` cannot be resolved: not an ELF file\n"),
-        (vec![path("cut")], 1, "error: `DIR/cut` cannot be resolved: "),
-        (
-            vec![path("recipe.toml")],
-            1,
-            "error: cannot understand recipe `DIR/recipe.toml`: TOML parse error at line 2, column 1",
-        ),
-        (
-            vec![path("none.toml")],
-            1,
-            "error: cannot read recipe `DIR/none.toml`\n  caused by: No such file or directory",
-        ),
-        (
-            vec!["/bin/sh".into(), "-o".into(), path("there.tar")],
-            1,
-            "error: `DIR/there.tar` exists\nhint: use --force to replace it, or another name\n",
-        ),
-        (
-            vec!["/bin/sh".into(), "-o".into(), path("x.zip")],
-            1,
-            "error: `DIR/x.zip` does not say in which format the image is wanted\n",
-        ),
-        (
-            vec!["/bin/sh".into(), "--no-rule".into(), "nope".into()],
-            1,
-            "error: there is no rule `nope`\nhint: the rules are: ca-certificates, ",
-        ),
-        (
-            vec!["/bin/sh".into(), "--sysroot".into(), path("nowhere")],
-            1,
-            "error: cannot open the root `DIR/nowhere`\n",
-        ),
-        (
-            vec!["/bin/sh".into(), "-t".into(), "UP".into()],
-            2,
-            "error: invalid value 'UP' for '--tag <NAME>'",
-        ),
-        (
-            vec!["/bin/sh".into(), "--source-date-epoch".into(), "x".into()],
-            2,
-            "error: invalid value 'x'",
-        ),
-        (vec![], 2, "error: the following required arguments were not provided"),
-    ] {
-        let mut all = vec!["build"];
-        all.extend(arguments.iter().map(String::as_str));
+    let there = scratch.file("there.tar", "keep me");
+    for (arguments, status, expected) in REFUSED {
+        let all: Vec<&str> = ["build"].into_iter().chain(arguments.split_whitespace()).collect();
         let said = refused(&scratch, &all, status);
-        assert!(said.starts_with(expected), "{all:?}:\n{said}");
+        assert!(said.starts_with(&format!("error: {expected}")), "{all:?}:\n{said}");
     }
-    assert_eq!(fs::read_to_string(path("there.tar")).unwrap(), "keep me");
+    assert_eq!(fs::read_to_string(there).unwrap(), "keep me");
     assert_eq!(temporary(scratch.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_link_to_a_folder_is_packed_as_the_folder_where_it_is_sent_elsewhere() {
+    let scratch = Scratch::new("linked");
+    fs::write(scratch.subfolder("real").join("f"), "x").unwrap();
+    symlink("real", scratch.path().join("alias")).unwrap();
+    scratch.file(
+        "recipe.toml",
+        "name = \"n\"\n[[files]]\nsource = \"alias\"\ndestination = \"/data\"\n",
+    );
+    let list = listing(&scratch, &["recipe.toml"]);
+    assert!(list.contains("0755 0:0 dir - /data\n"), "{list}");
+    assert!(list.contains("0644 0:0 file 1 /data/f "), "{list}");
 }
 
 /// What is left of unfinished outputs.

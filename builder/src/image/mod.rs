@@ -79,6 +79,9 @@ pub enum ImageError {
     /// The output is there already.
     #[error("`{}` exists", .0.display())]
     Exists(PathBuf),
+    /// The output to replace is where the person stands, or holds it.
+    #[error("`{}` is the working folder, or holds it, and is not replaced", .0.display())]
+    HoldsWorkingFolder(PathBuf),
     /// The output's name says no format.
     #[error("`{}` does not say in which format the image is wanted", .0.display())]
     NoFormat(PathBuf),

@@ -286,8 +286,7 @@ fn matches(root: &Root, glob: &Glob, text: &str) -> Result<Vec<Match>, SurveyErr
     let tops = expand::matches(root, glob).map_err(|source| error(text.as_bytes(), source))?;
     for top in tops {
         let mut found = Vec::new();
-        expand::tree(root, &top, &mut |_| true, &mut found)
-            .map_err(|source| error(&top, source))?;
+        expand::tree_through_link(root, &top, &mut found).map_err(|source| error(&top, source))?;
         let mut below = Vec::new();
         for (path, kind) in found {
             let is_top = path == top;

@@ -95,10 +95,37 @@ pub fn tree(
     keep: &mut impl FnMut(&[u8]) -> bool,
     found: &mut Vec<(Vec<u8>, Kind)>,
 ) -> io::Result<()> {
+    let Some(kind) = kind(root, folder)? else { return Ok(()) };
+    tree_of(root, folder, kind, keep, found)
+}
+
+/// As [`tree`], where a link to a folder counts as that folder.
+pub fn tree_through_link(
+    root: &Root,
+    folder: &[u8],
+    found: &mut Vec<(Vec<u8>, Kind)>,
+) -> io::Result<()> {
+    let Some(mut kind) = kind(root, folder)? else { return Ok(()) };
+    let leads_to_folder = || {
+        let status = root.metadata(folder)?;
+        io::Result::Ok(FileType::from_raw_mode(status.st_mode) == FileType::Directory)
+    };
+    if kind == Kind::Link && leads_to_folder()? {
+        kind = Kind::Folder;
+    }
+    tree_of(root, folder, kind, &mut |_: &[u8]| true, found)
+}
+
+fn tree_of(
+    root: &Root,
+    folder: &[u8],
+    kind: Kind,
+    keep: &mut impl FnMut(&[u8]) -> bool,
+    found: &mut Vec<(Vec<u8>, Kind)>,
+) -> io::Result<()> {
     if !keep(folder) {
         return Ok(());
     }
-    let Some(kind) = kind(root, folder)? else { return Ok(()) };
     found.push((folder.to_vec(), kind));
     if kind == Kind::Folder {
         let base = if folder == b"/" { b"" } else { folder };

@@ -73,6 +73,13 @@ impl Output {
         if !self.force && self.path.symlink_metadata().is_ok() {
             return Err(ImageError::Exists(self.path.clone()));
         }
+        // `--force -o ./` is a slip of the finger that would remove somebody's work.
+        let here = std::env::current_dir().and_then(|here| here.canonicalize());
+        if let (Ok(path), Ok(here)) = (self.path.canonicalize(), here)
+            && here.starts_with(path)
+        {
+            return Err(ImageError::HoldsWorkingFolder(self.path.clone()));
+        }
         Ok(())
     }
 
