@@ -23,6 +23,7 @@ mod scope;
 mod scripts;
 mod search;
 pub mod shebang;
+mod ship;
 mod sysroot;
 pub mod system_dirs;
 mod walk;
