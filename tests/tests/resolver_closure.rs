@@ -2,7 +2,7 @@
 //! missing is told. All in roots of their own.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -174,6 +174,34 @@ fn a_module_is_resolved_in_the_scope_of_its_program() {
     assert_eq!(opened(4), Vec::<String>::new());
     let missing: Vec<String> = closure.missing.iter().map(|m| m.name.to_string()).collect();
     assert_eq!(missing, ["libm1.so"]);
+}
+
+/// `ld.so(8)`, "Secure-execution mode": `$ORIGIN` of a program with privileges counts only as first
+/// component and in a trusted directory; the library path and preloads do not count at all.
+#[test]
+fn privileges_restrict_tokens_and_build_inputs() {
+    let list = "$ORIGIN/../../opt:$ORIGIN/../lib:/safe/$ORIGIN";
+    let root = root(
+        &[
+            ("/usr/bin/app", program(LOADER, &["libo.so", "libl.so", "libe.so"]).runpath(list)),
+            ("/opt/libo.so", library("libo.so", &[])),
+            ("/usr/lib/libl.so", library("libl.so", &[])),
+            ("/env/libe.so", library("libe.so", &[])),
+        ],
+        &[],
+    );
+    let options = Options { library_path: Some(Name::from("/env")), ..Options::default() };
+    let missing = |mode: u32| -> Vec<String> {
+        let file = root.path().join("usr/bin/app");
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let sysroot = Sysroot::open(root.path()).unwrap();
+        let request = [Request::Program(path("/usr/bin/app"))];
+        let closure = closure(&request, &sysroot, &options).unwrap();
+        closure.missing.iter().map(|missing| missing.name.to_string()).collect()
+    };
+    assert_eq!(missing(0o755), Vec::<String>::new());
+    assert_eq!(missing(0o4755), ["libo.so", "libe.so"]);
+    assert_eq!(missing(0o2755), ["libo.so", "libe.so"]);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Mutex;
 
-use builder::elf::{Machine, Object};
+use builder::elf::{Machine, Object, undefined_symbols};
 use builder::resolve::{Options, Relation, Request, Sysroot, closure};
 use common::tree::ImagePath;
 use tests::loader::{Answer, Loader};
@@ -106,4 +107,25 @@ fn every_library_of_this_machine_resolves_as_its_loader_does() {
             && path.to_string_lossy().contains(".so")
     });
     compare(&libraries);
+}
+
+#[test]
+fn undefined_symbols_are_those_that_nm_names() {
+    let Some(nm) = tests::require::program("nm") else { return };
+    for file in ["/bin/bash", "/bin/ls", "/lib/x86_64-linux-gnu/libc.so.6", GLIBC] {
+        let Some(file) = tests::require::file(file) else { return };
+        let output = Command::new(&nm).args(["-D", "-u"]).arg(&file).output().unwrap();
+        let expected: BTreeSet<String> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .filter_map(|line| line.split_whitespace().last())
+            .map(|name| name.split('@').next().unwrap_or(name).to_owned())
+            .collect();
+        let got: BTreeSet<String> = undefined_symbols(&std::fs::File::open(&file).unwrap())
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(got, expected, "{}", file.display());
+    }
 }
