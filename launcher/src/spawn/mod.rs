@@ -12,7 +12,7 @@
 //! <------------------------- end of file -----
 //! ```
 //!
-//! `plan/X.rs` decides, `spawn/X.rs` does; [`child`] is the story in order. Nothing is decided here that could have been
+//! `plan/X.rs` decides, `spawn/X.rs` does; `child.rs` is the story in order. Nothing is decided here that could have been
 //! decided there. Lowest kernel: 5.12 (`mount_setattr`); an idmapped root under overlayfs needs 5.19.
 
 mod child;

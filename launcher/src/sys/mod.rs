@@ -2,7 +2,7 @@
 //! of this program with `unsafe`.
 //!
 //! A wrapper hard-wires the safe flags (close-on-exec, no following of links) and returns the kernel's
-//! [`Errno`](rustix::io::Errno) untouched: what it *means* is said by the stage that knows what it was doing.
+//! [`Errno`] untouched: what it *means* is said by the stage that knows what it was doing.
 //! Wrappers that run between clone and exec do not allocate.
 #![allow(unsafe_code, reason = "this folder is where system calls are wrapped")]
 

@@ -15,7 +15,7 @@ struct Program {
 
 const SET_MODE_FILTER: usize = 1;
 
-/// Puts this process and all it will start under a filter, for good. Needs no_new_privs or CAP_SYS_ADMIN.
+/// Puts this process and all it will start under a filter, for good. Needs `no_new_privs` or `CAP_SYS_ADMIN`.
 ///
 /// # Errors
 ///

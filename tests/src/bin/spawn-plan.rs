@@ -2,6 +2,7 @@
 //!
 //! A test's own process has threads, and a container can be started from a single-threaded one only. Standard streams are
 //! the caller's; with a terminal, what the program writes to it is copied to standard output.
+#![expect(clippy::expect_used, reason = "a tool of the tests: whatever is wrong ends it")]
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
