@@ -11,17 +11,13 @@ use std::os::fd::OwnedFd;
 use super::RunError;
 use crate::cgroup::{self, Cgroup, CgroupError, CgroupPaths, CgroupPlan};
 use crate::runtime::{self, Held, RuntimeError, State};
-use crate::store::{Snapshot, Store, StoreError};
+use crate::store::{Store, StoreError};
 
 /// Makes the container's private area in the store. It is in use as long as the descriptor lives.
-pub(super) fn private_area(
-    held: &mut Held,
-    store: &Store,
-    snapshot: &Snapshot,
-) -> Result<OwnedFd, RunError> {
+pub(super) fn private_area(held: &mut Held, store: &Store) -> Result<OwnedFd, RunError> {
     let id = held.state().id.clone();
     let path = runtime::private_folder(store, &id);
-    match store.create_private(id.as_str(), snapshot) {
+    match store.create_private(id.as_str()) {
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
             if !runtime::is_unused(&path) {
                 // Its cgroups have the same name and belong to the same container.
@@ -31,7 +27,7 @@ pub(super) fn private_area(
                 })?);
             }
             store.remove_private(id.as_str())?;
-            store.create_private(id.as_str(), snapshot)?;
+            store.create_private(id.as_str())?;
         }
         other => drop(other?),
     }

@@ -61,7 +61,8 @@ pub struct Prepared {
     state: State,
     limits: Limits,
     streams: Wanted,
-    snapshot: Snapshot,
+    /// Nobody removes the unpacked image while this lives.
+    _lease: Snapshot,
 }
 
 /// Runs an image: from its name to the end of its program.
@@ -101,7 +102,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         cgroup: plan.cgroup.paths(),
         status: Status::Creating,
     };
-    Ok(Prepared { plan, state, limits, streams: request.streams, snapshot })
+    Ok(Prepared { plan, state, limits, streams: request.streams, _lease: snapshot })
 }
 
 impl Prepared {
@@ -132,7 +133,7 @@ impl Prepared {
         store: &Store,
         signals: &Signals,
     ) -> Result<Outcome, RunError> {
-        let _in_use = claim::private_area(held, store, &self.snapshot)?;
+        let _in_use = claim::private_area(held, store)?;
         let group = claim::group(held, &self.plan.cgroup)?;
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
         let child = self.spawn(group.as_ref(), &streams)?;
@@ -152,7 +153,7 @@ impl Prepared {
 
 /// Clears after a container that ended; its state says how, or goes too.
 fn settle(mut held: Held, outcome: &Outcome) -> Result<(), RuntimeError> {
-    runtime::clear(held.state())?;
+    runtime::clear_ended(held.state())?;
     if held.state().remove {
         return held.remove();
     }

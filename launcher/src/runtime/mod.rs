@@ -19,5 +19,5 @@ pub use id::{ContainerId, IdError};
 pub use private::{is_unused, mark_used, private_folder, sweep_store};
 pub use process::ProcessId;
 pub use state::{Exit, State, Status};
-pub use sweep::{clear, remove, sweep};
+pub use sweep::{clear, clear_ended, remove, sweep};
 pub use timestamp::Timestamp;

@@ -94,6 +94,20 @@ pub fn clear(state: &State) -> Result<(), RuntimeError> {
         group.kill().map_err(clean_up(id))?;
         group.remove().map_err(clean_up(id))?;
     }
+    clear_files(state)
+}
+
+/// The same for a container whose process 1 was waited for: its pid namespace is dead with all in
+/// it, so there is nobody to kill.
+pub fn clear_ended(state: &State) -> Result<(), RuntimeError> {
+    if !state.cgroup.0.is_empty() && cgroup::reopen(&state.cgroup).remove().is_err() {
+        return clear(state);
+    }
+    clear_files(state)
+}
+
+fn clear_files(state: &State) -> Result<(), RuntimeError> {
+    let id = &state.id;
     if let Some(store) = state.store.as_deref().filter(|store| store.exists()) {
         let store = Store::open(store).map_err(clean_up(id))?;
         store.remove_private(id.as_str()).map_err(clean_up(id))?;

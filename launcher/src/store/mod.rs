@@ -10,7 +10,7 @@
 //! <store>/snapshots/<chain>/record        what was unpacked, and in which boot; mtime: last use
 //! <store>/pending/<key>                   being unpacked (flock held) or left by a killed process
 //! <store>/sources/<key>                   tarballs outside that were unpacked before: their chain
-//! <store>/containers/<id>/{upper,work}    what a container writes
+//! <store>/containers/<id>                 what a container writes
 //! ```
 //!
 //! Whoever uses a snapshot holds a shared `flock` on its folder; whoever removes or makes one holds
@@ -32,7 +32,6 @@ pub mod unpack;
 pub use error::StoreError;
 pub use gc::{Listed, Pruning, Removed};
 pub use image::StoredImage;
-pub use private::PrivateArea;
 pub use snapshot::{Ids, Snapshot};
 pub use source::ImageSource;
 

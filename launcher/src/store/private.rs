@@ -1,48 +1,19 @@
-//! What one container writes: the upper and work folders of its overlay.
+//! The folder of one container's own: its writable layer and its generated files, laid out by `spawn`.
 
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 
-use rustix::fs::{AtFlags, Gid, Mode, Uid, fchmod, fchown, mkdirat, statat};
-use rustix::io::Errno;
+use rustix::fs::{Mode, mkdirat};
 
-use super::{CONTAINERS, Snapshot, Store, StoreError, below};
-
-/// `<store>/containers/<id>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PrivateArea {
-    /// The overlay's `upperdir`.
-    pub upper: PathBuf,
-    /// The overlay's `workdir`, on the same file system.
-    pub work: PathBuf,
-}
+use super::{CONTAINERS, Store, StoreError, below};
 
 impl Store {
-    /// Makes `<store>/containers/<id>/{upper,work}` for a container of `snapshot`. `upper` gets
-    /// owner and mode of the image's root, because an overlay shows those of its upper folder.
-    pub fn create_private(&self, id: &str, snapshot: &Snapshot) -> Result<PrivateArea, StoreError> {
+    /// Makes `<store>/containers/<id>` (0700), and returns where it is.
+    pub fn create_private(&self, id: &str) -> Result<PathBuf, StoreError> {
         check(id)?;
         let path = self.path.join(CONTAINERS).join(id);
-        let area = PrivateArea { upper: path.join("upper"), work: path.join("work") };
-        let containers = self.area(CONTAINERS)?;
-        let make = |folder: &OwnedFd, name: &str| -> Result<OwnedFd, Errno> {
-            mkdirat(folder, name, Mode::RWXU)?;
-            below::open(folder, name.as_bytes())
-        };
-        let folder = make(&containers, id).map_err(failed("create", &path))?;
-        make(&folder, "work").map_err(failed("create", &area.work))?;
-        let upper = make(&folder, "upper").map_err(failed("create", &area.upper))?;
-        let root = statat(snapshot.root(), "", AtFlags::EMPTY_PATH)
-            .map_err(failed("read", snapshot.path()))?;
-        let own = rustix::fs::fstat(&upper).map_err(failed("read", &area.upper))?;
-        if (root.st_uid, root.st_gid) != (own.st_uid, own.st_gid) {
-            let (uid, gid) = (Uid::from_raw(root.st_uid), Gid::from_raw(root.st_gid));
-            fchown(&upper, Some(uid), Some(gid))
-                .map_err(failed("change the owner of", &area.upper))?;
-        }
-        fchmod(&upper, Mode::from_raw_mode(root.st_mode & 0o7777))
-            .map_err(failed("change the mode of", &area.upper))?;
-        Ok(area)
+        mkdirat(self.area(CONTAINERS)?, id, Mode::RWXU).map_err(StoreError::io("create", &path))?;
+        Ok(path)
     }
 
     /// Removes `<store>/containers/<id>` with all below it, no link followed, no mount entered.
@@ -65,11 +36,6 @@ impl Store {
         ids.sort();
         Ok(ids)
     }
-}
-
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(Errno) -> StoreError {
-    let path = path.to_owned();
-    move |error| StoreError::io(action, path)(error)
 }
 
 /// Rule R11: `[A-Za-z0-9_+-][A-Za-z0-9_+.-]*`, which is neither `.` nor `..` nor a path.

@@ -201,7 +201,6 @@ impl Monitor<'_> {
     fn take_signals(&mut self) -> Result<(), SuperviseError> {
         while let Some(signal) = self.signals.next().map_err(failed("read a signal"))? {
             match signal {
-                Signal::CHLD => {}
                 Signal::WINCH => self.streams.console.iter().for_each(copy_window_size),
                 Signal::TSTP => self.stop_both()?,
                 Signal::CONT => {

@@ -42,6 +42,8 @@ impl Signals {
             taken.remove(name);
         }
         taken.thread_block()?;
+        // Blocked, but of no interest: the pidfd tells.
+        taken.remove(Name::SIGCHLD);
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         Ok(Self { fd: SignalFd::with_flags(&taken, flags)? })
     }

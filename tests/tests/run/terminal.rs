@@ -38,7 +38,7 @@ impl Session {
     /// Reads until the screen shows `text`.
     #[track_caller]
     fn expect(&mut self, text: &str) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !self.seen.contains(text) {
             assert!(Instant::now() < deadline, "no `{text}` in {:?}", self.seen);
             let mut fds = [rustix::event::PollFd::new(&self.screen, rustix::event::PollFlags::IN)];
