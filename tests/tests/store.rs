@@ -374,22 +374,19 @@ fn prune_goes_by_last_use() {
 }
 
 #[test]
-fn the_private_area_looks_like_the_image_s_root_and_goes_whole() {
+fn a_private_area_is_for_its_owner_only_and_goes_whole() {
     let (_folder, store) = bench();
-    let root = Header::folder("./").octal(100, 8, 0o711);
-    images::store(store.layout(), "app", &[Layer::plain(&archive([root]))]);
-    let snapshot = run(&store, "app").unwrap();
-    let area = store.create_private("c1", &snapshot).unwrap();
-    assert_eq!(fs::metadata(&area.upper).unwrap().mode() & 0o7777, 0o711);
+    let area = store.create_private("c1").unwrap();
+    assert_eq!(fs::metadata(&area).unwrap().mode() & 0o7777, 0o700);
     assert_eq!(store.private_ids().unwrap(), ["c1"]);
-    assert!(store.create_private("c1", &snapshot).is_err());
+    assert!(store.create_private("c1").is_err());
     // As overlayfs leaves it, and a container that nests folders and plants a link.
-    fs::create_dir(area.work.join("work")).unwrap();
-    fs::set_permissions(area.work.join("work"), fs::Permissions::from_mode(0)).unwrap();
-    fs::create_dir_all(area.upper.join("d/".repeat(1000))).unwrap();
+    fs::create_dir_all(area.join("work/work")).unwrap();
+    fs::set_permissions(area.join("work/work"), fs::Permissions::from_mode(0)).unwrap();
+    fs::create_dir_all(area.join("d/".repeat(1000))).unwrap();
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("kept"), "").unwrap();
-    std::os::unix::fs::symlink(outside.path(), area.upper.join("link")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), area.join("link")).unwrap();
     assert!(store.remove_private("c1").unwrap());
     assert!(!store.remove_private("c1").unwrap());
     assert!(outside.path().join("kept").exists());
