@@ -1,4 +1,5 @@
 //! Plans as values: what is decided for a container, without privileges and for hosts that are made up.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure is a failed test")]
 
 use std::path::Path;
 
