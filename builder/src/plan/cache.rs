@@ -57,6 +57,7 @@ pub(super) fn add(
             });
         }
     }
+    check_musl(gathered)?;
     if entries.is_empty() {
         return Ok(());
     }
@@ -65,6 +66,21 @@ pub(super) fn add(
     let what = Generated::LdSoCache { entries: entries.into_iter().collect() };
     let node = Node::File { mode: 0o644, source: Source::Generated { what } };
     draft.put(path, node, Rank::Closure, &[Why::LoaderConfiguration])
+}
+
+/// musl has no cache; its folders are the same on every system (`ldso/dynlink.c`).
+fn check_musl(gathered: &Gathered) -> Result<(), PlanError> {
+    let programs = &gathered.closure.programs;
+    for program in programs.iter().filter(|program| program.libc == Libc::Musl) {
+        for load in &program.loads {
+            let How::LibraryPath { folder } = &load.how else { continue };
+            let folders = [&b"/lib"[..], b"/usr/local/lib", b"/usr/lib"];
+            if !folders.contains(&trim(folder.as_bytes())) {
+                return Err(PlanError::MuslLibraryPath { path: load.opened.clone() });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn trim(folder: &[u8]) -> &[u8] {

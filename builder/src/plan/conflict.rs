@@ -274,3 +274,100 @@ fn describe(node: &Node) -> String {
         Node::HardLink { target } => format!("another name of `{target}`"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elf::Name;
+    use crate::plan::Generated;
+
+    fn path(text: &str) -> ImagePath {
+        ImagePath::new(text).unwrap()
+    }
+
+    fn file(from: &str) -> Node {
+        Node::File { mode: 0o644, source: Source::Root { path: path(from), size: 1 } }
+    }
+
+    fn made() -> Node {
+        Node::File { mode: 0o644, source: Source::Generated { what: Generated::Empty } }
+    }
+
+    fn link(target: &str) -> Node {
+        Node::Link { target: Name::from(target) }
+    }
+
+    /// One line for each entry: path and what is there.
+    fn check(wanted: &[(&str, Node, Rank)], expected: &Result<&[&str], &str>) {
+        let mut draft = Draft::default();
+        let put = wanted
+            .iter()
+            .try_for_each(|(at, node, rank)| draft.put(path(at), node.clone(), *rank, &[]));
+        let entries = put.and_then(|()| draft.finish(&Survey::default()));
+        let lines = entries.map(|entries| {
+            entries
+                .iter()
+                .map(|(path, entry)| format!("{path}: {}", describe(&entry.node)))
+                .collect::<Vec<_>>()
+        });
+        match (lines, expected) {
+            (Ok(lines), Ok(expected)) => assert_eq!(lines, *expected),
+            (Err(error), Err(expected)) => assert_eq!(error.to_string(), *expected),
+            (lines, expected) => panic!("{lines:?} instead of {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn the_higher_rank_wins_and_equals_must_agree() {
+        let merged = Ok(&["/: a folder", "/x: the file `/a`"][..]);
+        check(&[("/x", file("/a"), Rank::Closure), ("/x", file("/a"), Rank::Rule)], &merged);
+        check(&[("/x", made(), Rank::Always), ("/x", file("/a"), Rank::Rule)], &merged);
+        check(&[("/x", file("/a"), Rank::Recipe), ("/x", file("/b"), Rank::Rule)], &merged);
+        check(&[("/x", file("/a"), Rank::Rule), ("/x", made(), Rank::Rule)], &merged);
+        let conflict = "two different things would stand at `/x`: the file `/a`, and the file `/b`";
+        check(
+            &[("/x", file("/a"), Rank::Closure), ("/x", file("/b"), Rank::Recipe)],
+            &Err(conflict),
+        );
+        check(&[("/x", file("/a"), Rank::Rule), ("/x", file("/b"), Rank::Rule)], &Err(conflict));
+    }
+
+    #[test]
+    fn what_is_placed_below_a_link_goes_to_where_the_link_leads() {
+        check(
+            &[
+                ("/lib", link("usr/lib"), Rank::Closure),
+                ("/lib/a/x", file("/s"), Rank::Recipe),
+                ("/up", link("../../usr/./lib/.."), Rank::Closure),
+                ("/up/y", file("/t"), Rank::Recipe),
+            ],
+            &Ok(&[
+                "/: a folder",
+                "/lib: a link to `usr/lib`",
+                "/up: a link to `../../usr/./lib/..`",
+                "/usr: a folder",
+                "/usr/lib: a folder",
+                "/usr/lib/a: a folder",
+                "/usr/lib/a/x: the file `/s`",
+                "/usr/y: the file `/t`",
+            ]),
+        );
+        check(
+            &[("/f", file("/s"), Rank::Recipe), ("/f/x", file("/s"), Rank::Recipe)],
+            &Err("`/f/x` cannot be below `/f`, which is not a folder"),
+        );
+    }
+
+    #[test]
+    fn one_inode_stays_one_file() {
+        let mut draft = Draft::default();
+        for name in ["/b", "/a", "/c"] {
+            draft.put(path(name), file(name), Rank::Closure, &[]).unwrap();
+            draft.identify(path(name), if name == "/c" { (1, 2) } else { (1, 1) });
+        }
+        let entries = draft.finish(&Survey::default()).unwrap();
+        assert_eq!(entries[&path("/a")].node, file("/a"));
+        assert_eq!(entries[&path("/b")].node, Node::HardLink { target: path("/a") });
+        assert_eq!(entries[&path("/c")].node, file("/c"));
+    }
+}

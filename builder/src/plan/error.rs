@@ -3,6 +3,8 @@
 use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
+use crate::elf::Name;
+
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -70,6 +72,12 @@ pub enum PlanError {
     /// The configuration of an image is text, and this path is none.
     #[error("`{0}` is not UTF-8, which an image's configuration must be")]
     NotText(ImagePath),
+    /// musl finds libraries in three folders or by a path file, and this one would be in neither.
+    #[error("`{path}` was found by the library path, and musl would not find it in the image")]
+    MuslLibraryPath {
+        /// The library.
+        path: Name,
+    },
     /// Programs of several architectures.
     #[error("`{one}` is for {one_machine}, and `{other}` is for {other_machine}")]
     Architectures {
@@ -103,6 +111,9 @@ impl Diagnostic for PlanError {
                 "relative sources start at the recipe's folder, absolute ones at the root"
             }
             Self::Architectures { .. } => "an image is for one architecture; build one for each",
+            Self::MuslLibraryPath { .. } => {
+                "put it into /lib, /usr/local/lib or /usr/lib of the root, or link with an rpath"
+            }
             Self::NotText(_) => "give it a destination that is UTF-8",
             Self::NotFolder { .. } | Self::Path { .. } | Self::Machine { .. } => return None,
         };

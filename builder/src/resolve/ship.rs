@@ -7,8 +7,8 @@ use common::tree::ImagePath;
 
 use super::expand::{self, Kind};
 use super::gather::{Added, Addition, Because, GatherError};
-use super::rules::Ship;
 use super::rules::fire::Firing;
+use super::rules::{Pattern, Ship};
 use super::{Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
@@ -31,7 +31,9 @@ pub(super) struct Shipping<'a> {
 impl Shipping<'_> {
     /// Adds what one rule ships.
     pub(super) fn ship(&mut self, firing: &Firing<'_>) -> Result<(), GatherError> {
-        if let Some(warning) = &firing.rule.warning {
+        if let Some(warning) = &firing.rule.warning
+            && !self.has(firing.rule.warning_unless.as_ref())
+        {
             self.found.warnings.insert(format!("{}: {warning}", firing.name));
         }
         for ship in &firing.rule.ship {
@@ -68,6 +70,17 @@ impl Shipping<'_> {
             self.made(firing, ship, &because)?;
         }
         Ok(())
+    }
+
+    /// Whether the closure has a file or link whose path matches.
+    fn has(&self, pattern: Option<&Pattern>) -> bool {
+        let Some(Pattern(glob)) = pattern else { return false };
+        let links = self.closure.links.keys();
+        self.closure
+            .files()
+            .into_iter()
+            .chain(links)
+            .any(|path| glob.matches(path.as_bytes()).is_some())
     }
 
     /// Paths of the root that one of a rule's templates means.

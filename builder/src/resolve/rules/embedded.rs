@@ -14,6 +14,7 @@ pub(super) const RULES: &[(&str, &str)] = &[
     ("perl-modules", include_str!("../../../../recipes/rules/perl-modules.toml")),
     ("python", include_str!("../../../../recipes/rules/python.toml")),
     ("resolver", include_str!("../../../../recipes/rules/resolver.toml")),
+    ("shell", include_str!("../../../../recipes/rules/shell.toml")),
     ("terminfo", include_str!("../../../../recipes/rules/terminfo.toml")),
     ("tzdata", include_str!("../../../../recipes/rules/tzdata.toml")),
 ];

@@ -40,6 +40,8 @@ pub struct Rule {
     pub ship: Vec<Ship>,
     /// What it then tells the person.
     pub warning: Option<String>,
+    /// No warning where the closure has a file or link of this path (a pattern).
+    pub warning_unless: Option<Pattern>,
 }
 
 /// A trigger; all keys that are given must hold.
