@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A stage imports only stages to its left, and `common`. Nothing here executes what it packs.
-//! [`build`] is the whole program; `cli` turns a command line into its arguments and its result into words.
+//! [`build`] is the whole program; `cli` turns a command line into its arguments and its result
+//! into words.
 #![forbid(unsafe_code)]
 
 use std::path::Path;

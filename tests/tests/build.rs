@@ -1,4 +1,5 @@
-//! `coracle build`: what it refuses and how it says so, where outputs appear, and why files are there.
+//! `coracle build`: what it refuses and how it says so, where outputs appear, and why files are
+//! there.
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot fail may panic")]
 
 use std::fs;
@@ -12,7 +13,8 @@ use tests::require;
 use tests::samples::{Sample, compile_c};
 use tests::scratch::Scratch;
 
-/// Runs `coracle ARGUMENTS`, which must fail with this status, and returns what it said, with the test's folder as `DIR`.
+/// Runs `coracle ARGUMENTS`, which must fail with this status, and returns what it said, with the
+/// test's folder as `DIR`.
 #[track_caller]
 fn refused(scratch: &Scratch, arguments: &[&str], status: i32) -> String {
     let outcome = run(scratch.coracle().args(arguments)).exits(status);

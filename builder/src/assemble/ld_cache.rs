@@ -8,7 +8,8 @@
 //! 48  entries of 24 bytes: flags, name, path (u32, offsets from byte 0), 0 (u32), hwcap 0 (u64)
 //!     strings, each with a NUL
 //! ```
-//! Entries stand in descending order of the loader's own comparison, which its binary search relies on.
+//! Entries stand in descending order of the loader's own comparison, which its binary search relies
+//! on.
 
 use std::collections::BTreeMap;
 

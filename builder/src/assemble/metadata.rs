@@ -44,8 +44,8 @@ impl Epoch {
     }
 }
 
-/// Year, month and day of a day since 1970-01-01 (proleptic Gregorian calendar; years are counted from March, so that the
-/// leap day is a year's last).
+/// Year, month and day of a day since 1970-01-01 (proleptic Gregorian calendar; years are counted
+/// from March, so that the leap day is a year's last).
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);

@@ -1,7 +1,8 @@
-//! `Plan` -> [`Tree`]: normalised metadata, and for each file a [`Content`] that says where its bytes are.
+//! `Plan` -> [`Tree`]: normalised metadata, and for each file a [`Content`] that says where its
+//! bytes are.
 //!
-//! Decides modes, owners and times; makes the few generated files. Refuses to read what it copies: contents go
-//! from the root into the layer as a stream, by [`Contents`].
+//! Decides modes, owners and times; makes the few generated files. Refuses to read what it copies:
+//! contents go from the root into the layer as a stream, by [`Contents`].
 
 use std::fs::File;
 use std::io::{self, Cursor, Read};

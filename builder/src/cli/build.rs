@@ -24,16 +24,16 @@ use crate::{Built, Destination, Error, Surroundings};
 
 /// Pack programs, with everything that they need to run, into an image.
 ///
-/// The image goes into the store under the name of the first program. With -o it goes to a file or folder
-/// instead (and into the store as well, if -t names it).
+/// The image goes into the store under the name of the first program. With -o it goes to a file or
+/// folder instead (and into the store as well, if -t names it).
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Arguments {
     /// Programs: paths, names found on PATH; or one recipe file (.toml)
     #[arg(required = true, value_name = "WHAT")]
     what: Vec<String>,
-    /// Write a file or folder; its name says the format: .oci.tar or .oci (OCI archive), .tar, .tar.gz,
-    /// .tar.zst (root filesystem), NAME/ (root filesystem as a folder)
+    /// Write a file or folder; its name says the format: .oci.tar or .oci (OCI archive), .tar,
+    /// .tar.gz, .tar.zst (root filesystem), NAME/ (root filesystem as a folder)
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// The format of the output, whatever its name says
@@ -150,8 +150,8 @@ fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
     Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
 }
 
-/// A path of the command line starts where the person stands, not at the recipe. What `..` means there is for
-/// the kernel to say.
+/// A path of the command line starts where the person stands, not at the recipe. What `..` means
+/// there is for the kernel to say.
 fn absolute(program: &str, on_host: bool) -> String {
     let path = Path::new(program);
     if !on_host || !program.contains('/') {
@@ -178,7 +178,8 @@ fn surroundings<'a>(
 ) -> Result<Surroundings<'a>, Failure> {
     let image_path =
         spec.run.env.iter().find(|(name, _)| name.as_str() == "PATH").map(|(_, path)| path);
-    // "A name found on PATH" is the person's own PATH on the host, and the usual one in a foreign root.
+    // "A name found on PATH" is the person's own PATH on the host, and the usual one in a foreign
+    // root.
     let on_host = arguments.sysroot == Path::new("/");
     let path = std::env::var_os("PATH").filter(|path| on_host && !path.is_empty());
     Ok(Surroundings {

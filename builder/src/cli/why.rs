@@ -10,7 +10,8 @@ use crate::Error;
 use crate::image::provenance::{self, Chain};
 use crate::image::{ImageError, read};
 
-/// Say why a file is in an image: the shortest chain of reasons to what was asked for, then the others.
+/// Say why a file is in an image: the shortest chain of reasons to what was asked for, then the
+/// others.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// A name in the store, an OCI archive or an OCI folder

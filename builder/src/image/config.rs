@@ -1,4 +1,5 @@
-//! The OCI configuration and the manifest (OCI image specification 1.1, config.md and manifest.md), as canonical JSON.
+//! The OCI configuration and the manifest (OCI image specification 1.1, config.md and manifest.md),
+//! as canonical JSON.
 
 use std::collections::HashMap;
 

@@ -1,8 +1,9 @@
 //! gzip (RFC 1952) in parallel, with bytes that do not depend on how many threads there are.
 //!
-//! The input is cut into blocks of one mebibyte. Each is deflated on its own and ends at a byte boundary with an
-//! empty stored block (a full flush), so that the pieces joined are one deflate stream. Header: no name, no time, operating
-//! system "unknown". The encoder is `miniz_oxide`, whose output does not depend on the processor.
+//! The input is cut into blocks of one mebibyte. Each is deflated on its own and ends at a byte
+//! boundary with an empty stored block (a full flush), so that the pieces joined are one deflate
+//! stream. Header: no name, no time, operating system "unknown". The encoder is `miniz_oxide`,
+//! whose output does not depend on the processor.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

@@ -1,6 +1,8 @@
-//! Tree -> bytes: the layer, the configuration, the manifest, the provenance, and the forms an image is handed over in.
+//! Tree -> bytes: the layer, the configuration, the manifest, the provenance, and the forms an
+//! image is handed over in.
 //!
-//! Decides bytes. Two equal trees and configurations give equal bytes, whatever the machine and the number of threads.
+//! Decides bytes. Two equal trees and configurations give equal bytes, whatever the machine and the
+//! number of threads.
 //!
 //! ```text
 //! layer       Tree -> canonical tar -> gzip or zstd blob, all digests taken while streaming
@@ -152,7 +154,8 @@ impl Diagnostic for ImageError {
     }
 }
 
-/// Writes layer, configuration, provenance and manifest into `layout`. `on_bytes` is told of bytes of the layer.
+/// Writes layer, configuration, provenance and manifest into `layout`. `on_bytes` is told of bytes
+/// of the layer.
 pub fn write(
     tree: &Tree<Content>,
     plan: &Plan,

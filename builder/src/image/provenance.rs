@@ -3,7 +3,8 @@
 //! ```text
 //! {"entries":{"/usr/bin/x":{"kind":"file","size":1,"why":[{"reason":"asked"}]}},"version":1}
 //! ```
-//! Paths are escaped as [`common::escape::Escaped`] prints them, so that every name can be said in JSON.
+//! Paths are escaped as [`common::escape::Escaped`] prints them, so that every name can be said in
+//! JSON.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -85,8 +86,8 @@ pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
     Ok(Provenance { version: VERSION, entries })
 }
 
-/// Size, and a source that is worth telling. Files of the root are where they were, except programs that were
-/// moved from a folder whose name is nobody's business.
+/// Size, and a source that is worth telling. Files of the root are where they were, except programs
+/// that were moved from a folder whose name is nobody's business.
 fn origin(source: &Source) -> (Option<u64>, Option<String>) {
     match source {
         Source::Root { size, .. } => (Some(*size), None),
@@ -104,7 +105,8 @@ impl Provenance {
         let mut done = Vec::new();
         let mut open: VecDeque<(String, Chain, BTreeSet<String>)> =
             VecDeque::from([(path.to_owned(), Vec::new(), BTreeSet::from([path.to_owned()]))]);
-        // A dense closure has more chains than anybody reads; this bounds the work on a hostile one.
+        // A dense closure has more chains than anybody reads; this bounds the work on a hostile
+        // one.
         let mut steps = 0;
         while let Some((at, chain, passed)) = open.pop_front() {
             steps += 1;
@@ -130,7 +132,8 @@ impl Provenance {
         done
     }
 
-    /// Entries below a folder that are there for their own sake, or that a link leads to; at most `limit`.
+    /// Entries below a folder that are there for their own sake, or that a link leads to; at most
+    /// `limit`.
     pub fn reached_through(&self, path: &str, limit: usize) -> Vec<&str> {
         let below = format!("{}/", path.trim_end_matches('/'));
         self.entries

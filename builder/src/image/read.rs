@@ -1,6 +1,7 @@
 //! An image that is already there: in the store by name, an OCI archive, or an OCI folder.
 //!
-//! Everything in it is untrusted: blobs are verified by their digests, names are escaped before they are shown.
+//! Everything in it is untrusted: blobs are verified by their digests, names are escaped before
+//! they are shown.
 
 use std::io::Read;
 use std::path::Path;
@@ -70,7 +71,8 @@ pub struct Opened {
     pub config: ImageConfiguration,
 }
 
-/// Opens `what`: a file or folder where there is one with a slash or a dot in its name, else a name in the store.
+/// Opens `what`: a file or folder where there is one with a slash or a dot in its name, else a name
+/// in the store.
 pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
     let path = Path::new(what);
     if path.is_dir() && (what.contains('/') || path.join("oci-layout").is_file()) {

@@ -1,7 +1,8 @@
-//! What every image has, whatever the program: somewhere to write, somewhere to mount, somebody to be.
+//! What every image has, whatever the program: somewhere to write, somewhere to mount, somebody to
+//! be.
 //!
-//! `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` are what a launcher mounts its own over. The host's are never copied: they say
-//! where an image was built.
+//! `/etc/hosts`, `/etc/resolv.conf` and `/etc/hostname` are what a launcher mounts its own over.
+//! The host's are never copied: they say where an image was built.
 
 use common::tree::ImagePath;
 

@@ -1,8 +1,9 @@
 //! Whether the image needs an `/etc/ld.so.cache`, and what it lists.
 //!
-//! Libraries in the folders that the loader searches anyway need none, and most images ship none. One that was found through the
-//! root's cache or `--library-path` in another folder would not be found in the image, so it is listed. The host's
-//! own cache is never copied: it knows libraries that the image does not have.
+//! Libraries in the folders that the loader searches anyway need none, and most images ship none.
+//! One that was found through the root's cache or `--library-path` in another folder would not be
+//! found in the image, so it is listed. The host's own cache is never copied: it knows libraries
+//! that the image does not have.
 
 use std::collections::BTreeSet;
 

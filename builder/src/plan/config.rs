@@ -1,4 +1,5 @@
-//! How the image runs: the part of the OCI configuration that is decided before any byte is written.
+//! How the image runs: the part of the OCI configuration that is decided before any byte is
+//! written.
 
 use std::collections::BTreeMap;
 
@@ -106,7 +107,8 @@ fn architecture(gathered: &Gathered) -> Result<(String, Option<String>), PlanErr
 
 /// `GOARCH` and variant (Go's `internal/goarch`, OCI image specification, "Platform Variants").
 fn oci_architecture(object: &Object) -> Option<(&'static str, Option<&'static str>)> {
-    // EF_ARM_ABI_FLOAT_HARD (ELF for the Arm architecture, table 4-2): hard float means ARMv7 in practice.
+    // EF_ARM_ABI_FLOAT_HARD (ELF for the Arm architecture, table 4-2): hard float means ARMv7 in
+    // practice.
     let hard_float = object.header_flags & 0x400 != 0;
     Some(match (object.machine, object.class, object.endian) {
         (Machine::X86_64, ..) => ("amd64", None),

@@ -1,6 +1,6 @@
-//! `Draft`: a plan in the making. Every entry passes through [`Draft::put`], which decides between two things for one
-//! path; [`Draft::finish`] puts entries behind links where they really are, adds parents, and keeps files with several names
-//! one file.
+//! `Draft`: a plan in the making. Every entry passes through [`Draft::put`], which decides between
+//! two things for one path; [`Draft::finish`] puts entries behind links where they really are, adds
+//! parents, and keeps files with several names one file.
 
 use std::collections::BTreeMap;
 
@@ -77,7 +77,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Wants what stands at `path` in the root, with every link on the way to it, and what it leads to.
+    /// Wants what stands at `path` in the root, with every link on the way to it, and what it leads
+    /// to.
     pub(super) fn root_path(
         &mut self,
         survey: &Survey,
@@ -237,7 +238,8 @@ impl Draft {
         Ok(())
     }
 
-    /// Files that are one on disk stay one: the first name has the bytes, the others are hard links.
+    /// Files that are one on disk stay one: the first name has the bytes, the others are hard
+    /// links.
     fn join_names(&mut self) {
         let mut first: BTreeMap<Identity, ImagePath> = BTreeMap::new();
         for (path, identity) in &self.identities {

@@ -1,7 +1,7 @@
 //! `Plan`: which entry stands at which path of the image, from where, and why. Pure data.
 //!
-//! Decides destinations, links, folders and configuration from what earlier stages found out; reads nothing
-//! and writes nothing. Refuses to know contents: a file's bytes are named by their source.
+//! Decides destinations, links, folders and configuration from what earlier stages found out; reads
+//! nothing and writes nothing. Refuses to know contents: a file's bytes are named by their source.
 //!
 //! ```text
 //! ImageSpec + Gathered + Survey -> Plan

@@ -1,6 +1,7 @@
 //! Where things go. Below the system folders everything keeps its path. A program from elsewhere (a
-//! home, a build folder) goes to `/usr/local/bin/NAME`, so that the image does not depend on where it was built, unless
-//! it finds its libraries or its own files by where it stands: then all keep their paths.
+//! home, a build folder) goes to `/usr/local/bin/NAME`, so that the image does not depend on where
+//! it was built, unless it finds its libraries or its own files by where it stands: then all keep
+//! their paths.
 
 use std::collections::BTreeMap;
 
@@ -93,8 +94,8 @@ fn is_top_level_system(path: &ImagePath) -> bool {
     SYSTEM.iter().any(|folder| folder.as_bytes() == path.as_bytes())
 }
 
-/// Whether a program finds libraries by RPATH or RUNPATH outside the system folders, or a rule ships files that it finds by
-/// its own path.
+/// Whether a program finds libraries by RPATH or RUNPATH outside the system folders, or a rule
+/// ships files that it finds by its own path.
 fn stands_by_its_place(gathered: &Gathered, asked: &ImagePath, real: &ImagePath) -> bool {
     let by_path = gathered
         .closure

@@ -1,6 +1,8 @@
-//! `Survey`: what the root says about every path that may enter the image. The one part of planning that looks.
+//! `Survey`: what the root says about every path that may enter the image. The one part of planning
+//! that looks.
 //!
-//! Every file is opened once, for reading: what cannot be read is found out here, and not in the middle of writing a layer.
+//! Every file is opened once, for reading: what cannot be read is found out here, and not in the
+//! middle of writing a layer.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -75,7 +77,8 @@ pub(super) type Identity = (u64, u64);
 pub(super) struct Match {
     /// The matched path.
     pub(super) top: Vec<u8>,
-    /// It and everything below it: path, and what is there (links not followed, except the match itself).
+    /// It and everything below it: path, and what is there (links not followed, except the match
+    /// itself).
     pub(super) below: Vec<(Vec<u8>, MatchFact)>,
 }
 
@@ -176,8 +179,8 @@ pub fn survey(
     Ok(survey)
 }
 
-/// Folders that glibc's loaders of these programs search without a cache, as distributions have them. One
-/// too few costs a line in a generated cache, so this need not be exact.
+/// Folders that glibc's loaders of these programs search without a cache, as distributions have
+/// them. One too few costs a line in a generated cache, so this need not be exact.
 fn system_folders(sysroot: &Sysroot, gathered: &Gathered) -> Vec<Name> {
     let closure = &gathered.closure;
     let mut folders: Vec<Name> = closure

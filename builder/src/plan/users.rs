@@ -1,5 +1,5 @@
-//! Who the image runs as. A name is looked up in the root's files; a number is used as it is, so that
-//! it does not matter which users the build machine has.
+//! Who the image runs as. A name is looked up in the root's files; a number is used as it is, so
+//! that it does not matter which users the build machine has.
 
 use serde::Serialize;
 

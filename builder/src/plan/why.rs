@@ -155,7 +155,8 @@ pub(super) fn reasons(gathered: &Gathered, placement: &Placement) -> BTreeMap<Im
     reasons
 }
 
-/// The load that has this number in the scope of `program` (numbers below `first` are its context's).
+/// The load that has this number in the scope of `program` (numbers below `first` are its
+/// context's).
 fn answer<'g>(gathered: &'g Gathered, program: &'g Program, number: usize) -> Option<&'g Load> {
     match number.checked_sub(program.first) {
         Some(own) => program.loads.get(own),
@@ -164,7 +165,8 @@ fn answer<'g>(gathered: &'g Gathered, program: &'g Program, number: usize) -> Op
 }
 
 fn of_load(gathered: &Gathered, program: &Program, load: &Load, placement: &Placement) -> Vec<Why> {
-    // What a rule opens is there because of the rule, although the loader counts its program as the one that asks.
+    // What a rule opens is there because of the rule, although the loader counts its program as the
+    // one that asks.
     let by_request = load.relation == Relation::Module || program.context.is_some();
     if let (Some(number), false) = (load.by, by_request && is_first(program, load)) {
         let by = answer(gathered, program, number)

@@ -41,7 +41,8 @@ pub fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Every path that matches, sorted; folders on the way are followed through links, what matches is not.
+/// Every path that matches, sorted; folders on the way are followed through links, what matches is
+/// not.
 pub fn matches(root: &Root, glob: &Glob) -> io::Result<BTreeSet<Vec<u8>>> {
     let mut found = BTreeSet::new();
     descend(root, Vec::new(), glob.components(), &mut found)?;
@@ -87,8 +88,8 @@ fn descend(
     }
 }
 
-/// `folder` and everything below it, parents first, links not followed. `keep` says of each path whether it (and what is
-/// below it) is wanted.
+/// `folder` and everything below it, parents first, links not followed. `keep` says of each path
+/// whether it (and what is below it) is wanted.
 pub fn tree(
     root: &Root,
     folder: &[u8],

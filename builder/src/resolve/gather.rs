@@ -1,8 +1,9 @@
-//! `Gathered`: everything that belongs to the programs, found by headers and by rules, until neither finds more.
+//! `Gathered`: everything that belongs to the programs, found by headers and by rules, until
+//! neither finds more.
 //!
-//! A rule may name modules and programs; they are resolved like what was asked for, and may make further
-//! rules fire. What rules add and cannot be resolved is left out with a warning: only what a person
-//! asked for is allowed to fail the build.
+//! A rule may name modules and programs; they are resolved like what was asked for, and may make
+//! further rules fire. What rules add and cannot be resolved is left out with a warning: only what
+//! a person asked for is allowed to fail the build.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -105,8 +106,8 @@ impl Diagnostic for GatherError {
     }
 }
 
-/// Finds everything. Names of programs are looked up in the folders of `path` (joined by `:`). `on_round` is told how many
-/// objects are known after each round.
+/// Finds everything. Names of programs are looked up in the folders of `path` (joined by `:`).
+/// `on_round` is told how many objects are known after each round.
 pub fn gather(
     spec: &ImageSpec,
     sysroot: &Sysroot,
@@ -159,7 +160,8 @@ struct LeftOut {
 }
 
 impl LeftOut {
-    /// Takes requests of rules out of the list in whose scope something is missing or refused; whether there was one.
+    /// Takes requests of rules out of the list in whose scope something is missing or refused;
+    /// whether there was one.
     fn remove_failures(
         &mut self,
         requests: &mut Vec<(Request, Option<Because>)>,

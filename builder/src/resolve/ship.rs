@@ -1,4 +1,5 @@
-//! What rules that have fired add: files, modules and programs that exist in the root, and files made for the image.
+//! What rules that have fired add: files, modules and programs that exist in the root, and files
+//! made for the image.
 
 use std::collections::BTreeSet;
 use std::io;

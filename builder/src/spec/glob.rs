@@ -1,6 +1,8 @@
-//! Patterns over paths, as bytes: `*` and `?` and `[a-z]` within a component, `**` for any number of components.
+//! Patterns over paths, as bytes: `*` and `?` and `[a-z]` within a component, `**` for any number
+//! of components.
 //!
-//! One pattern language for recipes and rules. A leading dot needs no special mention (unlike a shell's).
+//! One pattern language for recipes and rules. A leading dot needs no special mention (unlike a
+//! shell's).
 
 /// A parsed pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +40,8 @@ pub enum Token {
 }
 
 impl Glob {
-    /// Parses a pattern; slashes at its start and end mean nothing to it. The error says what is wrong.
+    /// Parses a pattern; slashes at its start and end mean nothing to it. The error says what is
+    /// wrong.
     pub fn parse(pattern: &[u8]) -> Result<Self, &'static str> {
         let mut components = Vec::new();
         for part in pattern.split(|&b| b == b'/') {

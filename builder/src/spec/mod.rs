@@ -37,7 +37,8 @@ pub struct ImageSpec {
     pub run: RunConfig,
     /// Rules that are switched away from their default: `true` is on.
     pub rules: BTreeMap<String, bool>,
-    /// Folder that relative sources start from: the recipe's. A host path, never part of the output.
+    /// Folder that relative sources start from: the recipe's. A host path, never part of the
+    /// output.
     pub context: Option<PathBuf>,
 }
 
@@ -181,8 +182,8 @@ impl Diagnostic for SpecError {
 }
 
 impl ImageSpec {
-    /// What `recipe` means. `context` is the folder of the recipe file; relative programs start there, if
-    /// the root is the host's (`on_host`) and the folder therefore part of it.
+    /// What `recipe` means. `context` is the folder of the recipe file; relative programs start
+    /// there, if the root is the host's (`on_host`) and the folder therefore part of it.
     pub fn new(recipe: &Recipe, context: Option<&Path>, on_host: bool) -> Result<Self, SpecError> {
         let folder = context.filter(|_| on_host);
         let programs = recipe
@@ -226,7 +227,8 @@ fn program(text: &str, context: Option<&Path>) -> Result<Program, SpecError> {
     if !text.contains('/') {
         return Ok(Program::Name(text.to_owned()));
     }
-    // The recipe's folder is where the person stands; what `..` means there is for the kernel to say.
+    // The recipe's folder is where the person stands; what `..` means there is for the kernel to
+    // say.
     let folder = context.ok_or_else(|| SpecError::Relative(text.to_owned()))?;
     let found = folder.join(text);
     let found = match (found.parent().map(Path::canonicalize), found.file_name()) {

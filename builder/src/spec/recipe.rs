@@ -1,7 +1,8 @@
 //! `Recipe`: what a person asked for, one to one with the TOML file (docs/recipes.md).
 //!
-//! Decides which keys and value types exist. Every value parses into a type that cannot be wrong, so
-//! that the TOML reader can name line and column; what the values mean together is [`super::ImageSpec`]'s.
+//! Decides which keys and value types exist. Every value parses into a type that cannot be wrong,
+//! so that the TOML reader can name line and column; what the values mean together is
+//! [`super::ImageSpec`]'s.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ use super::value::{EnvName, Port, StopSignal, UserName};
 pub struct Recipe {
     /// Name of the image, `NAME[:TAG]`; the first executable's name where there is none.
     pub name: Option<Reference>,
-    /// Programs: absolute paths inside the root, `./relative` to the recipe's folder, or names to be looked up on PATH.
+    /// Programs: absolute paths inside the root, `./relative` to the recipe's folder, or names to
+    /// be looked up on PATH.
     pub executables: Vec<String>,
     /// Further files.
     pub files: Vec<FileRequest>,
@@ -49,10 +51,11 @@ pub struct Recipe {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct FileRequest {
-    /// A file, folder or glob (`* ? [a-z] **`): absolute inside the root, or relative to the recipe's folder.
+    /// A file, folder or glob (`* ? [a-z] **`): absolute inside the root, or relative to the
+    /// recipe's folder.
     pub source: String,
-    /// Where it goes: a path, or with a slash at its end the folder that it goes into. Absolute sources may leave it out and
-    /// keep their path.
+    /// Where it goes: a path, or with a slash at its end the folder that it goes into. Absolute
+    /// sources may leave it out and keep their path.
     pub destination: Option<String>,
     /// Keep set-uid and set-gid bits.
     #[serde(default)]

@@ -1,4 +1,5 @@
-//! The small values of a recipe, each a type that cannot be wrong: ports, signals, users, names of variables.
+//! The small values of a recipe, each a type that cannot be wrong: ports, signals, users, names of
+//! variables.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,7 +1,8 @@
 //! The root filesystem as a folder, made below one descriptor.
 //!
-//! The folder is fresh and private until it is renamed, but its entries are still created one component below an open parent
-//! folder, links never followed: what a plan says cannot leave the folder, whatever a bug upstream makes of it.
+//! The folder is fresh and private until it is renamed, but its entries are still created one
+//! component below an open parent folder, links never followed: what a plan says cannot leave the
+//! folder, whatever a bug upstream makes of it.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -50,7 +51,8 @@ struct Unpacking<'a, F> {
 }
 
 impl<F: FnMut(u64)> Unpacking<'_, F> {
-    /// The folder that holds `path`, and its name there. Every component is opened without following links.
+    /// The folder that holds `path`, and its name there. Every component is opened without
+    /// following links.
     fn place<'p>(&self, path: &'p ImagePath) -> io::Result<(OwnedFd, &'p [u8])> {
         let mut at = self.root.try_clone()?;
         let mut components: Vec<&[u8]> = path.components().collect();
@@ -115,8 +117,8 @@ fn times(mtime: i64) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 
-/// The scratch folder becomes the output. What stood there and is to be replaced is exchanged with it in one step
-/// (renameat2(2), `RENAME_EXCHANGE`) and then removed.
+/// The scratch folder becomes the output. What stood there and is to be replaced is exchanged with
+/// it in one step (renameat2(2), `RENAME_EXCHANGE`) and then removed.
 pub(super) fn settle(output: &Output, scratch: tempfile::TempDir) -> Result<(), ImageError> {
     let rename = |flags| rustix::fs::renameat_with(CWD, scratch.path(), CWD, &output.path, flags);
     match rename(RenameFlags::NOREPLACE) {

@@ -1,7 +1,8 @@
 //! The forms in which an image is handed over besides the store.
 //!
-//! Decides which format a name means, and that an output appears whole or not at all: everything is written beside its
-//! destination and renamed. What is there already is left alone, unless it is to be replaced.
+//! Decides which format a name means, and that an output appears whole or not at all: everything is
+//! written beside its destination and renamed. What is there already is left alone, unless it is to
+//! be replaced.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -51,8 +52,8 @@ pub struct Output {
 }
 
 impl Output {
-    /// The format that was asked for, else what the name says: `.oci.tar` or `.oci` an OCI archive, `.tar`, `.tar.gz`,
-    /// `.tgz`, `.tar.zst` a tarball, a slash at the end a folder.
+    /// The format that was asked for, else what the name says: `.oci.tar` or `.oci` an OCI archive,
+    /// `.tar`, `.tar.gz`, `.tgz`, `.tar.zst` a tarball, a slash at the end a folder.
     pub fn new(path: &Path, format: Option<Format>, force: bool) -> Result<Self, ImageError> {
         let name = path.as_os_str().as_encoded_bytes();
         let format = match format {

@@ -133,7 +133,8 @@ fn matching<'a, 'c>(
             .retain(|(candidate, _)| cache.imports(candidate.real, &when.symbol, closure, sysroot));
         return found;
     }
-    // With an object named as well, the object says where, and any other object that imports says whether.
+    // With an object named as well, the object says where, and any other object that imports says
+    // whether.
     found.retain(|(named, _)| {
         candidates.iter().any(|other| {
             other.real != named.real

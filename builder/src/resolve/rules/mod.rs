@@ -1,8 +1,8 @@
 //! Rules: what a program needs and its headers do not say, kept as data (`recipes/rules/*.toml`).
 //!
 //! Decides what a rule file may hold and which rules are on. [`fire`] finds out which of them hold
-//! for a closure. The rules that come with `coracle` are part of the program; a folder of files of the same
-//! form replaces rules of the same name and adds others.
+//! for a closure. The rules that come with `coracle` are part of the program; a folder of files of
+//! the same form replaces rules of the same name and adds others.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -50,8 +50,9 @@ pub struct Rule {
 pub struct When {
     /// An object of this name (a pattern) is loaded. Its folder is `{dir}`.
     pub soname: Option<Pattern>,
-    /// An object, program or script has this path (a pattern), as it was asked for or with all links
-    /// resolved. Its folder is `{dir}`, that folder's parent `{prefix}`, what its `*` stood for `{1}`, `{2}` ...
+    /// An object, program or script has this path (a pattern), as it was asked for or with all
+    /// links resolved. Its folder is `{dir}`, that folder's parent `{prefix}`, what its `*` stood
+    /// for `{1}`, `{2}` ...
     pub path: Option<Pattern>,
     /// An object other than the C library imports one of these symbols.
     pub symbol: Vec<String>,
