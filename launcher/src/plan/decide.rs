@@ -142,6 +142,9 @@ fn process(process: &OciProcess) -> Result<Process, PlanError> {
         umask: user.umask().unwrap_or(0o022),
         rlimits,
         terminal: process.terminal().unwrap_or(false),
+        console_size: process.console_size().and_then(|size| {
+            Some((u16::try_from(size.width()).ok()?, u16::try_from(size.height()).ok()?))
+        }),
         oom_score_adj: process.oom_score_adj(),
     })
 }

@@ -25,6 +25,8 @@ pub struct Process {
     pub rlimits: Vec<Rlimit>,
     /// Whether standard input, output and error are a terminal of the container's own.
     pub terminal: bool,
+    /// Columns and rows of that terminal, set before the program can ask.
+    pub console_size: Option<(u16, u16)>,
     /// Preference of the out-of-memory killer, -1000 to 1000; `None` keeps the launcher's.
     pub oom_score_adj: Option<i32>,
 }

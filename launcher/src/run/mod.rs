@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use common::root::Root;
 
+use oci_spec::runtime::{BoxBuilder, Spec};
+
 use crate::cgroup::Cgroup;
 use crate::host::Host;
 use crate::plan::{self, Ground, Plan};
@@ -76,7 +78,8 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let image = store.get(&request.image)?;
     let snapshot = store.unpack(&image)?;
     let root = root_of(&snapshot)?;
-    let spec = spec::from_image(image.config(), overrides, &root)?;
+    let mut spec = spec::from_image(image.config(), overrides, &root)?;
+    set_console_size(&mut spec);
     let host = Host::probe()?;
     let folder = runtime::private_folder(store, &request.id);
     let ground = Ground {
@@ -165,6 +168,16 @@ fn settle(mut held: Held, outcome: &Outcome) -> Result<(), RuntimeError> {
 fn root_of(snapshot: &Snapshot) -> Result<Root, RunError> {
     let fd = snapshot.root().try_clone_to_owned().map_err(RunError::Streams)?;
     Ok(Root::from_fd(fd, snapshot.path().to_owned()))
+}
+
+/// A terminal inside starts with the size of the caller's, before the program can ask for it.
+fn set_console_size(spec: &mut Spec) {
+    let Some(process) = spec.process_mut().as_mut().filter(|it| it.terminal() == Some(true)) else {
+        return;
+    };
+    let size = supervise::window_size()
+        .and_then(|size| BoxBuilder::default().width(size.ws_col).height(size.ws_row).build().ok());
+    process.set_console_size(size);
 }
 
 /// What the image wants to be asked to end with.

@@ -32,8 +32,7 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     let known = mounts::mount_all(setup, root.as_fd())?;
     devices::make_all(setup, root.as_fd())?;
     let peer = if plan.process.terminal {
-        let (devpts, uid) = (known.devpts.as_ref(), plan.process.uid);
-        Some(terminal::open(devpts, root.as_fd(), socket, uid)?)
+        Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
     } else {
         None
     };

@@ -7,10 +7,12 @@ use rustix::fs::{Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::handshake::{self, At, Done};
 use super::place::{self, Shape};
 use super::{Stdio, Step};
+use crate::plan::Process;
 
 /// A new terminal from the container's devpts. Its program side is taken from its controlling side by descriptor
 /// (TIOCGPTPEER, Linux 4.13), never by a path, at which anything could lie (R8, CVE-2025-52565); it becomes
@@ -19,7 +21,7 @@ pub(super) fn open(
     devpts: Option<&OwnedFd>,
     root: BorrowedFd<'_>,
     socket: BorrowedFd<'_>,
-    uid: u32,
+    process: &Process,
 ) -> Done<OwnedFd> {
     let devpts = devpts.ok_or(Errno::NOTTY).at(Step::Terminal, "/dev/pts")?;
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -28,7 +30,12 @@ pub(super) fn open(
     unlockpt(&console).at(Step::Terminal, "/dev/pts/ptmx")?;
     let peer_flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let peer = ioctl_tiocgptpeer(&console, peer_flags).at(Step::Terminal, "/dev/pts/0")?;
-    rustix::fs::fchown(&peer, Some(Uid::from_raw(uid)), None).at(Step::Terminal, "/dev/pts/0")?;
+    rustix::fs::fchown(&peer, Some(Uid::from_raw(process.uid)), None)
+        .at(Step::Terminal, "/dev/pts/0")?;
+    if let Some((ws_col, ws_row)) = process.console_size {
+        let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&peer, size).at(Step::Terminal, "/dev/pts/0")?;
+    }
     let path = ImagePath::new("/dev/console").or(Err(Errno::INVAL)).at(Step::Terminal, "")?;
     let point = place::mount_point(root, &path, Shape::File)?;
     let tree = place::tree_of(&peer, false).at(Step::Terminal, &path)?;

@@ -20,6 +20,7 @@ mod terminal;
 pub use signal::{DefaultAction, Signal, SignalError};
 pub use signals::Signals;
 pub use streams::{Streams, Wanted};
+pub use terminal::window_size;
 
 use std::io;
 use std::os::fd::AsFd;

@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{
+    OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
+};
 
 /// The modes to go back to, for the panic hook.
 static SAVED: Mutex<Option<(OwnedFd, Termios)>> = Mutex::new(None);
@@ -73,12 +75,17 @@ fn restore_on_panic() {
     });
 }
 
-/// Gives the container's terminal the window size of the caller's: the first of the three standard
-/// streams that is a terminal. Without one the size stays unknown (0 by 0).
-pub(super) fn copy_window_size(console: &OwnedFd) {
+/// The window size of the caller's terminal: of the first of the three standard streams that is one.
+/// Without one the size is unknown.
+pub fn window_size() -> Option<Winsize> {
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let streams = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    if let Some(size) = streams.into_iter().find_map(|stream| tcgetwinsize(stream).ok()) {
+    streams.into_iter().find_map(|stream| tcgetwinsize(stream).ok())
+}
+
+/// Gives the container's terminal that window size.
+pub(super) fn copy_window_size(console: &OwnedFd) {
+    if let Some(size) = window_size() {
         // Fails only when the container's side is gone, and then nobody looks at the size.
         let _ = tcsetwinsize(console, size);
     }
