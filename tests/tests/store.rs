@@ -3,6 +3,8 @@
 //! Processes that unpack at the same time, are killed, or are another user's are this very program
 //! again, with its test `child`.
 
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -187,7 +189,7 @@ fn a_tarball_is_read_again_only_when_it_changed() {
 fn launches_that_start_together_unpack_once() {
     let (folder, store) = bench();
     let many: Vec<u8> = (0..500)
-        .flat_map(|i| Header::file(format!("f{i}"), &[7; 20_000]).bytes())
+        .flat_map(|i| Header::file(format!("f{i}"), &vec![7; 20_000]).bytes())
         .chain(end())
         .collect();
     let (_, layers) = images::store(store.layout(), "app", &[Layer::gzip(&many)]);
@@ -197,7 +199,7 @@ fn launches_that_start_together_unpack_once() {
     let blob = store.layout().blob_path(&layers[0].digest().to_string().parse().unwrap());
     for (what, packed) in [(Path::new("app"), &blob), (&tarball, &tarball)] {
         let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
-        // Reading 10 MB takes many more reads than looking at the first entries does.
+        // A tarball is also opened to look at it; a layer only to unpack it.
         inotify::add_watch(&watch, packed, inotify::WatchFlags::CLOSE_NOWRITE).unwrap();
         let mut children: Vec<Child> =
             (0..3).map(|_| spawn(store.path(), what).spawn().unwrap()).collect();
@@ -343,7 +345,7 @@ fn prune_goes_by_last_use() {
     run(&store, &tarball).unwrap();
     let names = || {
         let images = store.images().unwrap();
-        images.iter().map(|image| image.name.name().to_owned()).collect::<Vec<_>>().join("")
+        images.iter().map(|image| image.name.name().to_owned()).collect::<String>()
     };
     let prune = |older: Option<u64>, keep| {
         let older_than = older.map(|hours| Duration::from_secs(hours * hour));
@@ -382,7 +384,7 @@ fn a_private_area_is_for_its_owner_only_and_goes_whole() {
     assert!(store.create_private("c1").is_err());
     // As overlayfs leaves it, and a container that nests folders and plants a link.
     fs::create_dir_all(area.join("work/work")).unwrap();
-    fs::set_permissions(area.join("work/work"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(area.join("work/work"), fs::Permissions::from_mode(0o0)).unwrap();
     fs::create_dir_all(area.join("d/".repeat(1000))).unwrap();
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("kept"), "").unwrap();
@@ -395,12 +397,14 @@ fn a_private_area_is_for_its_owner_only_and_goes_whole() {
     }
 }
 
+/// An id that no user of the host has.
+const USER: u32 = 61_234;
+
 #[test]
 fn an_ordinary_user_gets_the_files_and_a_store_of_another_is_refused() {
     if !require::root() {
         return;
     }
-    const USER: u32 = 61_234;
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let path = folder.path().join("store");

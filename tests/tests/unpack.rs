@@ -1,5 +1,7 @@
 //! Layers to files: what an image means, and what it must not be able to do (docs/security.md, U1-U7).
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -179,6 +181,7 @@ fn folders_that_forbid_everything_still_get_their_children() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table: two layers and what they make")]
 fn a_later_layer_replaces_merges_and_hides() {
     if !require::root() {
         return;
@@ -498,9 +501,12 @@ fn u7_nothing_is_used_whose_digest_is_wrong() {
     );
 }
 
+/// What happens to a blob in the store.
+type Damage = fn(&Path);
+
 #[test]
 fn u7_a_damaged_blob_is_not_used() {
-    let damage: [(&str, fn(&Path), &str); 4] = [
+    let damage: [(&str, Damage, &str); 4] = [
         ("changed", |blob| rewrite(blob, |bytes| bytes[520] ^= 1), "is damaged"),
         (
             "changed at its very end",
