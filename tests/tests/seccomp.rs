@@ -1,6 +1,12 @@
 //! The seccomp compiler: compiled programs are run by an interpreter and compared with a naive reading
 //! of the profile (as JSON, as the runtime specification writes it); the default profile is compared
 //! with what Docker's denies; and filters are really loaded.
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failure of a helper fails its test"
+)]
 
 use std::collections::HashMap;
 

@@ -49,7 +49,7 @@ impl FromStr for Bytes {
         }
         let too_large = || BytesError::TooLarge(text.to_owned());
         // All are digits by now, so only size can fail. Whole numbers stay exact.
-        let whole: u64 = whole.parse().map_err(|_: std::num::ParseIntError| too_large())?;
+        let whole: u64 = whole.parse().or(Err(too_large()))?;
         let unit = 1_u64 << shift;
         let mut total = whole.checked_mul(unit).ok_or_else(too_large)?;
         // Twelve digits of a fraction say more than any unit can hold.

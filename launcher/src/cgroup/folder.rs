@@ -34,9 +34,7 @@ pub(super) fn write(path: &Path, value: &str) -> io::Result<()> {
 /// One number.
 pub(super) fn number(path: &Path) -> Result<u64, CgroupError> {
     let text = read(path)?;
-    text.trim()
-        .parse()
-        .map_err(|_: std::num::ParseIntError| CgroupError::Parse { path: path.to_owned() })
+    text.trim().parse().or(Err(CgroupError::Parse { path: path.to_owned() }))
 }
 
 /// One number of a file of lines `key value`.

@@ -32,19 +32,16 @@ pub fn exists(call: Call) -> bool {
         Call::CloseRange => Sysno::close_range,
     };
     // clone3 and openat2 refuse a null structure of size 0 (EINVAL), fsopen a null name (EFAULT),
-    // move_mount and mount_setattr the descriptor -1 with unknown flags (EINVAL), close_range a first
-    // descriptor above the last with unknown flags (EINVAL).
-    let arguments = match call {
-        Call::Clone3 => [0; 6],
-        Call::Openat2 => [usize::MAX, 0, 0, 0, 0, 0],
-        Call::Fsopen => [0, usize::MAX, 0, 0, 0, 0],
-        Call::MoveMount => [usize::MAX, 0, usize::MAX, 0, usize::MAX, 0],
-        Call::MountSetattr => [usize::MAX, 0, usize::MAX, 0, 0, 0],
-        Call::CloseRange => [usize::MAX, 0, usize::MAX, 0, 0, 0],
+    // move_mount a null path behind a descriptor that is none (EINVAL or EFAULT), mount_setattr unknown
+    // flags and no structure (EINVAL), close_range unknown flags (EINVAL).
+    let [first, second, third] = match call {
+        Call::Clone3 => [0, 0, 0],
+        Call::Openat2 => [usize::MAX, 0, 0],
+        Call::Fsopen => [0, usize::MAX, 0],
+        Call::MoveMount | Call::MountSetattr | Call::CloseRange => [usize::MAX, 0, usize::MAX],
     };
-    let [a, b, c, d, e, f] = arguments;
     // SAFETY: the arguments are refused by every kernel that has the call (see above), hold no pointer
     // but null, and so neither memory nor the process is changed.
-    let answer = unsafe { syscall!(number, a, b, c, d, e, f) };
+    let answer = unsafe { syscall!(number, first, second, third, 0, 0, 0) };
     answer != Err(Errno::ENOSYS)
 }
