@@ -81,6 +81,9 @@ pub enum ImageError {
     /// The output is there already.
     #[error("`{}` exists", .0.display())]
     Exists(PathBuf),
+    /// The output to replace is a device, a pipe or a socket.
+    #[error("`{}` is neither a file nor a folder, and is not replaced", .0.display())]
+    NotReplaceable(PathBuf),
     /// The output to replace is where the person stands, or holds it.
     #[error("`{}` is the working folder, or holds it, and is not replaced", .0.display())]
     HoldsWorkingFolder(PathBuf),

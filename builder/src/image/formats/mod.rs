@@ -69,10 +69,17 @@ impl Output {
         Ok(output)
     }
 
-    /// Whether it can be written as far as names go; asked before the work, and again at its end.
+    /// Whether it can be written as far as names go; asked before the work.
     fn check_free(&self) -> Result<(), ImageError> {
-        if !self.force && self.path.symlink_metadata().is_ok() {
-            return Err(ImageError::Exists(self.path.clone()));
+        if let Ok(there) = self.path.symlink_metadata() {
+            if !self.force {
+                return Err(ImageError::Exists(self.path.clone()));
+            }
+            // Root may well replace `/dev/null` by an image, and would break the host.
+            let kind = there.file_type();
+            if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
+                return Err(ImageError::NotReplaceable(self.path.clone()));
+            }
         }
         // `--force -o ./` is a slip of the finger that would remove somebody's work.
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
@@ -239,5 +246,11 @@ mod tests {
             let output = Output::new(Path::new(name), None, false);
             assert_eq!(output.ok().map(|output| output.format), format, "{name}");
         }
+    }
+
+    #[test]
+    fn devices_are_never_replaced() {
+        let output = Output::new(Path::new("/dev/null"), Some(Format::Tar), true);
+        assert!(matches!(output, Err(ImageError::NotReplaceable(_))), "{output:?}");
     }
 }
