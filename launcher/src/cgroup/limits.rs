@@ -471,7 +471,7 @@ fn io_weight(weight: u16) -> String {
 
 /// From the specification's CPU shares (2 to 262144, default 1024) to v2's `cpu.weight` (1 to 10000,
 /// default 100): the curve through (2, 1), (1024, 100) and (262144, 10000) that runc 1.3.2 and crun
-/// 1.23 agreed on, so that the default stays the default (opencontainers/cgroups, pull request 20).
+/// 1.23 agreed on, so that the default stays the default (containers/crun pull request 1767, opencontainers/runc 4785).
 pub fn shares_to_weight(shares: u64) -> u64 {
     match shares {
         0..=2 => 1,
