@@ -200,7 +200,7 @@ mod tests {
     use std::path::Path;
 
     fn folder(path: &Path) -> OwnedFd {
-        fs::File::open(path).unwrap().into()
+        File::open(path).unwrap().into()
     }
 
     #[test]
