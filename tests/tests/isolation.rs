@@ -13,7 +13,8 @@ use tests::scratch::Scratch;
 
 /// A shell and what the questions below need.
 const RECIPE: &str = r#"
-executables = ["bash", "cat", "head", "id", "ls", "mknod", "readlink", "sort", "stat", "tr", "uname"]
+executables = ["bash", "cat", "cut", "grep", "head", "id", "ls", "mknod", "readlink", "sort", "stat", "tr",
+               "uname", "uniq", "wc"]
 "#;
 
 /// A folder with the image `shell` in its store; `None` where containers cannot be made.
@@ -203,6 +204,21 @@ fn each_kind_of_namespace_is_the_containers_own() {
     assert!(!own("net", &["--net", "host"]));
     assert!(!own("user", &[]));
     assert!(own("user", &["--userns"]));
+}
+
+/// `/..` leads to whatever is mounted on top of the root; that was once the unpacked image, writable,
+/// with the host's root below it.
+#[test]
+fn nothing_is_mounted_on_top_of_the_root() {
+    let Some(scratch) = shell("above") else { return };
+    let look = "cut -d' ' -f5 /proc/self/mountinfo | grep -cx /; echo x 2>/dev/null > /../tmp/x
+                stat -c %d:%i / /.. | uniq | wc -l";
+    for options in ["", "--userns", "--read-only", "--userns --read-only", "--userns --init --tty"]
+    {
+        let options: Vec<&str> = options.split_ascii_whitespace().collect();
+        assert_eq!(ask(&scratch, &options, look).replace('\r', ""), "1\n1", "{options:?}");
+    }
+    assert_eq!(ask(&scratch, &["--read-only"], "ls -A /tmp"), "", "the image itself was written");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
@@ -38,8 +38,9 @@ fn bind(setup: &Setup<'_>, lower: &Path) -> Result<OwnedFd, Errno> {
 }
 
 fn overlay(setup: &Setup<'_>, lower: &Path, layer: &Path) -> Result<OwnedFd, Errno> {
-    let lower = folder(setup, lower)?;
-    let layer = folder(setup, layer)?;
+    let mut attached = 0;
+    let lower = folder(setup, lower, &mut attached)?;
+    let layer = folder(setup, layer, &mut attached)?;
     let below = |name| {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(&layer, name, flags, Mode::empty())
@@ -61,14 +62,21 @@ fn overlay(setup: &Setup<'_>, lower: &Path, layer: &Path) -> Result<OwnedFd, Err
         fsconfig_set_flag(context.as_fd(), c"userxattr")?;
     }
     fsconfig_create(context.as_fd())?;
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)
+    let tree =
+        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)?;
+    // overlayfs has copies of its own. What stayed attached would end up in the container, with the host's root below.
+    for _ in 0..attached {
+        unmount(c"/", UnmountFlags::DETACH)?;
+    }
+    Ok(tree)
 }
 
 /// A folder for overlayfs to refer to. One that the launcher prepared is a detached mount, which kernels before 6.15 do
-/// not accept: it is attached first.
-fn folder(setup: &Setup<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+/// not accept: it is attached first, and counted.
+fn folder(setup: &Setup<'_>, path: &Path, attached: &mut u32) -> Result<OwnedFd, Errno> {
     if let Some(tree) = setup.prepared(path) {
         place::attach_on_top(tree)?;
+        *attached += 1;
         return rustix::io::fcntl_dupfd_cloexec(tree, 3);
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -92,5 +100,18 @@ pub(super) fn enter(root: BorrowedFd<'_>) -> Done {
     // needed for it (pivot_root(2), NOTES).
     rustix::process::pivot_root(c".", c".").at(Step::Pivot, "/")?;
     unmount(c".", UnmountFlags::DETACH).at(Step::Pivot, "/")?;
-    rustix::process::chdir(c"/").at(Step::Pivot, "/")
+    rustix::process::chdir(c"/").at(Step::Pivot, "/")?;
+    // `/` never shows what is mounted on top of the process's root, but `/..` does: it must be the root again, or the
+    // container could reach whatever lies there.
+    if mount_of(c"/..").at(Step::Pivot, "/..")? == mount_of(c"/").at(Step::Pivot, "/")? {
+        Ok(())
+    } else {
+        Err(Errno::XDEV).at(Step::Pivot, "/..")
+    }
+}
+
+/// Which mount a path leads to (Linux 5.8).
+fn mount_of(path: &std::ffi::CStr) -> Result<u64, Errno> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    Ok(statx(CWD, path, flags, StatxFlags::MNT_ID)?.stx_mnt_id)
 }
