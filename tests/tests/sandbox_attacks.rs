@@ -84,6 +84,33 @@ fn r2_kernel_parameters_do_not_follow_the_image() {
     assert!(!pattern.contains("evil"));
 }
 
+/// With `/proc` a link to the root, procfs was once mounted on top of that: reachable at `/..`, and with none of its
+/// paths covered.
+#[test]
+fn r2_links_do_not_choose_where_the_kernels_file_systems_go() {
+    if !require::root() {
+        return;
+    }
+    let volume = |container: &Box| format!("{}:/data", container.host().display());
+    for (name, target, why) in [
+        ("proc", "/", "the image has links there"),
+        ("proc", "data", "the image has links there"),
+        ("sys", "/proc", "the image has links there"),
+        ("dev", "/", "a link of the image leads to the root itself"),
+        ("data", "../..", "a link of the image leads to the root itself"),
+    ] {
+        let container = Box::new("kernel");
+        let link = container.root().join(name);
+        fs::remove_dir(&link).ok();
+        symlink(target, &link).unwrap();
+        let overrides = with(|o| o.volumes = vec![volume(&container).parse().unwrap()]);
+        let (status, message) = container.refusal(&container.plan(&overrides, &["echo=ran"]));
+        assert_eq!(status, 125, "/{name} -> {target}: {message}");
+        let expected = format!("error: cannot make mount point `/{name}`: {why}");
+        assert!(message.starts_with(&expected), "/{name} -> {target}: {message}");
+    }
+}
+
 /// A masked or read-only path that the image replaced by a link is covered where it leads, inside.
 #[test]
 fn r3_and_r8_masks_fall_on_what_is_meant() {

@@ -35,8 +35,7 @@ pub(super) fn limits(process: &Process) -> Done {
 /// now, so what is entered lies inside; that getcwd agrees is checked all the same, since a descriptor of the host that
 /// leaked here would be the way out (CVE-2024-21626).
 pub(super) fn enter_workdir(process: &Process, root: BorrowedFd<'_>) -> Done {
-    let point = place::mount_point(root, &process.cwd, place::Shape::Folder)
-        .map_err(|failure| super::handshake::Failure { step: Step::WorkDir, ..failure })?;
+    let point = place::folder(root, &process.cwd).at(Step::WorkDir, &process.cwd)?;
     rustix::process::fchdir(&point).at(Step::WorkDir, &process.cwd)?;
     // The kernel marks a directory outside the root with `(unreachable)`, and libc turns that into ENOENT.
     let path = rustix::process::getcwd(Vec::with_capacity(256)).at(Step::WorkDir, &process.cwd)?;

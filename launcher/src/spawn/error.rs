@@ -109,6 +109,15 @@ fn reason(step: Step, errno: Errno) -> String {
         (Step::MapMount, Errno::INVAL) => "its file system cannot map ids of a mount",
         (Step::MakeDevice, Errno::NXIO) => "the host has something else there",
         (Step::MakeMountPoint, Errno::EXIST) => "a dangling link is in the way",
+        (Step::MakeMountPoint, Errno::LOOP) => {
+            "the image has links there, in a loop or where a file system of the kernel belongs"
+        }
+        (Step::MakeMountPoint, Errno::XDEV) => "a link of the image leads to the root itself",
+        (Step::MakeMountPoint, Errno::NOTDIR) => "the image has a file in the way",
+        (Step::MakeMountPoint, Errno::ROFS) => {
+            "it is missing, and cannot be made on what is read-only"
+        }
+        (Step::Pivot, Errno::XDEV) => "something is mounted on top of it",
         (Step::Interpreter, Errno::NOENT) => {
             "the file is there, but what it asks to be run by is not: the program of its `#!` line or its dynamic loader"
         }

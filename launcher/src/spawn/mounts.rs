@@ -37,7 +37,10 @@ pub(super) fn mount_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done<Known> 
                     Attributes { readonly: !late && mount.attributes.readonly, ..mount.attributes };
                 let fd = new(filesystem, name, options, now)
                     .at(Step::Mount, format_args!("{filesystem} at {}", mount.destination))?;
-                let point = place::mount_point(root, &mount.destination, Shape::Folder)?;
+                let point = match filesystem.as_str() {
+                    "proc" | "sysfs" => place::kernel_mount_point(root, &mount.destination)?,
+                    _ => place::mount_point(root, &mount.destination, Shape::Folder)?,
+                };
                 place::attach(&fd, point).at(Step::Mount, &mount.destination)?;
                 match filesystem.as_str() {
                     "proc" => known.proc = Some(fd),

@@ -20,9 +20,28 @@ pub(super) enum Shape {
 /// Opens `path` below `root` as `O_PATH`: absolute links and `..` stay inside, `/proc/*/fd/*` and the like are refused.
 /// Attacks that this ends: CVE-2021-30465, CVE-2024-45310.
 pub(super) fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    resolve(root, path, flags, Links::Inside)
+}
+
+/// What links inside the root may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// They are followed, and stay inside.
+    Inside,
+    /// They fail with ELOOP.
+    Refused,
+}
+
+fn resolve(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    links: Links,
+) -> Result<OwnedFd, Errno> {
     let relative = path.strip_prefix(b"/").unwrap_or(path);
     let relative = if relative.is_empty() { b".".as_slice() } else { relative };
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let mut resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    resolve.set(ResolveFlags::NO_SYMLINKS, links == Links::Refused);
     loop {
         // EAGAIN: a rename raced with a `..` of the path (openat2(2)); asking again is the documented answer.
         match openat2(
@@ -39,16 +58,49 @@ pub(super) fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<O
 }
 
 /// The mount point at `path`, made where it is missing, its missing parents as folders.
+///
+/// Never the root itself, to which a link may lead: what is mounted on top of that shows at `/..`, and the paths that
+/// have to be covered in it are not found below the root.
 pub(super) fn mount_point(root: BorrowedFd<'_>, path: &ImagePath, shape: Shape) -> Done<OwnedFd> {
-    let flags = if shape == Shape::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
-    match open(root, path.as_bytes(), flags) {
-        Err(Errno::NOENT) => make(root, path, shape).at(Step::MakeMountPoint, path),
-        other => other.at(Step::MakeMountPoint, path),
-    }
+    reach(root, path, shape, Links::Inside)
+        .and_then(|point| below(root, point))
+        .at(Step::MakeMountPoint, path)
 }
 
-/// Makes each missing component in the folder that the ones before it resolve to.
-fn make(root: BorrowedFd<'_>, path: &ImagePath, shape: Shape) -> Result<OwnedFd, Errno> {
+/// As [`mount_point`], where the kernel's own file systems go: by no link. What they show is covered by path afterwards,
+/// and an image must not choose where that is looked for (CVE-2019-19921, CVE-2023-27561).
+pub(super) fn kernel_mount_point(root: BorrowedFd<'_>, path: &ImagePath) -> Done<OwnedFd> {
+    reach(root, path, Shape::Folder, Links::Refused)
+        .and_then(|point| below(root, point))
+        .at(Step::MakeMountPoint, path)
+}
+
+/// The folder at `path`, made where it is missing.
+pub(super) fn folder(root: BorrowedFd<'_>, path: &ImagePath) -> Result<OwnedFd, Errno> {
+    reach(root, path, Shape::Folder, Links::Inside)
+}
+
+/// `point`, unless it is the root.
+fn below(root: BorrowedFd<'_>, point: OwnedFd) -> Result<OwnedFd, Errno> {
+    let (above, here) = (rustix::fs::fstat(root)?, rustix::fs::fstat(&point)?);
+    if (above.st_dev, above.st_ino) == (here.st_dev, here.st_ino) {
+        return Err(Errno::XDEV);
+    }
+    Ok(point)
+}
+
+/// What is at `path`; each missing component is made in the folder that the ones before it resolve to.
+fn reach(
+    root: BorrowedFd<'_>,
+    path: &ImagePath,
+    shape: Shape,
+    links: Links,
+) -> Result<OwnedFd, Errno> {
+    let flags = |shape| if shape == Shape::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
+    match resolve(root, path.as_bytes(), flags(shape), links) {
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
     let mut folder = open(root, b"/", OFlags::DIRECTORY)?;
     let mut done: Vec<u8> = Vec::with_capacity(path.as_bytes().len());
     let mut components = path.components().peekable();
@@ -57,8 +109,7 @@ fn make(root: BorrowedFd<'_>, path: &ImagePath, shape: Shape) -> Result<OwnedFd,
         done.extend_from_slice(name);
         let last = components.peek().is_none();
         let want = if last { shape } else { Shape::Folder };
-        let flags = if want == Shape::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
-        folder = match open(root, &done, flags) {
+        folder = match resolve(root, &done, flags(want), links) {
             Err(Errno::NOENT) => {
                 make_one(folder.as_fd(), name, want)?;
                 // `name` was made in the very folder that `done`'s parent resolved to; NOFOLLOW, because
@@ -66,7 +117,7 @@ fn make(root: BorrowedFd<'_>, path: &ImagePath, shape: Shape) -> Result<OwnedFd,
                 rustix::fs::openat(
                     &folder,
                     name,
-                    flags | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                    flags(want) | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
                     Mode::empty(),
                 )?
             }
