@@ -203,6 +203,7 @@ impl Diagnostic for Error {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Spec(error) => error.exit_code(),
+            Self::Image(error) => error.exit_code(),
             Self::Usage(_) => ExitCode::Usage,
             _ => ExitCode::Failed,
         }

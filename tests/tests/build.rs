@@ -67,7 +67,7 @@ fn images(scratch: &Scratch) -> Vec<String> {
 }
 
 /// What follows `coracle build`, the status, and how the error starts.
-const REFUSED: [(&str, i32, &str); 15] = [
+const REFUSED: [(&str, i32, &str); 18] = [
     ("/nonexistent/app", 1, "cannot open `/nonexistent/app`: "),
     ("no-such-program", 1, "`no-such-program` is in none of the folders of PATH"),
     ("./text", 1, "`DIR/text` cannot be resolved: not an ELF file\n"),
@@ -84,7 +84,10 @@ const REFUSED: [(&str, i32, &str); 15] = [
         1,
         "`there.tar` exists\nhint: use --force to replace it, or another name\n",
     ),
-    ("/bin/sh -o x.zip", 1, "`x.zip` does not say in which format the image is wanted\n"),
+    ("/bin/sh -o x.zip", 2, "`x.zip` does not say in which format the image is wanted\n"),
+    ("/bin/sh -o no/x.tar", 1, "there is no folder `no` for the output\nhint: make it first, "),
+    ("/bin/sh -o text/d/", 1, "there is no folder `text` for the output\n"),
+    ("/bin/sh --force -o link.tar", 1, "`link.tar` is neither a file nor a folder, and is not "),
     ("/bin/sh --force -o ./", 1, "`.` is the working folder, or holds it, and is not replaced\n"),
     (
         "/bin/sh --no-rule nope",
@@ -104,6 +107,7 @@ fn what_cannot_be_packed_is_said_exactly() {
     scratch.file("cut", b"\x7fELF\x02\x01\x01");
     scratch.file("recipe.toml", "executables = [\"/bin/sh\"]\nentrypiont = []\n");
     let there = scratch.file("there.tar", "keep me");
+    symlink(&there, scratch.path().join("link.tar")).unwrap();
     for (arguments, status, expected) in REFUSED {
         let all: Vec<&str> = ["build"].into_iter().chain(arguments.split_whitespace()).collect();
         let said = refused(&scratch, &all, status);
@@ -196,6 +200,8 @@ fn a_full_disk_leaves_nothing_behind_and_says_so() {
     ] {
         let said = refused(&scratch, &arguments, 1);
         assert!(said.contains("No space left on device (os error 28)"), "{said}");
+        let file = arguments[3] == output.to_str().unwrap();
+        assert!(!file || said.starts_with("error: cannot write `DIR/small/o.tar`\n"), "{said}");
         assert!(said.contains("hint: ") && said.contains("make room"), "{said}");
         assert!(!output.exists() && !small.join("folder").exists());
         assert_eq!(temporary(&small), Vec::<String>::new());

@@ -19,7 +19,7 @@ use std::path::PathBuf;
 use common::digest::Digest;
 use common::oci::Descriptor;
 use common::oci::layout::{ImageLayout, LayoutError};
-use common::report::Diagnostic;
+use common::report::{Diagnostic, ExitCode};
 use common::tree::Tree;
 use common::tree::tar::TarError;
 
@@ -81,7 +81,10 @@ pub enum ImageError {
     /// The output is there already.
     #[error("`{}` exists", .0.display())]
     Exists(PathBuf),
-    /// The output to replace is a device, a pipe or a socket.
+    /// The output's folder is not there.
+    #[error("there is no folder `{}` for the output", .0.display())]
+    NoFolder(PathBuf),
+    /// The output to replace is a link, a device, a pipe or a socket.
     #[error("`{}` is neither a file nor a folder, and is not replaced", .0.display())]
     NotReplaceable(PathBuf),
     /// The output to replace is where the person stands, or holds it.
@@ -145,6 +148,11 @@ impl Diagnostic for ImageError {
         }
         let text = match self {
             Self::Exists(_) => "use --force to replace it, or another name",
+            Self::NotReplaceable(_) => "name another output; of a link, what it leads to",
+            Self::NoFolder(_) => "make it first, or write elsewhere",
+            Self::Output { source, .. } if is_forbidden(source) => {
+                "write elsewhere with -o, or as a user who may"
+            }
             Self::NoFormat(_) => {
                 "end its name in .oci.tar, .tar, .tar.gz, .tar.zst or `/`, or use --format"
             }
@@ -155,6 +163,17 @@ impl Diagnostic for ImageError {
         };
         Some(text.to_owned())
     }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NoFormat(_) => ExitCode::Usage,
+            _ => ExitCode::Failed,
+        }
+    }
+}
+
+fn is_forbidden(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Writes layer, configuration, provenance and manifest into `layout`. `on_bytes` is told of bytes

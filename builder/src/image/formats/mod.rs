@@ -13,6 +13,7 @@ use common::oci::archive;
 use common::oci::layout::ImageLayout;
 use common::oci::reference::Reference;
 use common::tree::Tree;
+use common::tree::tar::TarError;
 
 use super::layer::{self, Compression, Encoder};
 use super::{Image, ImageError, Options};
@@ -75,11 +76,14 @@ impl Output {
             if !self.force {
                 return Err(ImageError::Exists(self.path.clone()));
             }
-            // Root may well replace `/dev/null` by an image, and would break the host.
+            // Root may well replace `/dev/null` by an image, and would break the host; `/dev/stdout` is a link.
             let kind = there.file_type();
-            if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
+            if !(kind.is_file() || kind.is_dir()) {
                 return Err(ImageError::NotReplaceable(self.path.clone()));
             }
+        }
+        if !self.parent().is_dir() {
+            return Err(ImageError::NoFolder(self.parent().to_owned()));
         }
         // `--force -o ./` is a slip of the finger that would remove somebody's work.
         let here = std::env::current_dir().and_then(|here| here.canonicalize());
@@ -93,6 +97,11 @@ impl Output {
 
     fn failed(&self, action: &'static str) -> impl FnOnce(io::Error) -> ImageError + '_ {
         move |source| ImageError::Output { action, path: self.path.clone(), source }
+    }
+
+    /// As `failed("create")`, without the temporary name, which is nobody's business.
+    fn not_created(&self, error: &io::Error) -> ImageError {
+        self.failed("create")(error.kind().into())
     }
 
     /// The folder that it appears in.
@@ -178,7 +187,13 @@ fn tarball(
 ) -> Result<Written, ImageError> {
     let size = file(output, |out| {
         let mut encoder = Encoder::new(compression, out).map_err(output.failed("write"))?;
-        layer::tar(tree, contents, &mut BufWriter::with_capacity(1 << 16, &mut encoder), on_bytes)?;
+        let mut buffered = BufWriter::with_capacity(1 << 16, &mut encoder);
+        layer::tar(tree, contents, &mut buffered, on_bytes).map_err(|error| match error {
+            // A full disk belongs to this file; of a source that failed, the cause has the name.
+            ImageError::Tar(TarError::Io(source)) => output.failed("write")(source),
+            error => error,
+        })?;
+        drop(buffered);
         encoder.finish().map_err(output.failed("write"))?;
         Ok(())
     })?;
@@ -192,7 +207,8 @@ fn file(
 ) -> Result<u64, ImageError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".coracle-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let scratch = builder.tempfile_in(output.parent()).map_err(output.failed("create"))?;
+    let scratch =
+        builder.tempfile_in(output.parent()).map_err(|error| output.not_created(&error))?;
     let mut buffered = BufWriter::with_capacity(1 << 16, scratch.as_file());
     fill(&mut buffered)?;
     buffered.flush().map_err(output.failed("write"))?;
@@ -223,7 +239,7 @@ fn scratch_folder(output: &Output) -> Result<tempfile::TempDir, ImageError> {
         .prefix(".coracle-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .tempdir_in(output.parent())
-        .map_err(output.failed("create"))
+        .map_err(|error| output.not_created(&error))
 }
 
 #[cfg(test)]
@@ -233,14 +249,14 @@ mod tests {
     #[test]
     fn names_say_the_format() {
         for (name, format) in [
-            ("/nowhere/x.oci.tar", Some(Format::OciArchive)),
-            ("/nowhere/x.oci", Some(Format::OciArchive)),
-            ("/nowhere/x.tar", Some(Format::Tar)),
-            ("/nowhere/x.tar.gz", Some(Format::TarGz)),
-            ("/nowhere/x.tgz", Some(Format::TarGz)),
-            ("/nowhere/x.tar.zst", Some(Format::TarZst)),
-            ("/nowhere/x/", Some(Format::Dir)),
-            ("/nowhere/x", None),
+            ("x.oci.tar", Some(Format::OciArchive)),
+            ("x.oci", Some(Format::OciArchive)),
+            ("x.tar", Some(Format::Tar)),
+            ("x.tar.gz", Some(Format::TarGz)),
+            ("x.tgz", Some(Format::TarGz)),
+            ("/x.tar.zst", Some(Format::TarZst)),
+            ("x/", Some(Format::Dir)),
+            ("x", None),
             (".tar", None),
         ] {
             let output = Output::new(Path::new(name), None, false);
@@ -249,8 +265,10 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_never_replaced() {
-        let output = Output::new(Path::new("/dev/null"), Some(Format::Tar), true);
-        assert!(matches!(output, Err(ImageError::NotReplaceable(_))), "{output:?}");
+    fn devices_and_links_are_never_replaced() {
+        for path in ["/dev/null", "/dev/stdout"] {
+            let output = Output::new(Path::new(path), Some(Format::Tar), true);
+            assert!(matches!(output, Err(ImageError::NotReplaceable(_))), "{output:?}");
+        }
     }
 }
