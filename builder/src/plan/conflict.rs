@@ -62,7 +62,12 @@ impl Draft {
         let winner = match rank.cmp(old_rank) {
             std::cmp::Ordering::Equal if generated(&old.node) && !generated(&new.node) => true,
             std::cmp::Ordering::Equal if generated(&new.node) && !generated(&old.node) => false,
-            _ if rank == Rank::Recipe && *old_rank == Rank::Closure || rank == *old_rank => {
+            // A file in the place of /proc, or a volume in that of /etc/passwd, would help nobody.
+            _ if is_folder(&old.node) && is_file(&new.node)
+                || is_file(&old.node) && is_folder(&new.node)
+                || rank == Rank::Recipe && *old_rank == Rank::Closure
+                || rank == *old_rank =>
+            {
                 return Err(PlanError::Conflict {
                     path,
                     one: describe(&old.node),
@@ -264,6 +269,10 @@ fn is_folder(node: &Node) -> bool {
     matches!(node, Node::Folder { .. })
 }
 
+fn is_file(node: &Node) -> bool {
+    matches!(node, Node::File { .. } | Node::HardLink { .. })
+}
+
 fn describe(node: &Node) -> String {
     match node {
         Node::Folder { .. } => "a folder".to_owned(),
@@ -332,6 +341,12 @@ mod tests {
             &Err(conflict),
         );
         check(&[("/x", file("/a"), Rank::Rule), ("/x", file("/b"), Rank::Rule)], &Err(conflict));
+        let folder = || Node::Folder { mode: 0o755 };
+        let conflict = "two different things would stand at `/x`: a folder, and the file `/a`";
+        let recipe = [("/x", folder(), Rank::Always), ("/x", file("/a"), Rank::Recipe)];
+        check(&recipe, &Err(conflict));
+        let conflict = "two different things would stand at `/x`: a generated file, and a folder";
+        check(&[("/x", made(), Rank::Always), ("/x", folder(), Rank::Rule)], &Err(conflict));
     }
 
     #[test]
