@@ -156,6 +156,12 @@ pub enum SpecError {
     /// A source outside the root needs a destination.
     #[error("`{0}` comes from outside the root and has no destination")]
     NoDestination(String),
+    /// A text with a NUL byte, which neither an argument nor a variable can have (execve(2)).
+    #[error("`{key}` has a NUL byte in it")]
+    Nul {
+        /// The key.
+        key: &'static str,
+    },
     /// A rule is switched on and off.
     #[error("rule `{0}` is switched both on and off")]
     Contradiction(String),
@@ -171,7 +177,7 @@ impl Diagnostic for SpecError {
             Self::Pattern { .. } => {
                 "a pattern has `*`, `?`, `[a-z]`, and `**` as a whole component"
             }
-            Self::Path { .. } | Self::Contradiction(_) => return None,
+            Self::Path { .. } | Self::Nul { .. } | Self::Contradiction(_) => return None,
         };
         Some(text.to_owned())
     }
@@ -208,7 +214,7 @@ impl ImageSpec {
             name,
             programs,
             files,
-            run: run_config(recipe),
+            run: run_config(recipe)?,
             rules: switches(recipe)?,
             context: context.map(Path::to_owned),
         })
@@ -259,12 +265,16 @@ fn extra_file(request: &FileRequest, has_context: bool) -> Result<ExtraFile, Spe
     Ok(ExtraFile { text: text.clone(), source, destination, keep_setuid: request.keep_setuid })
 }
 
-fn run_config(recipe: &Recipe) -> RunConfig {
+fn run_config(recipe: &Recipe) -> Result<RunConfig, SpecError> {
+    for (key, words) in [("entrypoint", &recipe.entrypoint), ("cmd", &recipe.cmd)] {
+        no_nul(key, words.iter().flatten())?;
+    }
+    no_nul("env", recipe.env.values())?;
     let mut env = recipe.env.clone();
     if let Ok(path) = "PATH".parse() {
         env.entry(path).or_insert_with(|| DEFAULT_PATH.to_owned());
     }
-    RunConfig {
+    Ok(RunConfig {
         env,
         entrypoint: recipe.entrypoint.clone(),
         cmd: recipe.cmd.clone(),
@@ -274,7 +284,14 @@ fn run_config(recipe: &Recipe) -> RunConfig {
         labels: recipe.labels.clone(),
         stop_signal: recipe.stop_signal.clone(),
         volumes: recipe.volumes.iter().cloned().collect(),
-    }
+    })
+}
+
+fn no_nul<'t>(
+    key: &'static str,
+    mut texts: impl Iterator<Item = &'t String>,
+) -> Result<(), SpecError> {
+    if texts.any(|text| text.contains('\0')) { Err(SpecError::Nul { key }) } else { Ok(()) }
 }
 
 fn switches(recipe: &Recipe) -> Result<BTreeMap<String, bool>, SpecError> {
@@ -320,6 +337,8 @@ mod tests {
                 "executables=[\"a\"]\nrules = { on = [\"x\"], off = [\"x\"] }",
                 "rule `x` is switched both on and off",
             ),
+            ("executables=[\"a\"]\ncmd = [\"x\", \"a\\u0000b\"]", "`cmd` has a NUL byte in it"),
+            ("executables=[\"a\"]\nenv = { A = \"\\u0000\" }", "`env` has a NUL byte in it"),
             (
                 "executables=[\"a\"]\n[[files]]\nsource = \"/a[\"",
                 "`/a[` is not a pattern: `[` without `]`",
