@@ -146,7 +146,8 @@ pub fn gather(
             }
         }
         if requests.len() == before {
-            let warnings = left_out.warnings.into_iter().chain(warnings).collect();
+            let of_search = closure.warnings.iter().map(ToString::to_string);
+            let warnings = of_search.chain(left_out.warnings).chain(warnings).collect();
             return Ok(Gathered { programs, requests, closure, additions, warnings });
         }
     }

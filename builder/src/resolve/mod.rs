@@ -148,6 +148,9 @@ pub enum ResolveError {
 impl Diagnostic for ResolveError {
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Unopened { reason: Reason::Denied, .. } => {
+                "build as a user who may read it".to_owned()
+            }
             Self::Open { .. } | Self::Unopened { .. } => {
                 "check the path; with --sysroot it is a path inside that root".to_owned()
             }
@@ -157,6 +160,12 @@ impl Diagnostic for ResolveError {
                                      by the kernel; pack data with files = [...] in a recipe"
                     .to_owned(),
                 ElfError::Kind(_) => "name the linked program, not an object file".to_owned(),
+                ElfError::Type(_) => {
+                    "name a program's file; folders are packed with files = [...] \
+                                      in a recipe"
+                        .to_owned()
+                }
+                ElfError::Read(_) => return None,
                 _ => "the file is damaged; install it again".to_owned(),
             },
             Self::NotOnPath { .. } => "install the program, or name it by its path".to_owned(),
