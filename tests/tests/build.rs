@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::tree::dump::dump_tar;
+use tests::elf;
 use tests::outcome::run;
 use tests::require;
 use tests::samples::{Sample, compile_c};
@@ -67,10 +68,11 @@ fn images(scratch: &Scratch) -> Vec<String> {
 }
 
 /// What follows `coracle build`, the status, and how the error starts.
-const REFUSED: [(&str, i32, &str); 18] = [
+const REFUSED: [(&str, i32, &str); 19] = [
     ("/nonexistent/app", 1, "cannot open `/nonexistent/app`: "),
     ("no-such-program", 1, "`no-such-program` is in none of the folders of PATH"),
     ("./text", 1, "`DIR/text` cannot be resolved: not an ELF file\n"),
+    ("/usr", 1, "`/usr` cannot be resolved: not a file but a folder\nhint: name a program's file"),
     ("./cut", 1, "`DIR/cut` cannot be resolved: "),
     (
         "recipe.toml",
@@ -395,6 +397,64 @@ fn every_format_holds_the_same_root() {
 }
 
 #[test]
+fn what_the_search_passes_over_is_told() {
+    let scratch = Scratch::new("warned");
+    run(scratch.coracle().args(["build", "--dry-run", "--library-path", "here", "/bin/sh"]))
+        .ok()
+        .says(&["warning: the search path `here` has an element that means the working directory"]);
+}
+
+#[test]
+fn a_file_of_the_same_name_does_not_hide_an_image_of_the_store() {
+    let scratch = Scratch::new("names");
+    scratch.pack(&["/bin/bash"]);
+    scratch.file("bash", "no image");
+    run(scratch.coracle().args(["inspect", "bash"])).ok();
+    let said = refused(&scratch, &["inspect", "./bash"], 1);
+    assert!(said.starts_with("error: `./bash` "), "{said}");
+    // Without a place for a store, files can still be read.
+    run(scratch.coracle().args(["build", "-q", "/bin/bash", "-o", "o.oci.tar"])).ok();
+    let mut inspect = scratch.coracle();
+    inspect.env_remove("CORACLE_STORE").env_remove("HOME").env_remove("XDG_DATA_HOME");
+    let text = run(inspect.args(["inspect", "--json", "--files", "o.oci.tar"])).ok().text();
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let paths = value["layers"][0]["paths"].as_array().unwrap();
+    assert!(
+        paths.contains(
+            &serde_json::json!({"path": "/etc/hostname", "kind": "file", "mode": 420, "size": 0})
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_program_with_python_inside_has_the_modules_of_every_layout() {
+    for (library_folder, modules) in [
+        ("usr/lib/x86_64-linux-gnu", "usr/lib/python3.9"),
+        ("usr/lib64", "usr/lib64/python3.9"),
+        ("usr/lib", "usr/lib/python3.9"),
+    ] {
+        let scratch = Scratch::new("python");
+        let root = scratch.subfolder("root");
+        let loader = "/lib64/ld-linux-x86-64.so.2";
+        elf::library("ld-linux-x86-64.so.2", &[]).write(&root.join(&loader[1..]));
+        let name = "libpython3.9.so.1.0";
+        elf::library(name, &[]).write(&root.join(library_folder).join(name));
+        elf::program(loader, &[name])
+            .runpath(&format!("/{library_folder}"))
+            .write(&root.join("usr/bin/editor"));
+        let extension = format!("{modules}/lib-dynload/_x.so");
+        elf::library("_x.so", &[]).write(&root.join(&extension));
+        fs::write(root.join(modules).join("os.py"), "").unwrap();
+        fs::create_dir(root.join(modules).join("test")).unwrap();
+        let list = listing(&scratch, &["--sysroot", root.to_str().unwrap(), "editor"]);
+        assert!(list.contains(&format!(" /{modules}/os.py")), "{list}");
+        assert!(list.contains(&format!(" /{extension}")), "{list}");
+        assert!(!list.contains(&format!(" /{modules}/test")), "{list}");
+    }
+}
+
+#[test]
 fn an_image_says_why_each_file_is_there() {
     let scratch = Scratch::new("why");
     scratch.pack(&["/bin/bash"]);
@@ -407,6 +467,9 @@ fn an_image_says_why_each_file_is_there() {
     assert!(said.contains("/usr/bin/bash: asked for by name"), "{said}");
     assert!(why("/etc/nsswitch.conf").contains("rule nss: "), "{}", why("/etc/nsswitch.conf"));
     assert!(why("/tmp").contains("every image has it"), "{}", why("/tmp"));
+    // By another way, and the reason of a link is the reason of what it leads to.
+    let link = why("/lib64/ld-linux-x86-64.so.2");
+    assert!(link.contains("interpreter `/lib64/ld-linux-x86-64.so.2` of /usr/bin/bash"), "{link}");
     let said = refused(&scratch, &["why", "bash", "/nope"], 1);
     assert_eq!(
         said,

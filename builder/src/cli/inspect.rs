@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use common::escape::Escaped;
-use common::tree::{Inode, Tree, dump};
+use common::tree::{ImagePath, Inode, Tree, dump};
 use serde_json::{Value, json};
 
 use super::{Failure, StoreOption, output};
@@ -25,8 +25,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
-    let store = arguments.store.path()?;
-    let image = read::open(&arguments.image, Some(&store))?;
+    // Without a place for a store, files are still there to be read.
+    let store = arguments.store.path().ok();
+    let image = read::open(&arguments.image, store.as_deref())?;
     let trees = image.trees()?;
     if arguments.json {
         return output::json(out, &value(&image, &trees, arguments.files));
@@ -57,8 +58,8 @@ fn value(image: &Opened, trees: &[Tree<()>], files: bool) -> Value {
         .zip(trees)
         .map(|(layer, tree)| {
             let (number, bytes) = count(tree);
-            let paths: Option<Vec<String>> =
-                files.then(|| tree.iter().map(|(path, _)| path.to_string()).collect());
+            let paths: Option<Vec<Value>> =
+                files.then(|| tree.iter().map(|(path, inode)| entry(path, inode)).collect());
             json!({
                 "mediaType": layer.media_type(), "digest": layer.digest(), "size": layer.size(),
                 "files": number, "entries": tree.len(), "bytes": bytes, "paths": paths,
@@ -72,6 +73,25 @@ fn value(image: &Opened, trees: &[Tree<()>], files: bool) -> Value {
         "config": image.config,
         "layers": layers,
     })
+}
+
+/// One path of a layer; keys that mean nothing for its kind are left out.
+fn entry(path: &ImagePath, inode: &Inode<()>) -> Value {
+    let path = path.to_string();
+    match inode {
+        Inode::Directory(metadata) => {
+            json!({ "path": path, "kind": "folder", "mode": metadata.mode })
+        }
+        Inode::File { metadata, size, .. } => {
+            json!({ "path": path, "kind": "file", "mode": metadata.mode, "size": size })
+        }
+        Inode::Symlink { target, .. } => {
+            json!({ "path": path, "kind": "link", "target": Escaped(target).to_string() })
+        }
+        Inode::Hardlink { target } => {
+            json!({ "path": path, "kind": "hard-link", "target": target.to_string() })
+        }
+    }
 }
 
 fn text(out: &mut impl Write, image: &Opened, trees: &[Tree<()>]) -> Result<(), Failure> {

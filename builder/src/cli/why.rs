@@ -33,16 +33,19 @@ const FEW: usize = 10;
 const MANY: usize = 10_000;
 
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
-    let store = arguments.store.path()?;
-    let image = read::open(&arguments.image, Some(&store))?;
+    // Without a place for a store, files are still there to be read.
+    let store = arguments.store.path().ok();
+    let image = read::open(&arguments.image, store.as_deref())?;
     let provenance = image.provenance()?;
     let no_path = || Error::Image(ImageError::NoPath(arguments.path.escape_debug().to_string()));
     // What cannot be a path of an image is not in it.
     let path = ImagePath::root().join(&arguments.path).ok().ok_or_else(no_path)?.to_string();
-    let known = provenance.entries.get(&path).ok_or_else(no_path)?;
+    // `/lib/x` is asked for, and `/usr/lib/x` is what is there.
+    let path = provenance.follow(&path, false).ok_or_else(no_path)?;
+    let known = provenance.entries.get(path).ok_or_else(no_path)?;
     let limit = if arguments.all { MANY } else { FEW };
-    let chains = provenance.chains(&path, limit);
-    let through = provenance.reached_through(&path, 3);
+    let chains = provenance.chains(path, limit);
+    let through = provenance.reached_through(path, 3);
     if arguments.json {
         let value = json!({ "path": path, "entry": known, "chains": chains, "holds": through });
         return output::json(out, &value);

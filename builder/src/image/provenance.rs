@@ -117,7 +117,7 @@ impl Provenance {
             for why in &known.why {
                 let mut longer = chain.clone();
                 longer.push(Step { path: at.clone(), why: why.clone() });
-                match next(why) {
+                match self.next(&at, known, why) {
                     None => done.push(longer),
                     Some(by) if !passed.contains(&by) && self.entries.contains_key(&by) => {
                         let mut passed = passed.clone();
@@ -132,6 +132,52 @@ impl Provenance {
         done
     }
 
+    /// The entry that a path leads to, links above its last component followed, and that itself too if `through`. `None` where
+    /// the image has no such path.
+    pub fn follow(&self, path: &str, through: bool) -> Option<&str> {
+        let parts = |path: &str| -> Vec<String> {
+            path.rsplit('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let mut rest = parts(path);
+        let mut at = String::new();
+        // As many links as the kernel follows (path_resolution(7)).
+        let mut links = 40;
+        while let Some(part) = rest.pop() {
+            match part.as_str() {
+                "." => continue,
+                ".." => at.truncate(at.rfind('/').unwrap_or(0)),
+                name => at = format!("{at}/{name}"),
+            }
+            let Some(target) = self.entries.get(&at).and_then(|known| match known.kind.as_str() {
+                "link" if through || !rest.is_empty() => known.target.as_deref(),
+                _ => None,
+            }) else {
+                continue;
+            };
+            links -= 1;
+            if links == 0 {
+                return None;
+            }
+            let start = if target.starts_with('/') { 0 } else { at.rfind('/').unwrap_or(0) };
+            at.truncate(start);
+            rest.extend(parts(target));
+        }
+        let at = if at.is_empty() { "/" } else { &at };
+        self.entries.get_key_value(at).map(|(found, _)| found.as_str())
+    }
+
+    /// The entry that a reason points to.
+    fn next(&self, at: &str, known: &Known, why: &Value) -> Option<String> {
+        let field = |key: &str| why.get(key).and_then(Value::as_str).map(str::to_owned);
+        match why.get("reason").and_then(Value::as_str)? {
+            "loaded" | "script" => field("by"),
+            "rule" => field("trigger"),
+            // A link is there for what it leads to.
+            "on-the-way" if known.kind == "link" => self.follow(at, true).map(str::to_owned),
+            _ => None,
+        }
+    }
+
     /// Entries below a folder that are there for their own sake, or that a link leads to; at most
     /// `limit`.
     pub fn reached_through(&self, path: &str, limit: usize) -> Vec<&str> {
@@ -142,16 +188,6 @@ impl Provenance {
             .map(|(entry, _)| entry.as_str())
             .take(limit)
             .collect()
-    }
-}
-
-/// The entry that a reason points to.
-fn next(why: &Value) -> Option<String> {
-    let field = |key: &str| why.get(key).and_then(Value::as_str).map(str::to_owned);
-    match why.get("reason").and_then(Value::as_str)? {
-        "loaded" | "script" => field("by"),
-        "rule" => field("trigger"),
-        _ => None,
     }
 }
 
@@ -184,5 +220,37 @@ pub fn words(why: &Value) -> String {
         "always" => format!("every image has it: {}", field("purpose")),
         "configured" => format!("the configuration's {}", field("key")),
         other => other.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_lead_to_what_they_are_there_for() {
+        let text = r#"{"version":1,"entries":{
+            "/":{"kind":"folder","why":[]},
+            "/lib":{"kind":"link","target":"usr/lib","why":[{"reason":"always"}]},
+            "/loop":{"kind":"link","target":"loop","why":[]},
+            "/usr/lib/a.so":{"kind":"link","target":"../lib/./a.so.1","why":[{"reason":"on-the-way"}]},
+            "/usr/lib/a.so.1":{"kind":"file","why":[{"reason":"asked"}]},
+            "/abs":{"kind":"link","target":"/lib/a.so","why":[]}
+        }}"#;
+        let provenance: Provenance = serde_json::from_str(text).unwrap();
+        for (path, through, found) in [
+            ("/", false, Some("/")),
+            ("/lib", false, Some("/lib")),
+            ("/lib/a.so", false, Some("/usr/lib/a.so")),
+            ("/lib/a.so", true, Some("/usr/lib/a.so.1")),
+            ("/abs", true, Some("/usr/lib/a.so.1")),
+            ("/loop/x", true, None),
+            ("/lib/gone", false, None),
+        ] {
+            assert_eq!(provenance.follow(path, through), found, "{path}");
+        }
+        let chains = provenance.chains("/usr/lib/a.so", 10);
+        let steps: Vec<&str> = chains[0].iter().map(|step| step.path.as_str()).collect();
+        assert_eq!(steps, ["/usr/lib/a.so", "/usr/lib/a.so.1"]);
     }
 }

@@ -71,24 +71,26 @@ pub struct Opened {
     pub config: ImageConfiguration,
 }
 
-/// Opens `what`: a file or folder where there is one with a slash or a dot in its name, else a name
-/// in the store.
+/// Opens `what`, as `paddle` understands it: a name of the store, unless it starts like a path (`/`, `./`, `../`); then an
+/// archive or folder of that name. Without a `store` there are no names.
 pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
+    let is_path = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
+    if let (false, Ok(name), Some(store)) = (is_path, what.parse::<Reference>(), store)
+        && store.join("oci-layout").is_file()
+    {
+        let layout = ImageLayout::open(store)?;
+        if let Some(descriptor) = layout.find(&name)? {
+            return read(Place::Layout(layout), Some(name), descriptor);
+        }
+    }
     let path = Path::new(what);
-    if path.is_dir() && (what.contains('/') || path.join("oci-layout").is_file()) {
+    if path.is_dir() {
         return first(Place::Layout(ImageLayout::open(path)?));
     }
-    if path.is_file() {
+    if path.exists() {
         return first(Place::Archive(Box::new(Archive::open(path)?)));
     }
-    let no_image = || ImageError::NoImage(what.escape_debug().to_string());
-    let Ok(name) = what.parse::<Reference>() else { return Err(no_image()) };
-    let layout = match store {
-        Some(store) if store.join("oci-layout").is_file() => ImageLayout::open(store)?,
-        _ => return Err(no_image()),
-    };
-    let descriptor = layout.find(&name)?.ok_or_else(no_image)?;
-    read(Place::Layout(layout), Some(name), descriptor)
+    Err(ImageError::NoImage(what.escape_debug().to_string()))
 }
 
 /// The only image of a place, or the first by name.
