@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use super::conflict::{Draft, Rank};
 use super::error::PlanError;
-use super::survey::Survey;
 use super::{Generated, Node, Source, Why};
 use crate::elf::{Class, Machine, Name};
 use crate::resolve::gather::Gathered;
@@ -33,11 +32,7 @@ pub struct CacheEntry {
     pub header_flags: u32,
 }
 
-pub(super) fn add(
-    draft: &mut Draft,
-    gathered: &Gathered,
-    survey: &Survey,
-) -> Result<(), PlanError> {
+pub(super) fn add(draft: &mut Draft, gathered: &Gathered) -> Result<(), PlanError> {
     let mut entries = BTreeSet::new();
     let closure = &gathered.closure;
     for program in closure.programs.iter().filter(|program| program.libc == Libc::Glibc) {
@@ -45,7 +40,7 @@ pub(super) fn add(
             let (How::Cache | How::LibraryPath { .. }) = &load.how else { continue };
             let path = load.opened.as_bytes();
             let folder = path.iter().rposition(|&b| b == b'/').map_or(path, |slash| &path[..slash]);
-            if survey.system_folders.iter().any(|system| trim(system.as_bytes()) == folder) {
+            if program.system_folders.iter().any(|system| trim(system.as_bytes()) == folder) {
                 continue;
             }
             let Some(found) = closure.objects.get(load.object) else { continue };

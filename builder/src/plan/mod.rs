@@ -154,7 +154,7 @@ pub fn plan(spec: &ImageSpec, gathered: &Gathered, survey: &Survey) -> Result<Pl
     programs(&mut draft, gathered, survey, &placement)?;
     additions(&mut draft, gathered, survey, &placement)?;
     recipe_files::add(&mut draft, spec, survey)?;
-    cache::add(&mut draft, gathered, survey)?;
+    cache::add(&mut draft, gathered)?;
     let entries = draft.finish(survey)?;
     let config = config::configuration(spec, gathered, &placement, &user)?;
     Ok(Plan { entries, config })

@@ -15,9 +15,9 @@ use common::tree::ImagePath;
 use rustix::fs::FileType;
 
 use crate::elf::Name;
+use crate::resolve::Sysroot;
 use crate::resolve::expand::{self, Kind};
 use crate::resolve::gather::{Added, Gathered};
-use crate::resolve::{Libc, Sysroot, system_dirs};
 use crate::spec::glob::Glob;
 use crate::spec::{ImageSpec, Source};
 
@@ -34,8 +34,6 @@ pub struct Survey {
     pub(super) passwd: String,
     /// The root's `/etc/group`.
     pub(super) group: String,
-    /// Folders that the loaders search without a cache.
-    pub(super) system_folders: Vec<Name>,
 }
 
 /// One path, followed.
@@ -150,7 +148,6 @@ pub fn survey(
         system_links: system_links(root),
         passwd: text(root, b"/etc/passwd"),
         group: text(root, b"/etc/group"),
-        system_folders: system_folders(sysroot, gathered),
         ..Survey::default()
     };
     for (path, needed_by) in wanted(gathered) {
@@ -177,22 +174,6 @@ pub fn survey(
         survey.matches.push(matches);
     }
     Ok(survey)
-}
-
-/// Folders that glibc's loaders of these programs search without a cache, as distributions have
-/// them. One too few costs a line in a generated cache, so this need not be exact.
-fn system_folders(sysroot: &Sysroot, gathered: &Gathered) -> Vec<Name> {
-    let closure = &gathered.closure;
-    let mut folders: Vec<Name> = closure
-        .programs
-        .iter()
-        .filter(|program| program.libc == Libc::Glibc)
-        .filter_map(|program| closure.objects.get(program.loads.first()?.object))
-        .flat_map(|found| system_dirs::table(Libc::Glibc, &found.object, sysroot).folders)
-        .collect();
-    folders.sort();
-    folders.dedup();
-    folders
 }
 
 /// Every path that the closure and the rules may place, with who wants it.
