@@ -1,5 +1,6 @@
 //! What `closure` and `tree` share: where to look, and what to look for.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,8 +12,9 @@ use common::report::{Diagnostic, ExitCode, warn};
 use crate::elf::Name;
 use crate::report::problems;
 use crate::resolve::{
-    Closure, DEFAULT_PATH, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
+    Closure, Link, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
 };
+use crate::spec::DEFAULT_PATH;
 
 /// Options that change where names are found.
 #[derive(Debug, Args)]
@@ -73,18 +75,27 @@ impl ResolutionArgs {
             Some(_) => None,
             None => std::env::var_os("PATH"),
         };
-        let path = path.as_ref().map_or(DEFAULT_PATH, |path| path.as_bytes());
+        let path = path.as_ref().map_or(DEFAULT_PATH.as_bytes(), |path| path.as_bytes());
         let mut requests = Vec::new();
+        // `/bin/sh` is there under that name only if `/bin` is.
+        let mut links = BTreeMap::new();
         for file in files {
             let file = self.absolute(file)?;
             requests.push(Request::Program(sysroot.locate(&file, path)?));
+            if file.contains(&b'/')
+                && let Ok(walk) = sysroot.walk(&file)
+            {
+                links.extend(walk.links);
+            }
         }
         let options = Options {
             library_path: self.library_path.as_ref().map(|list| Name::from(list.as_bytes())),
             preload: self.preload.iter().map(|name| Name::from(name.as_bytes())).collect(),
             path: None,
         };
-        Ok(resolve_closure(&requests, &sysroot, &options)?)
+        let mut closure = resolve_closure(&requests, &sysroot, &options)?;
+        closure.links.extend(links.into_iter().map(|(path, target)| (path, Link { target })));
+        Ok(closure)
     }
 
     /// A path relative to the working directory becomes absolute; inside another root it starts at

@@ -13,6 +13,7 @@
 mod closure;
 mod engine;
 pub mod expand;
+mod findings;
 pub mod gather;
 pub mod incomplete;
 pub mod ld_cache;
@@ -28,12 +29,9 @@ mod sysroot;
 pub mod system_dirs;
 mod walk;
 
-pub use closure::{
-    Attempt, Closure, Dependency, Found, How, Libc, Link, Load, Missing, Origin, Program, Reason,
-    Refused, Relation, Warning,
-};
-pub use ld_cache::{architecture_id, compare as compare_cache_names};
-pub use scripts::DEFAULT_PATH;
+pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
+pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
+pub use ld_cache::architecture_id;
 pub use sysroot::{FileId, Sysroot, Target, Walk};
 
 use std::rc::Rc;

@@ -9,9 +9,7 @@ use super::engine::Engine;
 use super::shebang::{HEAD, MAX_DEPTH, shebang};
 use super::{Origin, ResolveError};
 use crate::elf::{ElfError, Name};
-
-/// Where `env` looks when nothing else is said: what container images use.
-pub const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+use crate::spec::DEFAULT_PATH;
 
 impl Engine<'_> {
     /// A file that is no ELF object: a script, or nothing that can be executed.
@@ -51,7 +49,8 @@ impl Engine<'_> {
         self.program(&interpreter, Origin::Shebang { script: script.clone() }, depth + 1)
             .map_err(|error| wrap(path, error))?;
         if let Some(name) = line.env_program() {
-            let folders = self.options.path.as_ref().map_or(DEFAULT_PATH, Name::as_bytes);
+            let folders = self.options.path.as_ref();
+            let folders = folders.map_or(DEFAULT_PATH.as_bytes(), Name::as_bytes);
             let program =
                 self.files.sysroot.locate(&name, folders).map_err(|error| wrap(path, error))?;
             self.program(&program, Origin::Env { script }, depth + 1)
