@@ -43,8 +43,11 @@ fn main() {
         took
     };
     let archive = folder.path().join("archive.tar.gz");
-    let tar =
-        || quiet(Command::new("tar").args(["-I", "gzip -6", "-chPf"]).arg(&archive).args(&files));
+    // The closure names links to folders as well (`/lib`): each path is packed as what it is.
+    let tar = || {
+        let options = ["-I", "gzip -6", "--no-recursion", "-cPf"];
+        quiet(Command::new("tar").args(options).arg(&archive).args(&files))
+    };
     print_row("build", &alternate(build, tar));
 }
 
