@@ -238,6 +238,25 @@ fn r10_nothing_is_allowed_that_was_not_given() {
     container.check_with(&one, &["status=Cap"], &sets(bit, bit));
 }
 
+/// The root that was left is gone: a second mount at `/` would be what `/..` leads to.
+#[test]
+fn r1_nothing_of_the_host_is_mounted_below_or_above_the_root() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("alone");
+    for user_namespace in [false, true] {
+        for read_only in [false, true] {
+            let overrides = with(|o| (o.user_namespace, o.read_only) = (user_namespace, read_only));
+            let table = container.answer(&overrides, &["cat=/proc/self/mountinfo"]);
+            let at = |line: &str| line.split(' ').nth(4).map(str::to_owned);
+            let roots = table.lines().filter(|line| at(line).as_deref() == Some("/")).count();
+            assert_eq!(roots, 1, "{table}");
+            assert!(table.lines().count() < 40, "{table}");
+        }
+    }
+}
+
 /// What is mounted and made dies with the container; nothing is left on the host when it cannot start either.
 #[test]
 fn a_failed_start_leaves_nothing_mounted() {

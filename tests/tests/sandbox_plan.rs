@@ -99,7 +99,7 @@ fn a_plan_survives_being_printed() {
     let plan = plan(&Overrides::default(), &host(0)).unwrap();
     let text = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
-    assert!(matches!(plan.root, RootPlan::Overlay { sealed: false, .. }));
+    assert!(matches!(plan.root, RootPlan::Overlay { .. }));
     assert!(plan.security.seccomp.is_some() && plan.security.no_new_privs);
 }
 

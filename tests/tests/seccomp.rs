@@ -334,7 +334,7 @@ fn under_filter<T: Send>(capabilities: CapabilitySet, ask: impl FnOnce() -> T + 
     std::thread::scope(|scope| {
         let thread = scope.spawn(move || {
             rustix::thread::set_no_new_privs(true).unwrap();
-            launcher::sys::seccomp::load(&program).unwrap();
+            launcher::sys::seccomp::Filter::from(&program).load().unwrap();
             ask()
         });
         thread.join().unwrap()
@@ -378,7 +378,7 @@ fn the_kernel_takes_a_program_with_far_jumps() {
     let program = compile(&profile, architecture).unwrap();
     let read = std::thread::spawn(move || {
         rustix::thread::set_no_new_privs(true).unwrap();
-        launcher::sys::seccomp::load(&program).unwrap();
+        launcher::sys::seccomp::Filter::from(&program).load().unwrap();
         nix::unistd::read(std::io::stdin(), &mut [0; 0])
     });
     assert_eq!(read.join().unwrap(), Err(nix::errno::Errno::EPERM));

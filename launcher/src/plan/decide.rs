@@ -1,13 +1,10 @@
 //! From a specification to a plan.
 
-use std::path::Path;
-
-use common::tree::ImagePath;
 use oci_spec::runtime::{LinuxCapabilities, LinuxNamespaceType, Process as OciProcess, Spec};
 
 use super::{
     Capability, CapabilitySet, CapabilitySets, Ground, Namespace, NamespaceKind, Plan, PlanError,
-    Process, Rlimit, RlimitKind, RootPlan, Security, files, ids, mounts, seccomp, sysctls,
+    Process, Rlimit, RlimitKind, RootPlan, Security, files, ids, mounts, paths, seccomp, sysctls,
 };
 use crate::cgroup;
 use crate::host::Host;
@@ -46,14 +43,16 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     }
     let isolated = has_new(NamespaceKind::Network);
     let scope = mounts::Scope { id_maps: id_maps.as_ref(), own_network: isolated, cgroup: &cgroup };
-    let mounts = mounts::plan(spec, &scope, host)?;
+    let mut mounts = mounts::plan(spec, &scope, host)?;
+    let resolver = files::resolver(isolated, &mounts)?;
+    mounts.extend(resolver);
     let plan = Plan {
         root: root(spec, ground),
         devices: mounts::devices()?,
         files: files::plan(ground, hostname.as_deref(), isolated, &mounts)?,
         mounts,
-        masked: paths(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
-        readonly: paths(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
+        masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
+        readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
         domainname: spec.domainname().clone().filter(|_| has_new(NamespaceKind::Uts)),
         hostname,
         cgroup,
@@ -108,10 +107,10 @@ fn root(spec: &Spec, ground: &Ground<'_>) -> RootPlan {
     let readonly =
         spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly).unwrap_or(false);
     let lower = ground.snapshot.to_owned();
-    if readonly && ground.mount_points_exist {
-        RootPlan::Bind { lower }
-    } else {
-        RootPlan::Overlay { lower, writable: ground.folder.to_owned(), sealed: readonly }
+    match (readonly, ground.mount_points_exist) {
+        (true, true) => RootPlan::Bind { lower },
+        (true, false) => RootPlan::Sealed { lower },
+        (false, _) => RootPlan::Overlay { lower, writable: ground.folder.to_owned() },
     }
 }
 
@@ -135,7 +134,7 @@ fn process(process: &OciProcess) -> Result<Process, PlanError> {
     Ok(Process {
         argv,
         env: process.env().clone().unwrap_or_default(),
-        cwd: path(process.cwd())?,
+        cwd: paths::one(process.cwd())?,
         uid: user.uid(),
         gid: user.gid(),
         groups: user.additional_gids().clone().unwrap_or_default(),
@@ -193,13 +192,4 @@ fn capability_sets(sets: Option<&LinuxCapabilities>) -> CapabilitySets {
         inheritable: set(sets.inheritable().as_ref()),
         ambient: set(sets.ambient().as_ref()),
     }
-}
-
-fn paths(list: Option<&[String]>) -> Result<Vec<ImagePath>, PlanError> {
-    list.unwrap_or_default().iter().map(|text| path(Path::new(text))).collect()
-}
-
-/// A path of the specification, as one inside.
-pub(super) fn path(path: &Path) -> Result<ImagePath, PlanError> {
-    ImagePath::new(path.as_os_str().as_encoded_bytes()).map_err(PlanError::Path)
 }

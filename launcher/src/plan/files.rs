@@ -16,7 +16,7 @@ pub(super) fn plan(
     let Some(hostname) = hostname.filter(|_| ground.generate_files) else { return Ok(Vec::new()) };
     let file = |name: &str, content: String| {
         let destination = ImagePath::new(format!("/etc/{name}")).map_err(PlanError::Path)?;
-        Ok(GeneratedFile { destination, path: ground.folder.join("files").join(name), content })
+        Ok(GeneratedFile { destination, content })
     };
     let mut all =
         vec![file("hostname", format!("{hostname}\n"))?, file("hosts", hosts(ground, hostname))?];
@@ -39,13 +39,14 @@ fn hosts(ground: &Ground<'_>, hostname: &str) -> String {
     text
 }
 
-/// On the host's network the host's resolver is the right one.
-pub(super) fn resolver(isolated: bool) -> Result<Option<Mount>, PlanError> {
-    if isolated {
+/// On the host's network the host's resolver is the right one, unless the person mounts another.
+pub(super) fn resolver(isolated: bool, mounts: &[Mount]) -> Result<Option<Mount>, PlanError> {
+    let destination = ImagePath::new("/etc/resolv.conf").map_err(PlanError::Path)?;
+    if isolated || mounts.iter().any(|mount| mount.destination == destination) {
         return Ok(None);
     }
     Ok(Some(Mount {
-        destination: ImagePath::new("/etc/resolv.conf").map_err(PlanError::Path)?,
+        destination,
         source: Source::Bind { path: "/etc/resolv.conf".into(), recursive: false },
         attributes: super::Attributes {
             readonly: true,

@@ -11,8 +11,10 @@ mod decide;
 mod error;
 mod files;
 mod ids;
+mod mount;
 mod mounts;
 mod namespaces;
+mod paths;
 mod process;
 mod root;
 pub mod seccomp;
@@ -32,7 +34,7 @@ pub use capabilities::{Capability, CapabilitySet, CapabilitySets};
 pub use decide::plan;
 pub use error::PlanError;
 pub use ids::{IdMaps, IdRange, MapWriter};
-pub use mounts::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
+pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
 pub use namespaces::{Namespace, NamespaceKind};
 pub use process::{Process, Rlimit, RlimitKind};
 pub use root::RootPlan;
@@ -50,7 +52,7 @@ pub struct Plan {
     pub mounts: Vec<Mount>,
     /// Nodes of `/dev`.
     pub devices: Vec<Device>,
-    /// Files that the launcher writes and binds into place (`/etc/hosts` ...).
+    /// Files that are generated and bound into place (`/etc/hosts` ...).
     pub files: Vec<GeneratedFile>,
     /// Hidden: a folder becomes an empty read-only one, a file `/dev/null`. Absent ones are skipped.
     pub masked: Vec<ImagePath>,
@@ -95,11 +97,12 @@ pub struct Ground<'a> {
     pub id: &'a str,
     /// The unpacked image, absolute; only ever read.
     pub snapshot: &'a Path,
-    /// The container's own folder, absolute and 0700, there before `spawn` is called. Receives `upper/` and
-    /// `work/` (the writable layer) and `files/` (the generated files). Removing it is the caller's duty.
+    /// The container's own folder, absolute and 0700. Where the plan has a writable layer
+    /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
+    /// is the caller's duty; elsewhere it is not touched.
     pub folder: &'a Path,
     /// Whether every mount point of the specification exists in the snapshot
-    /// ([`crate::spec::mount_points_exist`]); a read-only root is then a bind, else an overlay sealed after use.
+    /// ([`crate::spec::mount_points_exist`]); a read-only root is then a bind, else sealed after they are made.
     pub mount_points_exist: bool,
     /// `--init`.
     pub init: bool,

@@ -1,104 +1,13 @@
-//! What is mounted below the root, which nodes `/dev` has, and which paths are hidden or read-only.
-
-use std::path::PathBuf;
+//! What is mounted below the root, and which nodes `/dev` has.
 
 use common::tree::ImagePath;
 use oci_spec::runtime::{Mount as OciMount, Spec};
-use serde::{Deserialize, Serialize};
 
 use super::ids::outside;
-use super::{IdMaps, PlanError, cgroups, decide, files};
+use super::mount::{Attributes, Device, DeviceKind, Mount, Source};
+use super::{IdMaps, PlanError, cgroups, paths};
 use crate::cgroup::CgroupPlan;
 use crate::host::Host;
-
-/// One thing mounted below the root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mount {
-    /// Where, inside; made where it is missing.
-    pub destination: ImagePath,
-    /// What.
-    pub source: Source,
-    /// With which attributes: set on the detached mount, before anyone can reach it.
-    #[serde(default)]
-    pub attributes: Attributes,
-}
-
-/// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// A folder or file of the host.
-    Bind {
-        /// Absolute, on the host; links in it are followed, as the person who typed it expects.
-        path: PathBuf,
-        /// With everything that is mounted below it.
-        recursive: bool,
-    },
-    /// A new instance of a file system.
-    New {
-        /// `proc`, `tmpfs`, ...
-        filesystem: String,
-        /// What its `source` column shows.
-        name: String,
-        /// Its own options, in order: a key, and a value unless it is a flag.
-        options: Vec<(String, Option<String>)>,
-    },
-}
-
-/// Attributes of a mount (`mount_setattr(2)`).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "independent flags of the kernel's interface")]
-pub struct Attributes {
-    /// Cannot be written.
-    pub readonly: bool,
-    /// Set-uid and file capabilities have no effect.
-    pub nosuid: bool,
-    /// Device nodes cannot be opened.
-    pub nodev: bool,
-    /// Nothing on it can be executed.
-    pub noexec: bool,
-    /// Access times are not kept.
-    pub noatime: bool,
-    /// Links are not followed.
-    pub nosymfollow: bool,
-}
-
-/// A node of `/dev`: a bind of the host's, which must be the device that is named here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Device {
-    /// Inside.
-    pub path: ImagePath,
-    /// On the host.
-    pub source: PathBuf,
-    /// Character or block.
-    pub kind: DeviceKind,
-    /// Device number.
-    pub major: u32,
-    /// Device number.
-    pub minor: u32,
-}
-
-/// Character or block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceKind {
-    /// A character device.
-    Character,
-    /// A block device.
-    Block,
-}
-
-/// A file that the launcher writes into the container's folder and binds into place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct GeneratedFile {
-    /// Inside; made where it is missing.
-    pub destination: ImagePath,
-    /// On the host, below the container's folder.
-    pub path: PathBuf,
-    /// What it says.
-    pub content: String,
-}
 
 /// What decides how file systems of the kernel can be mounted.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +22,7 @@ pub(super) struct Scope<'a> {
 pub(super) fn plan(spec: &Spec, scope: &Scope<'_>, host: &Host) -> Result<Vec<Mount>, PlanError> {
     let mut all = Vec::new();
     for mount in spec.mounts().as_deref().unwrap_or_default() {
-        let destination = decide::path(mount.destination())?;
+        let destination = paths::one(mount.destination())?;
         match mount.typ().as_deref() {
             Some("cgroup" | "cgroup2") => {
                 all.extend(cgroups::plan(&destination, scope.cgroup, host)?);
@@ -121,8 +30,6 @@ pub(super) fn plan(spec: &Spec, scope: &Scope<'_>, host: &Host) -> Result<Vec<Mo
             _ => all.push(one(mount, destination, scope)?),
         }
     }
-    let taken = all.iter().any(|mount| mount.destination.as_bytes() == b"/etc/resolv.conf");
-    all.extend(files::resolver(scope.own_network || taken)?);
     Ok(all)
 }
 

@@ -101,7 +101,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         command: plan.process.argv.clone(),
         created: Timestamp::now(),
         remove: request.remove,
-        store: Some(store.path().to_owned()),
+        store: plan.root.writable().map(|_| store.path().to_owned()),
         cgroup: plan.cgroup.paths(),
         status: Status::Creating,
     };
@@ -136,7 +136,8 @@ impl Prepared {
         store: &Store,
         signals: &Signals,
     ) -> Result<Outcome, RunError> {
-        let _in_use = claim::private_area(held, store)?;
+        let writes = self.plan.root.writable().is_some();
+        let _in_use = writes.then(|| claim::private_area(held, store)).transpose()?;
         let group = claim::group(held, &self.plan.cgroup)?;
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
         let child = self.spawn(group.as_ref(), &streams)?;

@@ -13,8 +13,7 @@ use rustix::process::Signal;
 use super::{
     ContainerId, Found, Held, ProcessId, RuntimeError, State, StateDirectory, Status, Timestamp,
 };
-use crate::cgroup;
-use crate::store::Store;
+use crate::{cgroup, store};
 
 /// How long a killed process may take to vanish.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -109,8 +108,7 @@ pub fn clear_ended(state: &State) -> Result<(), RuntimeError> {
 fn clear_files(state: &State) -> Result<(), RuntimeError> {
     let id = &state.id;
     if let Some(store) = state.store.as_deref().filter(|store| store.exists()) {
-        let store = Store::open(store).map_err(clean_up(id))?;
-        store.remove_private(id.as_str()).map_err(clean_up(id))?;
+        store::remove_private(store, id.as_str()).map_err(clean_up(id))?;
     }
     Ok(())
 }

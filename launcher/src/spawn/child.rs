@@ -8,14 +8,16 @@ use rustix::io::Errno;
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{DumpableBehavior, Signal};
 
-use super::handshake::{self, At, Done};
+use super::handshake;
 use super::prepare::Setup;
+use super::step::{At, Done};
 use super::{
     Step, credentials, devices, ids, init, mounts, paths, program, root, sysctls, terminal,
 };
 use crate::network::Network;
 use crate::plan::{NamespaceKind, Plan};
 use crate::sys;
+use crate::sys::seccomp::Filter;
 
 /// Becomes the container's program, or says why not and ends.
 pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
@@ -28,8 +30,8 @@ pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
 fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     let plan = setup.plan;
     isolate(setup, socket)?;
-    let root = root::mount(setup)?;
-    let known = mounts::mount_all(setup, root.as_fd())?;
+    let root::Mounted { root, files } = root::mount(setup)?;
+    let known = mounts::mount_all(setup, files, root.as_fd())?;
     devices::make_all(setup, root.as_fd())?;
     let peer = if plan.process.terminal {
         Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
@@ -108,7 +110,7 @@ fn confine(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     credentials::bound(security.capabilities)?;
     // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes while that is there.
     if !security.no_new_privs {
-        load_filter(plan)?;
+        load_filter(setup)?;
     }
     credentials::become_user(process, plan.id_maps.as_ref())?;
     credentials::capabilities(security.capabilities)?;
@@ -124,22 +126,19 @@ fn confine(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     sys::signal::reset();
     if security.no_new_privs {
         rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
-        load_filter(plan)?;
+        load_filter(setup)?;
     }
     // Nothing but the three streams passes exec (CVE-2024-21626).
     sys::exec::close_from_on_exec(3).at(Step::Descriptors, "3 and above")
 }
 
-fn load_filter(plan: &Plan) -> Done {
-    match &plan.security.seccomp {
-        Some(filter) => sys::seccomp::load(filter).at(Step::Seccomp, "the program"),
-        None => Ok(()),
-    }
+fn load_filter(setup: &Setup<'_>) -> Done {
+    setup.filter.as_ref().map_or(Ok(()), Filter::load).at(Step::Seccomp, "the program")
 }
 
 fn execute(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     if let Some(image) = &setup.init {
-        return Err(init::execute(image, setup, socket));
+        return Err(init::execute(image, &setup.environment, socket));
     }
     handshake::executing(socket).at(Step::Exec, "the program")?;
     Err(program::execute(&setup.candidates, &setup.arguments, &setup.environment))

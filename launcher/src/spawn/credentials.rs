@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::process::{Rlimit as KernelRlimit, setrlimit};
 use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets as KernelSets};
 
-use super::handshake::{At, Done};
+use super::step::{At, Done};
 use super::{Step, place};
 use crate::plan::{Capability, CapabilitySet, CapabilitySets, IdMaps, Process};
 

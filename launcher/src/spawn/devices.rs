@@ -11,9 +11,9 @@ use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
 use super::Step;
-use super::handshake::{At, Done};
 use super::place::{self, Shape};
 use super::prepare::Setup;
+use super::step::{At, Done};
 use crate::plan::{Device, DeviceKind};
 
 /// Links that programs expect (runtime-spec, config-linux, "Default Devices" and dev symbolic links).

@@ -1,13 +1,10 @@
 //! What can go wrong while a container starts: which step, on what, and why.
 
-use std::fmt;
-
 use common::escape::Escaped;
 use common::report::{Diagnostic, ExitCode};
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
-use super::handshake::Failure;
+use super::step::{Failure, Step};
 
 /// Why a container did not start.
 #[derive(Debug, thiserror::Error)]
@@ -30,61 +27,6 @@ pub enum SpawnError {
     /// The child died before it could say why (killed, or out of memory in its new cgroup).
     #[error("the container's first process died before its program started ({0})")]
     Died(String),
-}
-
-macro_rules! steps {
-    ($($variant:ident = $text:literal),* $(,)?) => {
-        /// A step on the way from a plan to a running program, named so that `cannot <step> <object>` reads well.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-        #[expect(missing_docs, reason = "each variant's text is its description")]
-        #[repr(u8)]
-        pub enum Step { $($variant),* }
-
-        impl Step {
-            /// All, in the order of their numbers.
-            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant),*];
-        }
-
-        impl fmt::Display for Step {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$variant => $text),* })
-            }
-        }
-    };
-}
-
-steps! {
-    Prepare = "prepare",
-    Clone = "create namespaces",
-    MapIds = "map ids of",
-    MapMount = "show with mapped ids",
-    JoinNamespace = "join namespace",
-    JoinCgroup = "join cgroup",
-    Propagation = "make mounts private in",
-    OpenSource = "open",
-    MountRoot = "mount the root from",
-    MakeMountPoint = "make mount point",
-    Mount = "mount",
-    MakeDevice = "make device",
-    Mask = "hide",
-    Readonly = "make read-only",
-    Pivot = "enter the new root",
-    Hostname = "set host name",
-    Network = "bring up network device",
-    Sysctl = "set kernel parameter",
-    Terminal = "set up terminal",
-    Limit = "set limit",
-    OomScore = "set oom_score_adj to",
-    WorkDir = "enter working directory",
-    Credentials = "become user",
-    Capabilities = "set capabilities",
-    NoNewPrivs = "set no_new_privs for",
-    Seccomp = "load the seccomp filter",
-    Descriptors = "close descriptors",
-    Init = "start process 1 for",
-    Find = "find program",
-    Interpreter = "find the interpreter of",
-    Exec = "execute",
 }
 
 impl From<Failure> for SpawnError {

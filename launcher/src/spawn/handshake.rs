@@ -9,7 +9,6 @@
 //!                                                 otherwise: the child died
 //! ```
 
-use std::fmt::Display;
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,39 +20,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 
-use super::Step;
-
-/// A step that failed in the child: what it was doing, on what, and the kernel's answer.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) step: Step,
-    pub(super) object: String,
-    pub(super) errno: Errno,
-}
-
-/// The result of a step.
-pub(super) type Done<T = ()> = Result<T, Failure>;
-
-/// Gives an error of the kernel its step and object.
-pub(super) trait At<T> {
-    fn at(self, step: Step, object: impl Display) -> Done<T>;
-}
-
-impl<T> At<T> for Result<T, Errno> {
-    fn at(self, step: Step, object: impl Display) -> Done<T> {
-        self.map_err(|errno| Failure { step, object: object.to_string(), errno })
-    }
-}
-
-impl<T> At<T> for std::io::Result<T> {
-    fn at(self, step: Step, object: impl Display) -> Done<T> {
-        self.map_err(|error| Failure {
-            step,
-            object: object.to_string(),
-            errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
-        })
-    }
-}
+use super::step::{Failure, Step};
 
 /// Longest object that is told; more is cut.
 const OBJECT: usize = 1024;

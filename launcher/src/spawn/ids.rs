@@ -9,8 +9,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::Step;
-use super::handshake::{At, Done};
 use super::prepare::Setup;
+use super::step::{At, Done};
 use crate::plan::{IdMaps, IdRange, MapWriter};
 use crate::sys;
 

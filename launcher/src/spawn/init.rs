@@ -13,8 +13,8 @@ use nix::unistd::Pid;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 use rustix::io::Errno;
 
-use super::handshake::{self, At, Failure};
-use super::prepare::Setup;
+use super::handshake;
+use super::step::{At, Failure};
 use super::{Step, program};
 use crate::sys;
 
@@ -69,11 +69,15 @@ fn copy_of_ourselves() -> Result<OwnedFd, Errno> {
 }
 
 /// In the child, last of all: becomes process 1. Returns only to say why not.
-pub(super) fn execute(init: &Init, setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Failure {
+pub(super) fn execute(
+    init: &Init,
+    environment: &sys::exec::Strings,
+    socket: BorrowedFd<'_>,
+) -> Failure {
     // The one descriptor that passes this exec, marked again by the copy before the program's.
     let kept = rustix::io::fcntl_setfd(socket, rustix::io::FdFlags::empty());
     let errno = match kept {
-        Ok(()) => sys::exec::exec_descriptor(&init.image, &init.arguments, &setup.environment),
+        Ok(()) => sys::exec::exec_descriptor(&init.image, &init.arguments, environment),
         Err(errno) => errno,
     };
     Failure { step: Step::Init, object: NAME.to_owned(), errno }

@@ -19,6 +19,7 @@ mod child;
 mod credentials;
 mod devices;
 mod error;
+mod filesystem;
 mod handshake;
 mod ids;
 pub mod init;
@@ -29,6 +30,8 @@ mod place;
 mod prepare;
 mod program;
 mod root;
+mod scratch;
+mod step;
 mod sysctls;
 mod terminal;
 
@@ -40,11 +43,14 @@ use crate::cgroup::Join;
 use crate::plan::Plan;
 use crate::sys;
 use crate::sys::clone::Side;
-use handshake::{At, Word};
+use handshake::Word;
 use prepare::Setup;
 
-pub use error::{SpawnError, Step};
+use step::At;
+
+pub use error::SpawnError;
 pub use program::DEFAULT_PATH;
+pub use step::Step;
 
 /// A started container. Its program runs: exec has succeeded.
 #[derive(Debug)]

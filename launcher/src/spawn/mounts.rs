@@ -1,17 +1,13 @@
 //! File systems and binds below the root, in the plan's order.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen,
-};
+use rustix::mount::MountAttrFlags;
 
-use super::Step;
-use super::handshake::{At, Done};
 use super::place::{self, Shape};
 use super::prepare::Setup;
+use super::step::{At, Done};
+use super::{Step, filesystem};
 use crate::plan::{Attributes, Mount, Source};
 use crate::sys;
 
@@ -25,7 +21,11 @@ pub(super) struct Known {
 }
 
 /// Mounts everything of the plan.
-pub(super) fn mount_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done<Known> {
+pub(super) fn mount_all(
+    setup: &Setup<'_>,
+    files: Vec<OwnedFd>,
+    root: BorrowedFd<'_>,
+) -> Done<Known> {
     let mut known = Known::default();
     let mut sealed = Vec::new();
     for mount in &setup.plan.mounts {
@@ -35,7 +35,7 @@ pub(super) fn mount_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done<Known> 
                 let late = filesystem == "tmpfs" && mount.attributes.readonly;
                 let now =
                     Attributes { readonly: !late && mount.attributes.readonly, ..mount.attributes };
-                let fd = new(filesystem, name, options, now)
+                let fd = filesystem::new(filesystem, name, options, now)
                     .at(Step::Mount, format_args!("{filesystem} at {}", mount.destination))?;
                 let point = match filesystem.as_str() {
                     "proc" | "sysfs" => place::kernel_mount_point(root, &mount.destination)?,
@@ -55,12 +55,7 @@ pub(super) fn mount_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done<Known> 
             }
         }
     }
-    for file in &setup.plan.files {
-        let tree = setup.tree(&file.path, false).at(Step::OpenSource, file.path.display())?;
-        let attributes =
-            attributes(Attributes { nosuid: true, nodev: true, ..Attributes::default() });
-        sys::mount::set_attributes(&tree, attributes.bits().into(), false)
-            .at(Step::Mount, &file.destination)?;
+    for (file, tree) in setup.plan.files.iter().zip(files) {
         let point = place::mount_point(root, &file.destination, Shape::File)?;
         place::attach(&tree, point).at(Step::Mount, &file.destination)?;
     }
@@ -74,40 +69,9 @@ pub(super) fn mount_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done<Known> 
 
 /// Attributes come before the tree can be reached by anyone (R3).
 fn bind(tree: &OwnedFd, mount: &Mount, root: BorrowedFd<'_>, recursive: bool) -> Done {
-    let set = attributes(mount.attributes).bits().into();
+    let set = filesystem::attributes(mount.attributes).bits().into();
     sys::mount::set_attributes(tree, set, recursive).at(Step::Mount, &mount.destination)?;
     let shape = place::shape(tree).at(Step::Mount, &mount.destination)?;
     let point = place::mount_point(root, &mount.destination, shape)?;
     place::attach(tree, point).at(Step::Mount, &mount.destination)
-}
-
-/// A detached new instance of a file system.
-pub(super) fn new(
-    filesystem: &str,
-    name: &str,
-    options: &[(String, Option<String>)],
-    set: Attributes,
-) -> Result<OwnedFd, Errno> {
-    let context = fsopen(filesystem, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(context.as_fd(), c"source", name)?;
-    for (key, value) in options {
-        match value {
-            Some(value) => fsconfig_set_string(context.as_fd(), key.as_str(), value.as_str())?,
-            None => fsconfig_set_flag(context.as_fd(), key.as_str())?,
-        }
-    }
-    fsconfig_create(context.as_fd())?;
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes(set))
-}
-
-/// In the kernel's bits.
-fn attributes(set: Attributes) -> MountAttrFlags {
-    let mut flags = MountAttrFlags::empty();
-    flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, set.readonly);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, set.nosuid);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NODEV, set.nodev);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, set.noexec);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOATIME, set.noatime);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOSYMFOLLOW, set.nosymfollow);
-    flags
 }

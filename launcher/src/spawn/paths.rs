@@ -8,10 +8,10 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 
-use super::handshake::{At, Done};
 use super::place::{self, Shape};
 use super::prepare::Setup;
-use super::{Step, devices, mounts};
+use super::step::{At, Done};
+use super::{Step, devices, filesystem};
 use crate::plan::{Attributes, Device, DeviceKind};
 use crate::sys;
 
@@ -75,7 +75,7 @@ fn empty_folder() -> Result<OwnedFd, Errno> {
         noexec: true,
         ..Attributes::default()
     };
-    mounts::new("tmpfs", "tmpfs", &[("mode".to_owned(), Some("555".to_owned()))], set)
+    filesystem::new("tmpfs", "tmpfs", &[("mode".to_owned(), Some("555".to_owned()))], set)
 }
 
 /// What `/dev/null` is.

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
 use super::Step;
-use super::handshake::{At, Done};
+use super::step::{At, Done};
 
 /// Whether a mount point is a folder or a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,30 +101,14 @@ fn reach(
         Err(Errno::NOENT) => {}
         other => return other,
     }
-    let mut folder = open(root, b"/", OFlags::DIRECTORY)?;
-    let mut done: Vec<u8> = Vec::with_capacity(path.as_bytes().len());
-    let mut components = path.components().peekable();
-    while let Some(name) = components.next() {
-        done.push(b'/');
-        done.extend_from_slice(name);
-        let last = components.peek().is_none();
-        let want = if last { shape } else { Shape::Folder };
-        folder = match resolve(root, &done, flags(want), links) {
-            Err(Errno::NOENT) => {
-                make_one(folder.as_fd(), name, want)?;
-                // `name` was made in the very folder that `done`'s parent resolved to; NOFOLLOW, because
-                // what was made is no link.
-                rustix::fs::openat(
-                    &folder,
-                    name,
-                    flags(want) | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-                    Mode::empty(),
-                )?
-            }
-            other => other?,
-        };
-    }
-    Ok(folder)
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::NOENT);
+    };
+    let folder = reach(root, &parent, Shape::Folder, links)?;
+    make_one(folder.as_fd(), name, shape)?;
+    // `name` was made in that very folder; NOFOLLOW, because what was made is no link.
+    let flags = flags(shape) | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(&folder, name, flags, Mode::empty())
 }
 
 /// A dangling link fails with EEXIST here: nothing is created through links.

@@ -4,15 +4,16 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
-use super::handshake::{At, Done};
 use super::init::Init;
+use super::step::{At, Done};
 use super::{Stdio, Step, place, program};
 use crate::cgroup::Join;
-use crate::plan::{MapWriter, Plan, RootPlan, Source};
+use crate::plan::{MapWriter, Plan, Source};
 use crate::sys::exec::Strings;
+use crate::sys::seccomp::Filter;
 
 /// What the child works with. It allocates nothing that is not needed to report a failure.
 #[derive(Debug)]
@@ -26,14 +27,10 @@ pub(super) struct Setup<'a> {
     pub(super) candidates: Vec<CString>,
     /// Process 1, when the plan wants one: a sealed copy of this program.
     pub(super) init: Option<Init>,
+    /// The system call filter, when the plan has one.
+    pub(super) filter: Option<Filter>,
     /// Detached copies of folders that root inside may not be allowed to reach by path.
     trees: Vec<(PathBuf, OwnedFd)>,
-}
-
-/// Where `upper` and `work` are, in the container's own folder. A folder of their own, because that one belongs to the
-/// launcher and is closed to root inside.
-pub(super) fn layer(writable: &Path) -> PathBuf {
-    writable.join("layer")
 }
 
 impl<'a> Setup<'a> {
@@ -46,7 +43,6 @@ impl<'a> Setup<'a> {
     ) -> Done<Self> {
         let process = &plan.process;
         let argument = |_| Errno::INVAL;
-        write_files(plan)?;
         make_layer(plan)?;
         let init =
             plan.init.then(|| Init::new(socket, process.terminal, &process.argv)).transpose();
@@ -64,6 +60,7 @@ impl<'a> Setup<'a> {
                 .map_err(argument)
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
+            filter: plan.security.seccomp.as_ref().map(Filter::from),
             trees: open_trees(plan)?,
         })
     }
@@ -82,48 +79,20 @@ impl<'a> Setup<'a> {
     }
 }
 
-/// The files that the plan generates.
-fn write_files(plan: &Plan) -> Done {
-    let owner = owner(plan);
-    for file in &plan.files {
-        let shown = file.path.display();
-        if let Some(folder) = file.path.parent() {
-            make_folder(folder, 0o755).at(Step::Prepare, folder.display())?;
-        }
-        let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o644);
-        let fd =
-            rustix::fs::open(&file.path, flags | OFlags::WRONLY, mode).at(Step::Prepare, &shown)?;
-        // The umask is the caller's, the mode is ours.
-        rustix::fs::fchmod(&fd, mode).at(Step::Prepare, &shown)?;
-        if let Some((uid, gid)) = owner {
-            rustix::fs::fchown(&fd, Some(uid), Some(gid)).at(Step::Prepare, &shown)?;
-        }
-        std::io::Write::write_all(&mut std::fs::File::from(fd), file.content.as_bytes())
-            .at(Step::Prepare, &shown)?;
-    }
-    Ok(())
-}
-
-/// The folders of the writable layer, owned by root inside.
+/// The folders of the writable layer, owned by root inside: the container's folder itself, too, which root inside has to
+/// pass through, and which lies in one that is closed to everyone.
 fn make_layer(plan: &Plan) -> Done {
-    let RootPlan::Overlay { writable, .. } = &plan.root else { return Ok(()) };
-    let layer = layer(writable);
-    discard_work(&layer.join("work")).at(Step::Prepare, layer.display())?;
+    let Some(writable) = plan.root.writable() else { return Ok(()) };
+    let (upper, work) = (writable.join("upper"), writable.join("work"));
+    discard_work(&work).at(Step::Prepare, work.display())?;
     // The upper folder's mode is what `/` inside shows.
-    for (folder, mode) in
-        [(layer.clone(), 0o700), (layer.join("upper"), 0o755), (layer.join("work"), 0o700)]
-    {
-        make_folder(&folder, mode).at(Step::Prepare, folder.display())?;
-        if let Some((uid, gid)) = owner(plan) {
-            rustix::fs::chownat(
-                CWD,
-                &folder,
-                Some(uid),
-                Some(gid),
-                rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-            )
-            .at(Step::Prepare, folder.display())?;
+    make_folder(&upper, 0o755).at(Step::Prepare, upper.display())?;
+    make_folder(&work, 0o700).at(Step::Prepare, work.display())?;
+    if let Some((uid, gid)) = owner(plan) {
+        for folder in [writable, &upper, &work] {
+            let flags = AtFlags::SYMLINK_NOFOLLOW;
+            rustix::fs::chownat(CWD, folder, Some(uid), Some(gid), flags)
+                .at(Step::Prepare, folder.display())?;
         }
     }
     Ok(())
@@ -164,14 +133,11 @@ fn open_trees(plan: &Plan) -> Done<Vec<(PathBuf, OwnedFd)>> {
     };
     debug_assert_eq!(maps.writer, MapWriter::Launcher, "only root shows idmapped mounts");
     let mut wanted = vec![(plan.root.lower().to_owned(), false)];
-    if let RootPlan::Overlay { writable, .. } = &plan.root {
-        wanted.push((layer(writable), false));
-    }
+    wanted.extend(plan.root.writable().map(|writable| (writable.to_owned(), false)));
     wanted.extend(plan.mounts.iter().filter_map(|mount| match &mount.source {
         Source::Bind { path, recursive } => Some((path.clone(), *recursive)),
         Source::New { .. } => None,
     }));
-    wanted.extend(plan.files.iter().map(|file| (file.path.clone(), false)));
     wanted
         .into_iter()
         .map(|(path, recursive)| {

@@ -6,7 +6,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use super::Step;
-use super::handshake::Failure;
+use super::step::Failure;
 use crate::sys::exec::{Strings, exec};
 
 /// Where `PATH` is not set: what Docker sets.

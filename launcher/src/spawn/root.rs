@@ -10,40 +10,88 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, unmount,
 };
 
-use super::handshake::{At, Done};
-use super::prepare::{Setup, layer};
+use super::prepare::Setup;
+use super::scratch::Scratch;
+use super::step::{At, Done};
 use super::{Step, place};
 use crate::plan::RootPlan;
 use crate::sys;
 
-/// Mounts the root on top of the host's `/` and returns the descriptor of its top folder.
-///
-/// Device nodes on it cannot be opened: the ones that the container has are mounts of their own (see `devices`).
-pub(super) fn mount(setup: &Setup<'_>) -> Done<OwnedFd> {
-    let lower = setup.plan.root.lower();
-    let tree = match &setup.plan.root {
-        RootPlan::Bind { lower } => bind(setup, lower),
-        RootPlan::Overlay { lower, writable, .. } => overlay(setup, lower, &layer(writable)),
-    }
-    .at(Step::MountRoot, lower.display())?;
-    place::attach_on_top(&tree).at(Step::MountRoot, lower.display())?;
-    Ok(tree)
+/// What is mounted first.
+#[derive(Debug)]
+pub(super) struct Mounted {
+    /// The top folder of the root.
+    pub(super) root: OwnedFd,
+    /// A detached mount for each of the plan's generated files.
+    pub(super) files: Vec<OwnedFd>,
 }
 
-fn bind(setup: &Setup<'_>, lower: &Path) -> Result<OwnedFd, Errno> {
-    let tree = setup.tree(lower, false)?;
+/// Mounts the root on top of the host's `/`.
+///
+/// Device nodes on it cannot be opened: the ones that the container has are mounts of their own (see `devices`).
+pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
+    let path = setup.plan.root.lower();
+    let lower = match setup.prepared(path) {
+        Some(tree) => Lower::Prepared(tree),
+        None => Lower::Folder(folder(path).at(Step::MountRoot, path.display())?),
+    };
+    let scratch = Scratch::mount(match &lower {
+        Lower::Folder(folder) => Some(folder.as_fd()),
+        Lower::Prepared(_) => None,
+    })?;
+    let files = setup.plan.files.iter().enumerate();
+    let files = files
+        .map(|(index, file)| scratch.file(index, file).at(Step::Mount, &file.destination))
+        .collect::<Done<Vec<_>>>()?;
+    let root = match &setup.plan.root {
+        RootPlan::Bind { .. } => bind(&lower),
+        RootPlan::Sealed { .. } => {
+            scratch.layer().and_then(|layer| overlay(setup, &lower, &layer, &scratch))
+        }
+        RootPlan::Overlay { writable, .. } => match setup.prepared(writable) {
+            Some(tree) => scratch.hold("layer", tree),
+            None => folder(writable),
+        }
+        .and_then(|layer| overlay(setup, &lower, &layer, &scratch)),
+    };
+    let root = root.at(Step::MountRoot, path.display())?;
+    scratch.leave()?;
+    place::attach_on_top(&root).at(Step::MountRoot, path.display())?;
+    Ok(Mounted { root, files })
+}
+
+/// The unpacked image.
+#[derive(Debug)]
+enum Lower<'a> {
+    /// Opened by its path.
+    Folder(OwnedFd),
+    /// A detached mount that the launcher made of it.
+    Prepared(BorrowedFd<'a>),
+}
+
+fn bind(lower: &Lower<'_>) -> Result<OwnedFd, Errno> {
+    let tree = match lower {
+        Lower::Folder(folder) => place::tree_of(folder, false)?,
+        Lower::Prepared(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
+    };
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV;
     sys::mount::set_attributes(&tree, attributes.bits().into(), false)?;
     Ok(tree)
 }
 
-fn overlay(setup: &Setup<'_>, lower: &Path, layer: &Path) -> Result<OwnedFd, Errno> {
-    let mut attached = 0;
-    let lower = folder(setup, lower, &mut attached)?;
-    let layer = folder(setup, layer, &mut attached)?;
+fn overlay(
+    setup: &Setup<'_>,
+    lower: &Lower<'_>,
+    layer: &OwnedFd,
+    scratch: &Scratch,
+) -> Result<OwnedFd, Errno> {
+    let lower = match lower {
+        Lower::Folder(folder) => rustix::io::fcntl_dupfd_cloexec(folder, 3)?,
+        Lower::Prepared(tree) => scratch.hold("lower", *tree)?,
+    };
     let below = |name| {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        rustix::fs::openat(&layer, name, flags, Mode::empty())
+        rustix::fs::openat(layer, name, flags, Mode::empty())
     };
     let (upper, work) = (below(c"upper")?, below(c"work")?);
     let context = fsopen(c"overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -55,37 +103,26 @@ fn overlay(setup: &Setup<'_>, lower: &Path, layer: &Path) -> Result<OwnedFd, Err
     option(c"lowerdir", &lower)?;
     option(c"upperdir", &upper)?;
     option(c"workdir", &work)?;
-    // No sync when it is unmounted, which costs 300 us on an idle disk and 200 ms on a busy one (Linux 5.10).
-    fsconfig_set_flag(context.as_fd(), c"volatile")?;
+    if setup.plan.root.writable().is_some() {
+        // No sync when it is unmounted, which costs 300 us on an idle disk and 200 ms on a busy one (Linux 5.10).
+        fsconfig_set_flag(context.as_fd(), c"volatile")?;
+    }
     if setup.plan.id_maps.is_some() {
         // trusted.* attributes are closed to user namespaces (Linux 5.11).
         fsconfig_set_flag(context.as_fd(), c"userxattr")?;
     }
     fsconfig_create(context.as_fd())?;
-    let tree =
-        fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)?;
-    // overlayfs has copies of its own. What stayed attached would end up in the container, with the host's root below.
-    for _ in 0..attached {
-        unmount(c"/", UnmountFlags::DETACH)?;
-    }
-    Ok(tree)
+    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::MOUNT_ATTR_NODEV)
 }
 
-/// A folder for overlayfs to refer to. One that the launcher prepared is a detached mount, which kernels before 6.15 do
-/// not accept: it is attached first, and counted.
-fn folder(setup: &Setup<'_>, path: &Path, attached: &mut u32) -> Result<OwnedFd, Errno> {
-    if let Some(tree) = setup.prepared(path) {
-        place::attach_on_top(tree)?;
-        *attached += 1;
-        return rustix::io::fcntl_dupfd_cloexec(tree, 3);
-    }
+fn folder(path: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty())
 }
 
 /// No more writing: the mount points are made.
 pub(super) fn seal(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
-    if matches!(setup.plan.root, RootPlan::Overlay { sealed: true, .. }) {
+    if matches!(setup.plan.root, RootPlan::Sealed { .. }) {
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
         sys::mount::set_attributes(root, attributes.bits().into(), false)
             .at(Step::Readonly, "/")?;

@@ -6,7 +6,7 @@ use rustix::fs::{Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstatfs, openat2}
 use rustix::io::Errno;
 
 use super::Step;
-use super::handshake::{At, Done};
+use super::step::{At, Done};
 use crate::plan::Plan;
 
 /// Writes them through the container's procfs, by the descriptor of the mount that was made for it: what lies at `/proc` of

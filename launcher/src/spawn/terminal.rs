@@ -9,8 +9,9 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use super::handshake::{self, At, Done};
+use super::handshake;
 use super::place::{self, Shape};
+use super::step::{At, Done};
 use super::{Stdio, Step};
 use crate::plan::Process;
 

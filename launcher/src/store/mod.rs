@@ -32,6 +32,7 @@ pub mod unpack;
 pub use error::StoreError;
 pub use gc::{Listed, Pruning, Removed};
 pub use image::StoredImage;
+pub use private::remove_private;
 pub use snapshot::{Ids, Snapshot};
 pub use source::ImageSource;
 

@@ -1,11 +1,11 @@
-//! The folder of one container's own: its writable layer and its generated files, laid out by `spawn`.
+//! The folder of one container's own: its writable layer, laid out by `spawn`.
 
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, mkdirat};
 
-use super::{CONTAINERS, Store, StoreError, below};
+use super::{CONTAINERS, Store, StoreError, area, below};
 
 impl Store {
     /// Makes `<store>/containers/<id>` (0700), and returns where it is.
@@ -20,10 +20,7 @@ impl Store {
     /// Whether it was there. Files that belong to subordinate ids of an ordinary user can be removed
     /// only inside a user namespace that maps them: call it there.
     pub fn remove_private(&self, id: &str) -> Result<bool, StoreError> {
-        check(id)?;
-        let path = self.path.join(CONTAINERS).join(id);
-        let containers = self.area(CONTAINERS)?;
-        below::remove(containers.as_fd(), id.as_bytes()).map_err(StoreError::io("remove", path))
+        remove_private(&self.path, id)
     }
 
     /// Ids that have a private area, sorted.
@@ -36,6 +33,14 @@ impl Store {
         ids.sort();
         Ok(ids)
     }
+}
+
+/// [`Store::remove_private`] for a store that need not be opened for it.
+pub fn remove_private(store: &Path, id: &str) -> Result<bool, StoreError> {
+    check(id)?;
+    let containers = area(store, CONTAINERS)?;
+    below::remove(containers.as_fd(), id.as_bytes())
+        .map_err(StoreError::io("remove", store.join(CONTAINERS).join(id)))
 }
 
 /// Rule R11: `[A-Za-z0-9_+-][A-Za-z0-9_+.-]*`, which is neither `.` nor `..` nor a path.

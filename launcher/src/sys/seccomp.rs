@@ -1,30 +1,48 @@
 //! seccomp(2): loading a filter.
 
+use nix::libc::sock_filter;
 use rustix::io::Errno;
 use syscalls::{Sysno, syscall};
 
 use super::checked;
-use crate::plan::seccomp::Program as Filter;
+
+/// A filter in the kernel's layout, ready to be loaded without allocating.
+#[derive(Debug)]
+pub struct Filter {
+    instructions: Vec<sock_filter>,
+    flags: u32,
+}
 
 /// `struct sock_fprog`.
 #[repr(C)]
 struct Program {
     length: u16,
-    filter: *const crate::plan::seccomp::Instruction,
+    filter: *const sock_filter,
 }
 
 const SET_MODE_FILTER: usize = 1;
 
-/// Puts this process and all it will start under a filter, for good. Needs `no_new_privs` or `CAP_SYS_ADMIN`.
-///
-/// # Errors
-///
-/// What seccomp says: `EINVAL` for a program that the kernel's checker refuses, also one longer than 4096 instructions.
-pub fn load(filter: &Filter) -> Result<(), Errno> {
-    let length = u16::try_from(filter.instructions.len()).or(Err(Errno::INVAL))?;
-    let program = Program { length, filter: filter.instructions.as_ptr() };
-    // SAFETY: `program` points to `length` instructions of the kernel's layout (repr(C)); both outlive the call,
-    // which copies them.
-    checked(unsafe { syscall!(Sysno::seccomp, SET_MODE_FILTER, filter.flags, &raw const program) })
+impl Filter {
+    /// From instructions of classic BPF, each `(code, jt, jf, k)`, and `SECCOMP_FILTER_FLAG_*`.
+    pub fn new(instructions: impl Iterator<Item = (u16, u8, u8, u32)>, flags: u32) -> Self {
+        let instructions = instructions.map(|(code, jt, jf, k)| sock_filter { code, jt, jf, k });
+        Self { instructions: instructions.collect(), flags }
+    }
+
+    /// Puts this process and all it will start under the filter, for good. Needs `no_new_privs` or `CAP_SYS_ADMIN`.
+    ///
+    /// # Errors
+    ///
+    /// What seccomp says: `EINVAL` for a program that the kernel's checker refuses, also one longer than 4096
+    /// instructions.
+    pub fn load(&self) -> Result<(), Errno> {
+        let length = u16::try_from(self.instructions.len()).or(Err(Errno::INVAL))?;
+        let program = Program { length, filter: self.instructions.as_ptr() };
+        // SAFETY: `program` points to `length` instructions of the kernel's layout (libc's type for it); both outlive the
+        // call, which copies them.
+        checked(unsafe {
+            syscall!(Sysno::seccomp, SET_MODE_FILTER, self.flags, &raw const program)
+        })
         .map(drop)
+    }
 }

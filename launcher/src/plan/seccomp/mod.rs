@@ -22,6 +22,8 @@ use common::report::{Diagnostic, ExitCode};
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag};
 use serde::{Deserialize, Serialize};
 
+use crate::sys::seccomp::Filter;
+
 pub use arch::Architecture;
 pub use default::default_profile;
 
@@ -65,6 +67,12 @@ impl From<(u16, u8, u8, u32)> for Instruction {
 impl From<Instruction> for (u16, u8, u8, u32) {
     fn from(i: Instruction) -> Self {
         (i.code, i.jt, i.jf, i.k)
+    }
+}
+
+impl From<&Program> for Filter {
+    fn from(program: &Program) -> Self {
+        Self::new(program.instructions.iter().map(|&one| one.into()), program.flags)
     }
 }
 
