@@ -22,6 +22,7 @@ pub mod assemble;
 pub mod cli;
 pub mod elf;
 pub mod image;
+pub mod interrupt;
 pub mod plan;
 pub mod report;
 pub mod resolve;
@@ -29,6 +30,7 @@ pub mod spec;
 
 use image::Image;
 use image::formats::{Output, Written};
+use interrupt::Interrupt;
 use plan::{Node, Plan, Source};
 use resolve::gather::gather;
 use resolve::incomplete::Incomplete;
@@ -49,6 +51,8 @@ pub struct Surroundings<'a> {
     pub rules: RuleSet,
     /// Who is told how far things are.
     pub progress: Progress,
+    /// Who may end it early.
+    pub interrupt: Interrupt,
 }
 
 /// Where an image goes.
@@ -77,7 +81,7 @@ pub struct Built {
 
 /// Decides what is in the image. Writes nothing.
 pub fn plan(spec: &ImageSpec, around: &Surroundings<'_>) -> Result<(Plan, Vec<String>), Error> {
-    let Surroundings { sysroot, options, path, rules, progress } = around;
+    let Surroundings { sysroot, options, path, rules, progress, .. } = around;
     let resolving = progress.steps("resolving", 0);
     let gathered = gather(spec, sysroot, options, path, rules, |objects| {
         resolving.extend(objects as u64);
@@ -98,7 +102,12 @@ pub fn build(
     let (plan, warnings) = plan(spec, around)?;
     let tree = assemble::assemble(&plan, to.bytes.epoch);
     let context = spec.context.as_deref().map(open_context).transpose()?;
-    let contents = assemble::Contents { root: around.sysroot.root(), context: context.as_ref() };
+    let contents = assemble::Contents {
+        root: around.sysroot.root(),
+        context: context.as_ref(),
+        interrupt: &around.interrupt,
+    };
+    let _writing = around.interrupt.writing();
     let packing = around.progress.bytes("packing", bytes(&plan));
     let told = |count| packing.advance(count);
     let mut stored = None;

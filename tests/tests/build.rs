@@ -4,10 +4,13 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::tree::dump::dump_tar;
+use nix::sys::signal::Signal;
 use tests::elf;
 use tests::outcome::run;
 use tests::require;
@@ -213,6 +216,40 @@ fn a_full_disk_leaves_nothing_behind_and_says_so() {
         );
     }
     drop(mount);
+}
+
+#[test]
+fn an_interrupted_build_removes_what_it_made_and_dies_of_the_signal() {
+    let scratch = Scratch::new("interrupted");
+    // Long enough to be met at work: it takes a minute to compress.
+    fs::File::create(scratch.path().join("zeros")).unwrap().set_len(8 << 30).unwrap();
+    let recipe = "name = \"n\"\n[[files]]\nsource = \"zeros\"\ndestination = \"/zeros\"\n";
+    scratch.file("recipe.toml", recipe);
+    let partial = |folder: &Path| {
+        let names = fs::read_dir(folder).into_iter().flatten();
+        names.filter(|e| e.as_ref().unwrap().file_name().as_encoded_bytes()[0] == b'.').count()
+    };
+    let blobs = scratch.store().join("blobs");
+    for (output, folder, signal) in [
+        (&["-o", "x.tar.gz"][..], scratch.path(), Signal::SIGINT),
+        (&["-o", "x.oci.tar"], scratch.path(), Signal::SIGTERM),
+        (&["--format", "oci-dir", "-o", "x"], scratch.path(), Signal::SIGHUP),
+        (&[], &blobs, Signal::SIGINT),
+    ] {
+        let mut build = scratch.coracle();
+        let mut child = build.args(["build", "-q", "recipe.toml"]).args(output).spawn().unwrap();
+        let started = Instant::now();
+        while partial(folder) == 0 {
+            assert!(started.elapsed() < Duration::from_mins(1), "{output:?} did not start");
+            assert_eq!(child.try_wait().unwrap(), None, "{output:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+        nix::sys::signal::kill(pid, signal).unwrap();
+        assert_eq!(child.wait().unwrap().signal(), Some(signal as i32), "{output:?}");
+        assert_eq!(partial(folder), 0, "{output:?} left something");
+        assert!(!scratch.path().join("x.tar.gz").exists() && !scratch.path().join("x").exists());
+    }
 }
 
 /// A file system that is unmounted when dropped.

@@ -17,6 +17,7 @@ mod metadata;
 pub use metadata::{Epoch, EpochError};
 
 use crate::elf::Name;
+use crate::interrupt::Interrupt;
 use crate::plan::{Node, Plan, Source};
 
 /// Where the bytes of a file are.
@@ -81,6 +82,8 @@ pub struct Contents<'a> {
     pub root: &'a Root,
     /// The recipe's folder.
     pub context: Option<&'a Root>,
+    /// Who may end it early: bytes then end with an error.
+    pub interrupt: &'a Interrupt,
 }
 
 /// A file whose bytes could not be copied.
@@ -116,6 +119,7 @@ impl From<ContentError> for io::Error {
 impl Contents<'_> {
     /// The bytes of a file. Fails at open or at its end when the size is not the planned one.
     pub fn open(&self, content: &Content) -> io::Result<Box<dyn Read>> {
+        self.interrupt.check()?;
         let (name, size, file) = match content {
             Content::Bytes(bytes) => return Ok(Box::new(Cursor::new(bytes.clone()))),
             Content::Root { path, size } => {
@@ -135,7 +139,13 @@ impl Contents<'_> {
         if found != size {
             return Err(ContentError::Changed { path: name, planned: size, found }.into());
         }
-        Ok(Box::new(Steady { path: name, file, planned: size, read: 0 }))
+        Ok(Box::new(Steady {
+            path: name,
+            file,
+            planned: size,
+            read: 0,
+            interrupt: self.interrupt.clone(),
+        }))
     }
 }
 
@@ -145,10 +155,12 @@ struct Steady {
     file: File,
     planned: u64,
     read: u64,
+    interrupt: Interrupt,
 }
 
 impl Read for Steady {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.interrupt.check()?;
         let count = self
             .file
             .read(buffer)
@@ -174,7 +186,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("f"), "12345").unwrap();
         let root = Root::open(folder.path()).unwrap();
-        let contents = Contents { root: &root, context: None };
+        let interrupt = Interrupt::default();
+        let contents = Contents { root: &root, context: None, interrupt: &interrupt };
         let content = |size| Content::Root { path: ImagePath::new("/f").unwrap(), size };
         let mut text = String::new();
         contents.open(&content(5)).unwrap().read_to_string(&mut text).unwrap();

@@ -10,11 +10,12 @@ use common::progress::Progress;
 use common::report;
 use serde_json::json;
 
-use super::{Failure, StoreOption, output};
+use super::{Failure, StoreOption, output, signals};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
 use crate::image::{self, Compression, ImageError};
+use crate::interrupt::Interrupt;
 use crate::plan::{Node, Plan, Source};
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
@@ -88,6 +89,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     let sysroot = Sysroot::open(&arguments.sysroot)
         .map_err(|source| Error::Sysroot { path: arguments.sysroot.clone(), source })?;
     let around = surroundings(arguments, &spec, &sysroot)?;
+    let watch = signals::watch(&around.interrupt);
     if arguments.dry_run {
         let (plan, warnings) = crate::plan(&spec, &around)?;
         warn(arguments, &warnings);
@@ -112,7 +114,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
             epoch: arguments.source_date_epoch,
         },
     };
-    let built = crate::build(&spec, &around, &destination)?;
+    let built = crate::build(&spec, &around, &destination);
+    if built.is_err() {
+        watch.end();
+    }
+    let built = built?;
     warn(arguments, &built.warnings);
     summary(arguments, out, &spec.name, &built, started)
 }
@@ -192,6 +198,7 @@ fn surroundings<'a>(
         path: path.map_or(DEFAULT_PATH.into(), std::ffi::OsString::into_encoded_bytes),
         rules: RuleSet::load(arguments.rules.as_deref())?.switched(&spec.rules)?,
         progress: Progress::new(arguments.quiet),
+        interrupt: Interrupt::default(),
     })
 }
 

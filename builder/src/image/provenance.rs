@@ -132,8 +132,8 @@ impl Provenance {
         done
     }
 
-    /// The entry that a path leads to, links above its last component followed, and that itself too if `through`. `None` where
-    /// the image has no such path.
+    /// The entry that a path leads to, links above its last component followed, and that itself too
+    /// if `through`. `None` where the image has no such path.
     pub fn follow(&self, path: &str, through: bool) -> Option<&str> {
         let parts = |path: &str| -> Vec<String> {
             path.rsplit('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()

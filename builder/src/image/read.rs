@@ -71,8 +71,9 @@ pub struct Opened {
     pub config: ImageConfiguration,
 }
 
-/// Opens `what`, as `paddle` understands it: a name of the store, unless it starts like a path (`/`, `./`, `../`); then an
-/// archive or folder of that name. Without a `store` there are no names.
+/// Opens `what`, as `paddle` understands it: a name of the store, unless it starts like a path
+/// (`/`, `./`, `../`); then an archive or folder of that name. Without a `store` there are no
+/// names.
 pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
     let is_path = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
     if let (false, Ok(name), Some(store)) = (is_path, what.parse::<Reference>(), store)

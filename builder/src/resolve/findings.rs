@@ -1,4 +1,5 @@
-//! How names were found, where else they were looked for, and what a closure lacks: the words in which it is told.
+//! How names were found, where else they were looked for, and what a closure lacks: the words in
+//! which it is told.
 
 use std::fmt;
 
@@ -158,14 +159,16 @@ pub enum Warning {
         /// The list of folders, as it stands in an object or was given.
         list: Name,
     },
-    /// The loader's own list of system directories could not be read; a distribution's usual one was used.
+    /// The loader's own list of system directories could not be read; a distribution's usual one
+    /// was used.
     SystemFoldersGuessed {
         /// The loader.
         interpreter: Name,
     },
     /// `/etc/ld.so.cache` exists and is broken; the loader ignores it, and so did the search.
     BrokenCache,
-    /// `/etc/ld.so.preload` names an object that is not there; the loader says so at every start, and goes on.
+    /// `/etc/ld.so.preload` names an object that is not there; the loader says so at every start,
+    /// and goes on.
     PreloadIgnored {
         /// The object.
         name: Name,
@@ -241,7 +244,8 @@ impl Relation {
     }
 }
 
-/// The name and who needs it; then, on a line each, the program if that is another, and every place tried.
+/// The name and who needs it; then, on a line each, the program if that is another, and every place
+/// tried.
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, needed_by, relation, program, tried } = self;
@@ -277,7 +281,9 @@ impl Missing {
     pub fn hint(&self) -> String {
         let name = &self.name;
         if self.relation == Relation::Interpreter {
-            return "install the C library that the program was built for, or name its root with --sysroot".into();
+            return "install the C library that the program was built for, or name its root with \
+                    --sysroot"
+                .to_owned();
         }
         if name.has_slash() {
             return format!("install the package that ships {name}");
@@ -288,6 +294,6 @@ impl Missing {
 
 impl Refused {
     /// What the person can do.
-    pub const HINT: &'static str = "the loader would stop at this file; repair or remove it, or put another before it \
-                                    with --library-path";
+    pub const HINT: &'static str = "the loader would stop at this file; repair or remove it, or \
+                                    put another before it with --library-path";
 }

@@ -1,4 +1,5 @@
-//! `Incomplete`: a closure in which something is missing or cannot be loaded, as an error that says all of it at once.
+//! `Incomplete`: a closure in which something is missing or cannot be loaded, as an error that says
+//! all of it at once.
 
 use std::fmt;
 

@@ -18,6 +18,7 @@ use common::tree::tar::TarError;
 use super::layer::{self, Compression, Encoder};
 use super::{Image, ImageError, Options};
 use crate::assemble::{Content, Contents};
+use crate::interrupt::Interruptible;
 use crate::plan::Plan;
 
 mod folder;
@@ -76,7 +77,8 @@ impl Output {
             if !self.force {
                 return Err(ImageError::Exists(self.path.clone()));
             }
-            // Root may well replace `/dev/null` by an image, and would break the host; `/dev/stdout` is a link.
+            // Root may well replace `/dev/null` by an image, and would break the host;
+            // `/dev/stdout` is a link.
             let kind = there.file_type();
             if !(kind.is_file() || kind.is_dir()) {
                 return Err(ImageError::NotReplaceable(self.path.clone()));
@@ -153,8 +155,9 @@ pub fn write(
             let scratch = scratch_folder(output)?;
             let layout = ImageLayout::create(scratch.path())?;
             let image = super::write(tree, plan, contents, options, &layout, on_bytes)?;
-            let size =
-                file(output, |out| Ok(archive::write(&layout, name, &image.manifest, out)?))?;
+            let size = file(output, contents, |out| {
+                Ok(archive::write(&layout, name, &image.manifest, out)?)
+            })?;
             Ok(Written { image: Some(image), size })
         }
         Format::OciDir => {
@@ -185,7 +188,7 @@ fn tarball(
     contents: &Contents<'_>,
     on_bytes: impl FnMut(u64),
 ) -> Result<Written, ImageError> {
-    let size = file(output, |out| {
+    let size = file(output, contents, |out| {
         let mut encoder = Encoder::new(compression, out).map_err(output.failed("write"))?;
         let mut buffered = BufWriter::with_capacity(1 << 16, &mut encoder);
         layer::tar(tree, contents, &mut buffered, on_bytes).map_err(|error| match error {
@@ -203,13 +206,15 @@ fn tarball(
 /// A file that appears whole: written under a temporary name in the same folder. Its size.
 fn file(
     output: &Output,
+    contents: &Contents<'_>,
     fill: impl FnOnce(&mut dyn Write) -> Result<(), ImageError>,
 ) -> Result<u64, ImageError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".coracle-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let scratch =
         builder.tempfile_in(output.parent()).map_err(|error| output.not_created(&error))?;
-    let mut buffered = BufWriter::with_capacity(1 << 16, scratch.as_file());
+    let out = Interruptible { inner: scratch.as_file(), interrupt: contents.interrupt };
+    let mut buffered = BufWriter::with_capacity(1 << 16, out);
     fill(&mut buffered)?;
     buffered.flush().map_err(output.failed("write"))?;
     drop(buffered);
