@@ -492,6 +492,25 @@ fn a_program_with_python_inside_has_the_modules_of_every_layout() {
 }
 
 #[test]
+fn certificates_by_hash_are_shipped_only_where_there_is_no_bundle_for_openssl() {
+    for bundle in [None, Some("usr/lib/ssl/cert.pem"), Some("etc/ssl/cert.pem")] {
+        let scratch = Scratch::new("certificates");
+        let root = scratch.subfolder("root");
+        let loader = "/lib64/ld-linux-x86-64.so.2";
+        elf::library("ld-linux-x86-64.so.2", &[]).write(&root.join(&loader[1..]));
+        elf::library("libssl.so.3", &[]).write(&root.join("usr/lib/libssl.so.3"));
+        elf::program(loader, &["libssl.so.3"]).write(&root.join("usr/bin/client"));
+        for path in bundle.into_iter().chain(["etc/ssl/certs/0a1b2c3d.0"]) {
+            fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            fs::write(root.join(path), "certificate").unwrap();
+        }
+        let list = listing(&scratch, &["--sysroot", root.to_str().unwrap(), "client"]);
+        assert_eq!(list.contains("/0a1b2c3d.0"), bundle.is_none(), "{list}");
+        assert!(bundle.is_none_or(|bundle| list.contains(&format!(" /{bundle} "))), "{list}");
+    }
+}
+
+#[test]
 fn an_image_says_why_each_file_is_there() {
     let scratch = Scratch::new("why");
     scratch.pack(&["/bin/bash"]);

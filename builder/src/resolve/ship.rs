@@ -43,9 +43,7 @@ impl Shipping<'_> {
                 trigger: firing.trigger.clone(),
                 why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
             };
-            if let Some(unless) = &ship.unless
-                && !self.paths(firing, unless)?.is_empty()
-            {
+            if self.exists(firing, &ship.unless)? {
                 continue;
             }
             self.files(firing, ship, &because)?;
@@ -82,6 +80,16 @@ impl Shipping<'_> {
             .into_iter()
             .chain(links)
             .any(|path| glob.matches(path.as_bytes()).is_some())
+    }
+
+    /// Whether the root has anything that one of these templates means.
+    fn exists(&self, firing: &Firing<'_>, templates: &[String]) -> Result<bool, GatherError> {
+        for template in templates {
+            if !self.paths(firing, template)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Paths of the root that one of a rule's templates means.

@@ -74,8 +74,8 @@ pub struct Ship {
     pub programs: Vec<String>,
     /// A switch file of glibc's name service: the modules that it names are added where they exist.
     pub nsswitch: Option<String>,
-    /// All of this table is left out where this path or pattern exists.
-    pub unless: Option<String>,
+    /// All of this table is left out where one of these paths or patterns exists.
+    pub unless: Vec<String>,
     /// An empty folder.
     pub folder: Option<String>,
     /// A file with this `content`, where the root has none to ship.
