@@ -25,18 +25,6 @@ fn start_waiting(scratch: &Scratch, mut command: Command) -> Child {
     child
 }
 
-/// Waits until no process of the test is left, which no command has to bring about.
-fn wait_until_dead(scratch: &Scratch) {
-    let deadline = Instant::now() + Duration::from_secs(5);
-    loop {
-        let processes = scratch.leftovers().processes;
-        if processes.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "still alive: {processes:?}");
-    }
-}
-
 fn folder_with_load(name: &str) -> Option<Scratch> {
     let scratch = require::root().then(|| Scratch::new(name))?;
     let program = load(scratch.path())?;
@@ -181,9 +169,6 @@ fn killed_at_any_moment_is_cleaned_by_the_next_command() {
         std::thread::sleep(moment);
         child.kill().unwrap();
         child.wait().unwrap();
-        // The container dies with its launcher, by itself. While it does, it keeps the lock of its
-        // state, and would be taken for living.
-        wait_until_dead(&scratch);
         let next = run(&mut launch()).ok();
         let leftovers = scratch.settled();
         let when = format!("killed after {moment:?} of {whole:?}, then {next:?}");

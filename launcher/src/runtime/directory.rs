@@ -5,9 +5,13 @@
 //!   .lock            shared: a container is being entered. Exclusive: a dead one is being claimed
 //!   <id>/            0700; `mkdir` decides which of two equal names wins
 //!     lock           exclusive while the container's monitor lives (flock: released by any death);
-//!                    empty until nothing is left to clear, then one byte
+//!                    has the monitor's pid until nothing is left to clear, then `-`
 //!     state.json     replaced by rename, never written in place
 //! ```
+//!
+//! A child that has not executed its program yet shares the monitor's lock: so a lock that is free says
+//! that nobody makes anything any more. A child outlives a killed monitor by a moment only, for which
+//! who finds the pid dead and the lock taken waits.
 //!
 //! Between `mkdir <id>` and its `flock`, a container looks dead. `.lock` covers this moment: who
 //! finds an unlocked container waits for all creators before believing it.
@@ -19,12 +23,13 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
+use rustix::process::getpid;
 
+use super::lock::{self, LOCK, Probe, Said, retry};
 use super::{ContainerId, RuntimeError, State, Status};
 
 const STATE: &str = "state.json";
 const STATE_NEW: &str = "state.json.new";
-const LOCK: &str = "lock";
 const GLOBAL_LOCK: &str = ".lock";
 
 /// No state file is longer; one that is, is not ours.
@@ -89,9 +94,10 @@ impl StateDirectory {
             other => other.map_err(RuntimeError::io("create", &path))?,
         }
         let fd = self.open_folder(&state.id).map_err(RuntimeError::io("open", &path))?;
-        let lock = open_lock(&fd, OFlags::CREATE | OFlags::EXCL)
+        let lock = lock::open(&fd, OFlags::CREATE | OFlags::EXCL)
             .and_then(|lock| {
                 rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+                lock::say(&lock, getpid().as_raw_nonzero().to_string().as_bytes())?;
                 Ok(lock)
             })
             .map_err(RuntimeError::io("lock", &path))?;
@@ -114,16 +120,21 @@ impl StateDirectory {
     }
 
     /// Whether a container's monitor is dead and left something to clear, as far as a glance tells:
-    /// four system calls, since each start asks this of every container.
+    /// four or five system calls, since each start asks this of every container.
     pub(super) fn is_suspect(&self, id: &ContainerId) -> bool {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(lock) = rustix::fs::openat(&self.fd, path_of(id).join(LOCK), flags, Mode::empty())
         else {
             return true;
         };
-        // Shared, so that two who glance do not take each other for the monitor.
-        let held = rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_err();
-        !held && rustix::fs::fstat(&lock).map_or(true, |status| status.st_size == 0)
+        match Said::by(&lock) {
+            Said::Cleared => false,
+            // Shared, so that two who glance do not take each other for the monitor.
+            said => {
+                rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_ok()
+                    || said.monitor_is_dead()
+            }
+        }
     }
 
     /// Takes a container over if its monitor is dead.
@@ -135,7 +146,7 @@ impl StateDirectory {
             Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Found::Absent),
             other => other.map_err(failed("open"))?,
         };
-        if matches!(try_lock(&fd).map_err(failed("lock"))?, Probe::Taken) {
+        if matches!(lock::outwait_child(&fd).map_err(failed("lock"))?, Probe::Taken) {
             return Ok(read_state(&fd, &path)?.map_or(Found::Absent, Found::Living));
         }
         drop(fd);
@@ -144,7 +155,7 @@ impl StateDirectory {
             Err(Errno::NOENT) => return Ok(Found::Absent),
             other => other.map_err(failed("open"))?,
         };
-        match try_lock(&fd).map_err(failed("lock"))? {
+        match lock::try_lock(&fd).map_err(failed("lock"))? {
             Probe::Taken => Ok(read_state(&fd, &path)?.map_or(Found::Absent, Found::Living)),
             Probe::Held(lock) => match read_state(&fd, &path)? {
                 Some(state) => Ok(Found::Free(Held { state, fd, path, lock })),
@@ -190,7 +201,7 @@ impl Held {
         self.state.status = status;
         self.write()?;
         if let Status::Stopped { .. } = status {
-            rustix::io::pwrite(&self.lock, b"-", 0)
+            lock::say(&self.lock, lock::CLEARED)
                 .map_err(RuntimeError::io("write", self.path.join(LOCK)))?;
         }
         Ok(())
@@ -233,31 +244,6 @@ impl Held {
     }
 }
 
-enum Probe {
-    /// The folder has no lock file: its creator has not come so far, or its remover is half through.
-    NoLock,
-    /// Somebody holds it.
-    Taken,
-    /// This process holds it now.
-    Held(OwnedFd),
-}
-
-fn try_lock(folder: &OwnedFd) -> Result<Probe, Errno> {
-    let lock = match open_lock(folder, OFlags::empty()) {
-        Err(Errno::NOENT) => return Ok(Probe::NoLock),
-        other => other?,
-    };
-    match retry(|| rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)) {
-        Err(Errno::WOULDBLOCK) => Ok(Probe::Taken),
-        other => other.map(|()| Probe::Held(lock)),
-    }
-}
-
-fn open_lock(folder: &OwnedFd, more: OFlags) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | more;
-    rustix::fs::openat(folder, LOCK, flags, Mode::RUSR | Mode::WUSR)
-}
-
 /// The state, or `None` where none was written yet.
 fn read_state(folder: &OwnedFd, path: &Path) -> Result<Option<State>, RuntimeError> {
     let path = path.join(STATE);
@@ -293,15 +279,6 @@ fn absent_is_fine(result: Result<(), Errno>) -> Result<(), Errno> {
     match result {
         Err(Errno::NOENT) => Ok(()),
         other => other,
-    }
-}
-
-fn retry(mut operation: impl FnMut() -> Result<(), Errno>) -> Result<(), Errno> {
-    loop {
-        match operation() {
-            Err(Errno::INTR) => {}
-            other => return other,
-        }
     }
 }
 
@@ -369,6 +346,24 @@ mod tests {
         held.remove().unwrap();
         assert!(matches!(directory.claim(&id).unwrap(), Found::Absent));
         assert_eq!(directory.ids().unwrap(), []);
+    }
+
+    #[test]
+    fn the_child_of_a_killed_monitor_is_waited_for() {
+        let (_folder, directory) = directory();
+        let id = "one".parse().unwrap();
+        let held = directory.create(state("one")).unwrap();
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        lock::say(&held.lock, dead.id().to_string().as_bytes()).unwrap();
+        assert!(directory.is_suspect(&id), "its monitor died, whoever holds the lock");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                drop(held);
+            });
+            assert!(matches!(directory.claim(&id).unwrap(), Found::Free(_)));
+        });
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod directory;
 mod error;
 mod id;
+mod lock;
 mod private;
 mod process;
 mod state;
