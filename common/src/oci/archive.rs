@@ -10,8 +10,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::blobs::{self, Blobs, Verified};
-use super::layout::{ImageLayout, LayoutError, Marker, SMALL, open_regular};
+use super::blobs::{self, Blobs, SMALL, Verified};
+use super::layout::{ImageLayout, LayoutError, Marker, open_regular};
 use super::media_type::{self, PROVENANCE_ANNOTATION};
 use super::{Descriptor, ImageIndex, ImageManifest, json, reference::Reference};
 use crate::digest::Digest;

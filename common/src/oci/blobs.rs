@@ -8,10 +8,12 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::error::LayoutError;
-use super::layout::SMALL;
 use super::media_type::{CONTAINERD_NAME, REF_NAME};
 use super::{Descriptor, ImageIndex, MediaType, reference::Reference};
 use crate::digest::{Digest, Digesting};
+
+/// Bytes that a blob which is read whole, and a file of JSON, may have at most.
+pub const SMALL: u64 = 4 << 20;
 
 /// Blobs by descriptor, and the index that leads to them.
 pub trait Blobs {

@@ -20,14 +20,11 @@ use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::blobs::{self, Blobs, Verified};
+use super::blobs::{self, Blobs, SMALL, Verified};
 use super::{Descriptor, ImageIndex, MediaType, json, reference::Reference};
 use crate::digest::{Digest, Digesting};
 
 pub use super::error::LayoutError;
-
-/// Bytes that [`ImageLayout::read`], and a file of JSON, may have at most.
-pub const SMALL: u64 = 4 << 20;
 
 /// What a blob's temporary file is called, up to its random end.
 const PARTIAL: &str = ".partial-";
