@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! reader   ReadAt: byte ranges of an object, from a file or from memory
+//! header   its vocabulary: width, byte order, architecture
 //! parse    headers and bytes by address, the only file that names goblin
 //! object   Object, and how it is read
 //! note     .note.dlopen and .note.package
@@ -14,6 +15,7 @@
 //! ```
 
 mod error;
+mod header;
 mod name;
 mod note;
 mod object;
@@ -23,9 +25,10 @@ mod symbols;
 mod token;
 
 pub use error::ElfError;
+pub use header::{Class, Endian, Identity, Kind, Machine};
 pub use name::Name;
 pub use note::{DlopenFeature, Priority};
-pub use object::{Class, DynamicFlags, Endian, Identity, Kind, Machine, Object, read_only_data};
+pub use object::{DynamicFlags, Object, read_only_data};
 pub use parse::architecture;
 pub use reader::ReadAt;
 pub use symbols::undefined_symbols;

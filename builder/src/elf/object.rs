@@ -1,80 +1,13 @@
 //! `Object`: the facts of one ELF object that decide what else is loaded.
 
-use std::fmt;
-
 use serde::Serialize;
 
+use super::header::{Class, Endian, Identity, Kind, Machine};
 use super::parse::{
     DT_AUDIT, DT_AUXILIARY, DT_DEPAUDIT, DT_FILTER, DT_FLAGS_1, DT_NEEDED, DT_RPATH, DT_RUNPATH,
     DT_SONAME, DT_STRTAB, Image,
 };
 use super::{DlopenFeature, ElfError, Name, ReadAt, note};
-
-/// Width of an object's addresses (`EI_CLASS`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub enum Class {
-    /// `ELFCLASS32`.
-    Elf32,
-    /// `ELFCLASS64`.
-    Elf64,
-}
-
-/// Byte order of an object (`EI_DATA`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub enum Endian {
-    /// `ELFDATA2LSB`.
-    Little,
-    /// `ELFDATA2MSB`.
-    Big,
-}
-
-/// The architecture (`e_machine`), as the number that stands in the header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Machine(pub u16);
-
-impl Machine {
-    /// `EM_386`.
-    pub const X86: Self = Self(3);
-    /// `EM_PPC64`.
-    pub const PPC64: Self = Self(21);
-    /// `EM_S390`.
-    pub const S390: Self = Self(22);
-    /// `EM_ARM`.
-    pub const ARM: Self = Self(40);
-    /// `EM_X86_64`.
-    pub const X86_64: Self = Self(62);
-    /// `EM_AARCH64`.
-    pub const AARCH64: Self = Self(183);
-    /// `EM_RISCV`.
-    pub const RISCV: Self = Self(243);
-    /// `EM_LOONGARCH`.
-    pub const LOONGARCH: Self = Self(258);
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::X86 => f.write_str("i386"),
-            Self::PPC64 => f.write_str("ppc64"),
-            Self::S390 => f.write_str("s390"),
-            Self::ARM => f.write_str("arm"),
-            Self::X86_64 => f.write_str("x86-64"),
-            Self::AARCH64 => f.write_str("aarch64"),
-            Self::RISCV => f.write_str("riscv"),
-            Self::LOONGARCH => f.write_str("loongarch"),
-            Self(number) => write!(f, "machine {number}"),
-        }
-    }
-}
-
-/// `e_type`, of which the loader knows two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-pub enum Kind {
-    /// `ET_EXEC`: a program with fixed addresses.
-    Fixed,
-    /// `ET_DYN`: a library, or a program that can be loaded anywhere.
-    Dynamic,
-}
 
 /// `DT_FLAGS_1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
@@ -90,19 +23,6 @@ impl DynamicFlags {
     pub fn position_independent_program(self) -> bool {
         self.0 & 0x0800_0000 != 0
     }
-}
-
-/// The parts of the header that a loader compares before it takes a library.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Identity {
-    /// `EI_OSABI`.
-    pub os_abi: u8,
-    /// `EI_ABIVERSION`.
-    pub abi_version: u8,
-    /// Whether the unused bytes are zero.
-    pub padded: bool,
-    /// `EI_VERSION` or `e_version`, the larger: 1 in any real object.
-    pub version: u32,
 }
 
 /// One ELF object. Strings are as they stand in the file: tokens unexpanded, lists not split.

@@ -12,8 +12,8 @@ use goblin::elf::dynamic::Dynamic;
 use goblin::elf::program_header::{PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE};
 use goblin::elf::{Elf, Header, ProgramHeader, Sym};
 
-use super::object::Identity;
-use super::{Class, ElfError, Endian, Kind, Machine, ReadAt};
+use super::header::{Class, Endian, Identity, Kind, Machine};
+use super::{ElfError, ReadAt};
 
 pub(super) use goblin::elf::dynamic::{
     DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRTAB,
