@@ -37,7 +37,8 @@ pub use users::User;
 pub use why::{Found, Why};
 
 use crate::elf::Name;
-use crate::resolve::gather::{Added, Gathered};
+use crate::resolve::gather::Gathered;
+use crate::resolve::ship::{Added, Because};
 use crate::resolve::{Relation, Request};
 use crate::spec::ImageSpec;
 use conflict::{Draft, Rank};
@@ -224,7 +225,7 @@ fn additions(
 }
 
 /// Whether a request came from a person.
-fn asked(request: &(Request, Option<crate::resolve::gather::Because>)) -> bool {
+fn asked(request: &(Request, Option<Because>)) -> bool {
     request.1.is_none()
 }
 

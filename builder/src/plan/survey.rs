@@ -17,7 +17,8 @@ use rustix::fs::FileType;
 use crate::elf::Name;
 use crate::resolve::Sysroot;
 use crate::resolve::expand::{self, Kind};
-use crate::resolve::gather::{Added, Gathered};
+use crate::resolve::gather::Gathered;
+use crate::resolve::ship::Added;
 use crate::spec::glob::Glob;
 use crate::spec::{ImageSpec, Source};
 

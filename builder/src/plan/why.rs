@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::place::Placement;
 use super::{asked, is_root};
-use crate::resolve::gather::{Because, Gathered};
+use crate::resolve::gather::Gathered;
+use crate::resolve::ship::Because;
 use crate::resolve::{How, Load, Origin, Program, Relation, Request};
 
 /// One reason.

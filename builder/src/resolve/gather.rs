@@ -6,16 +6,13 @@
 //! a person asked for is allowed to fail the build.
 
 use std::collections::BTreeSet;
-use std::io;
 
-use common::escape::Escaped;
 use common::report::Diagnostic;
 use common::tree::ImagePath;
-use serde::Serialize;
 
 use super::rules::RuleSet;
 use super::rules::fire::{SymbolCache, fire};
-use super::ship::{Shipped, Shipping};
+use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
 use super::{Closure, Options, Request, ResolveError, Sysroot};
 use crate::spec::ImageSpec;
 
@@ -34,74 +31,22 @@ pub struct Gathered {
     pub warnings: Vec<String>,
 }
 
-/// The rule that asked for something, and what made it fire.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Because {
-    /// Name of the rule.
-    pub rule: String,
-    /// Real path of the object or script that made it fire.
-    pub trigger: ImagePath,
-    /// Why, as the rule says it.
-    pub why: String,
-}
-
-/// Something that a rule adds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addition {
-    /// Where, in the root and in the image.
-    pub path: ImagePath,
-    /// What.
-    pub what: Added,
-    /// Why.
-    pub because: Because,
-}
-
-/// What a rule adds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Added {
-    /// What stands there in the root: file, folder (itself only) or link.
-    Copy,
-    /// An empty folder.
-    Folder,
-    /// A file with these bytes, where the root's own is not shipped.
-    Generated(Vec<u8>),
-}
-
 /// Why there is nothing to plan with.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
     /// The resolver refused a request.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
-    /// A rule's file, folder or pattern cannot be looked at.
-    #[error("cannot look for `{}`, which rule `{rule}` ships", Escaped(pattern))]
-    Look {
-        /// The rule.
-        rule: String,
-        /// Its pattern.
-        pattern: Vec<u8>,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// A rule ships a pattern that is none.
-    #[error("rule `{rule}` ships `{pattern}`, which is not a pattern: {why}")]
-    Pattern {
-        /// The rule.
-        rule: String,
-        /// Its pattern.
-        pattern: String,
-        /// What is wrong.
-        why: &'static str,
-    },
+    /// A rule cannot be followed.
+    #[error(transparent)]
+    Ship(#[from] ShipError),
 }
 
 impl Diagnostic for GatherError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Resolve(error) => error.hint(),
-            Self::Look { rule, .. } | Self::Pattern { rule, .. } => {
-                Some(format!("mend the rule, or switch it off with --no-rule {rule}"))
-            }
+            Self::Ship(error) => error.hint(),
         }
     }
 }

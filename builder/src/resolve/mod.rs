@@ -24,7 +24,7 @@ mod scope;
 mod scripts;
 mod search;
 pub mod shebang;
-mod ship;
+pub mod ship;
 mod sysroot;
 pub mod system_dirs;
 mod walk;

@@ -4,15 +4,82 @@
 use std::collections::BTreeSet;
 use std::io;
 
+use common::escape::Escaped;
+use common::report::Diagnostic;
 use common::tree::ImagePath;
+use serde::Serialize;
 
 use super::expand::{self, Kind};
-use super::gather::{Added, Addition, Because, GatherError};
 use super::rules::fire::Firing;
 use super::rules::{Pattern, Ship};
 use super::{Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
+
+/// The rule that asked for something, and what made it fire.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Because {
+    /// Name of the rule.
+    pub rule: String,
+    /// Real path of the object or script that made it fire.
+    pub trigger: ImagePath,
+    /// Why, as the rule says it.
+    pub why: String,
+}
+
+/// Something that a rule adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addition {
+    /// Where, in the root and in the image.
+    pub path: ImagePath,
+    /// What.
+    pub what: Added,
+    /// Why.
+    pub because: Because,
+}
+
+/// What a rule adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Added {
+    /// What stands there in the root: file, folder (itself only) or link.
+    Copy,
+    /// An empty folder.
+    Folder,
+    /// A file with these bytes, where the root's own is not shipped.
+    Generated(Vec<u8>),
+}
+
+/// Why a rule cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub enum ShipError {
+    /// A rule's file, folder or pattern cannot be looked at.
+    #[error("cannot look for `{}`, which rule `{rule}` ships", Escaped(pattern))]
+    Look {
+        /// The rule.
+        rule: String,
+        /// Its pattern.
+        pattern: Vec<u8>,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A rule ships a pattern that is none.
+    #[error("rule `{rule}` ships `{pattern}`, which is not a pattern: {why}")]
+    Pattern {
+        /// The rule.
+        rule: String,
+        /// Its pattern.
+        pattern: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+}
+
+impl Diagnostic for ShipError {
+    fn hint(&self) -> Option<String> {
+        let (Self::Look { rule, .. } | Self::Pattern { rule, .. }) = self;
+        Some(format!("mend the rule, or switch it off with --no-rule {rule}"))
+    }
+}
 
 /// What the rules of one round ask for.
 #[derive(Debug, Default)]
@@ -31,7 +98,7 @@ pub(super) struct Shipping<'a> {
 
 impl Shipping<'_> {
     /// Adds what one rule ships.
-    pub(super) fn ship(&mut self, firing: &Firing<'_>) -> Result<(), GatherError> {
+    pub(super) fn ship(&mut self, firing: &Firing<'_>) -> Result<(), ShipError> {
         if let Some(warning) = &firing.rule.warning
             && !self.has(firing.rule.warning_unless.as_ref())
         {
@@ -83,7 +150,7 @@ impl Shipping<'_> {
     }
 
     /// Whether the root has anything that one of these templates means.
-    fn exists(&self, firing: &Firing<'_>, templates: &[String]) -> Result<bool, GatherError> {
+    fn exists(&self, firing: &Firing<'_>, templates: &[String]) -> Result<bool, ShipError> {
         for template in templates {
             if !self.paths(firing, template)?.is_empty() {
                 return Ok(true);
@@ -93,9 +160,9 @@ impl Shipping<'_> {
     }
 
     /// Paths of the root that one of a rule's templates means.
-    fn paths(&self, firing: &Firing<'_>, template: &str) -> Result<Vec<ImagePath>, GatherError> {
+    fn paths(&self, firing: &Firing<'_>, template: &str) -> Result<Vec<ImagePath>, ShipError> {
         let Some(pattern) = firing.variables.expand(template) else { return Ok(Vec::new()) };
-        let glob = Glob::parse(&pattern).map_err(|why| GatherError::Pattern {
+        let glob = Glob::parse(&pattern).map_err(|why| ShipError::Pattern {
             rule: firing.name.to_owned(),
             pattern: template.to_owned(),
             why,
@@ -111,7 +178,7 @@ impl Shipping<'_> {
         firing: &Firing<'_>,
         ship: &Ship,
         because: &Because,
-    ) -> Result<(), GatherError> {
+    ) -> Result<(), ShipError> {
         let excluded = excluded(firing, ship)?;
         for template in &ship.files {
             for path in self.paths(firing, template)? {
@@ -201,7 +268,7 @@ impl Shipping<'_> {
         file: &str,
         excluded: &[Glob],
         because: &Because,
-    ) -> Result<(), GatherError> {
+    ) -> Result<(), ShipError> {
         let text = match self.sysroot.root().open_file(file.as_bytes()) {
             Ok(file) => io::read_to_string(file)
                 .map_err(|source| look(firing, because.rule.as_bytes(), source))?,
@@ -223,10 +290,10 @@ impl Shipping<'_> {
         firing: &Firing<'_>,
         ship: &Ship,
         because: &Because,
-    ) -> Result<(), GatherError> {
+    ) -> Result<(), ShipError> {
         let path = |template: &str| {
             firing.variables.expand(template).and_then(|path| ImagePath::new(path).ok()).ok_or_else(
-                || GatherError::Pattern {
+                || ShipError::Pattern {
                     rule: firing.name.to_owned(),
                     pattern: template.to_owned(),
                     why: "it must be one absolute path",
@@ -255,11 +322,11 @@ fn is_kept(path: &ImagePath, excluded: &[Glob]) -> bool {
 }
 
 /// The patterns that a table leaves out.
-fn excluded(firing: &Firing<'_>, ship: &Ship) -> Result<Vec<Glob>, GatherError> {
+fn excluded(firing: &Firing<'_>, ship: &Ship) -> Result<Vec<Glob>, ShipError> {
     let mut excluded = Vec::new();
     for template in &ship.exclude {
         let Some(pattern) = firing.variables.expand(template) else { continue };
-        excluded.push(Glob::parse(&pattern).map_err(|why| GatherError::Pattern {
+        excluded.push(Glob::parse(&pattern).map_err(|why| ShipError::Pattern {
             rule: firing.name.to_owned(),
             pattern: template.clone(),
             why,
@@ -268,8 +335,8 @@ fn excluded(firing: &Firing<'_>, ship: &Ship) -> Result<Vec<Glob>, GatherError> 
     Ok(excluded)
 }
 
-fn look(firing: &Firing<'_>, pattern: &[u8], source: io::Error) -> GatherError {
-    GatherError::Look { rule: firing.name.to_owned(), pattern: pattern.to_vec(), source }
+fn look(firing: &Firing<'_>, pattern: &[u8], source: io::Error) -> ShipError {
+    ShipError::Look { rule: firing.name.to_owned(), pattern: pattern.to_vec(), source }
 }
 
 /// The services that a switch file names, sorted, each once.
