@@ -90,10 +90,10 @@ fn containers_that_are_kept_are_gone_after_rm() {
     assert_eq!(difference(&before, &files(&scratch)), "");
 }
 
-#[test]
-fn launches_that_start_together_share_one_snapshot() {
-    let Some(scratch) = folder_with_load("together") else { return };
-    scratch.file("ballast", ballast(8 << 20));
+/// An OCI archive of the test's own program and a file of `bytes`: that makes unpacking take a while.
+fn archive_with_ballast(scratch: &Scratch, bytes: usize) -> PathBuf {
+    // It does not compress, so that reading takes a while as well.
+    scratch.file("ballast", ballast(bytes));
     let recipe = r#"
         executables = ["./load"]
         files = [{ source = "ballast", destination = "/ballast" }]
@@ -101,14 +101,23 @@ fn launches_that_start_together_share_one_snapshot() {
     let recipe = scratch.file("big.toml", recipe);
     let archive = scratch.path().join("big.oci.tar");
     scratch.pack(&[Path::new("-o"), &archive, &recipe]);
+    archive
+}
+
+fn empty_the_store(scratch: &Scratch) {
+    std::fs::remove_dir_all(scratch.store()).unwrap();
+    scratch.subfolder("store");
+}
+
+#[test]
+fn launches_that_start_together_share_one_snapshot() {
+    let Some(scratch) = folder_with_load("together") else { return };
+    let archive = archive_with_ballast(&scratch, 8 << 20);
     let launch = || {
         let mut command = scratch.launch(&[], archive.to_str().unwrap(), &["cpu", "200"]);
         command.stdout(Stdio::null()).spawn().unwrap()
     };
-    let start_anew = || {
-        std::fs::remove_dir_all(scratch.store()).unwrap();
-        scratch.subfolder("store");
-    };
+    let start_anew = || empty_the_store(&scratch);
     start_anew();
     assert!(launch().wait().unwrap().success());
     let expected = files(&scratch);
@@ -140,22 +149,11 @@ fn killed_while_running_is_cleaned_by_the_next_command() {
 #[test]
 fn killed_at_any_moment_is_cleaned_by_the_next_command() {
     let Some(scratch) = folder_with_load("moments") else { return };
-    // A big file makes unpacking take a while; it does not compress, so that reading does as well.
-    scratch.file("ballast", ballast(24 << 20));
-    let recipe = r#"
-        executables = ["./load"]
-        files = [{ source = "ballast", destination = "/ballast" }]
-    "#;
-    let recipe = scratch.file("big.toml", recipe);
-    let archive = scratch.path().join("big.oci.tar");
-    scratch.pack(&[Path::new("-o"), &archive, &recipe]);
+    let archive = archive_with_ballast(&scratch, 24 << 20);
     let archive = archive.to_str().unwrap();
     let launch = || scratch.launch(&["--memory", "64m"], archive, &["cpu", "50"]);
 
-    let start_anew = || {
-        std::fs::remove_dir_all(scratch.store()).unwrap();
-        scratch.subfolder("store");
-    };
+    let start_anew = || empty_the_store(&scratch);
     start_anew();
     let whole = run(&mut launch()).ok().took;
     let expected = files(&scratch);

@@ -1,12 +1,11 @@
 //! The store: images found, unpacked once, leased, removed, and nothing left by whoever was killed.
 //!
-//! Processes that unpack at the same time, are killed, or are another user's are this very program
-//! again, with its test `child`.
+//! Processes that unpack at the same time, are killed, or are another user's are the support program
+//! `hold-snapshot`.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
-use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -46,30 +45,11 @@ fn blobs(store: &Store) -> usize {
     count(store, "blobs/sha256")
 }
 
-/// The process that `child` describes: it unpacks, says so, and holds its lease until its standard
-/// input closes.
-#[test]
-#[ignore = "it is the other process of other tests"]
-fn child() {
-    let (Some(path), Some(image)) =
-        (std::env::var_os("CHILD_STORE"), std::env::var_os("CHILD_IMAGE"))
-    else {
-        return;
-    };
-    let store = Store::open(Path::new(&path)).unwrap();
-    let snapshot = run(&store, PathBuf::from(image)).unwrap();
-    println!("unpacked {}", fs::metadata(snapshot.path()).unwrap().ino());
-    std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
-}
+const HOLD_SNAPSHOT: &str = env!("CARGO_BIN_EXE_hold-snapshot");
 
 fn spawn(store: &Path, image: impl AsRef<Path>) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", "child", "--ignored", "--nocapture"])
-        .env("CHILD_STORE", store)
-        .env("CHILD_IMAGE", image.as_ref())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+    let mut command = Command::new(HOLD_SNAPSHOT);
+    command.arg(store).arg(image.as_ref()).stdin(Stdio::piped()).stdout(Stdio::piped());
     command
 }
 
@@ -421,13 +401,12 @@ fn an_ordinary_user_gets_the_files_and_a_store_of_another_is_refused() {
     }
     // A program that the user can reach.
     let program = folder.path().join("program");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    fs::copy(HOLD_SNAPSHOT, &program).unwrap();
     let as_user = || {
         let mut command = Command::new(&program);
         command
-            .args(["--exact", "child", "--ignored", "--nocapture"])
-            .env("CHILD_STORE", &path)
-            .env("CHILD_IMAGE", "app")
+            .arg(&path)
+            .arg("app")
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
