@@ -189,6 +189,26 @@ fn what_the_builder_may_not_read_is_an_error_with_a_hint() {
 }
 
 #[test]
+fn a_store_of_somebody_else_is_said_to_be_one() {
+    if !require::root() {
+        return;
+    }
+    let scratch = Scratch::of_user("foreign-store", 12_346);
+    let store = scratch.path().join("theirs");
+    run(Command::new(tests::programs::coracle())
+        .args(["build", "-q", "/bin/sh", "--store"])
+        .arg(&store))
+    .ok();
+    let said = refused(&scratch, &["build", "/bin/sh", "--store", store.to_str().unwrap()], 1);
+    assert_eq!(
+        said,
+        "error: cannot create a file in `DIR/theirs/blobs`\n  caused by: permission denied\n\
+         hint: you may not use `DIR/theirs/blobs`: choose another place with --store, or ask its \
+         owner\n"
+    );
+}
+
+#[test]
 fn a_full_disk_leaves_nothing_behind_and_says_so() {
     if !require::root() {
         return;

@@ -147,6 +147,7 @@ impl Diagnostic for ImageError {
             return Some("make room, or write elsewhere with --store or -o".to_owned());
         }
         let text = match self {
+            Self::Layout(error) => return error.hint(),
             Self::Exists(_) => "use --force to replace it, or another name",
             Self::NotReplaceable(_) => "name another output; of a link, what it leads to",
             Self::NoFolder(_) => "make it first, or write elsewhere",

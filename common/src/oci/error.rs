@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
 
 use super::Platform;
 use super::reference::Reference;
@@ -233,14 +232,18 @@ impl Diagnostic for LayoutError {
 
 /// What to do about an error of the kernel that people meet.
 fn io_hint(source: &io::Error, path: &Path) -> Option<String> {
-    match Errno::from_io_error(source)? {
-        Errno::NOSPC => Some(format!(
+    match source.kind() {
+        io::ErrorKind::StorageFull => Some(format!(
             "the disk of `{}` is full: make room, or move the store with --store",
             path.display()
         )),
-        Errno::DQUOT => Some(format!("your quota on the disk of `{}` is used up", path.display())),
-        Errno::ROFS => Some(format!("`{}` is on a read-only file system", path.display())),
-        Errno::ACCESS | Errno::PERM => Some(format!(
+        io::ErrorKind::QuotaExceeded => {
+            Some(format!("your quota on the disk of `{}` is used up", path.display()))
+        }
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some(format!("`{}` is on a read-only file system", path.display()))
+        }
+        io::ErrorKind::PermissionDenied => Some(format!(
             "you may not use `{}`: choose another place with --store, or ask its owner",
             path.display()
         )),

@@ -280,7 +280,8 @@ fn create_partial(folder: &Path) -> Result<(Partial, File), LayoutError> {
             .prefix(PARTIAL)
             .tempfile_in(folder)
             .and_then(|file| file.keep().map_err(|error| error.error))
-            .map_err(LayoutError::io("create a file in", folder))?;
+            // Without the temporary name, which says nothing.
+            .map_err(|error| LayoutError::io("create a file in", folder)(error.kind().into()))?;
         let partial = Partial(path);
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) => continue,
