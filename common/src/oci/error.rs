@@ -3,7 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-
 use super::Platform;
 use super::reference::Reference;
 use crate::digest::{Digest, DigestError};

@@ -6,6 +6,7 @@
 mod formats;
 mod languages;
 mod network;
+mod recipes;
 mod samples;
 mod shell;
 mod tools;
