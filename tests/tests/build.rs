@@ -71,7 +71,7 @@ fn images(scratch: &Scratch) -> Vec<String> {
 }
 
 /// What follows `coracle build`, the status, and how the error starts.
-const REFUSED: [(&str, i32, &str); 19] = [
+const REFUSED: [(&str, i32, &str); 22] = [
     ("/nonexistent/app", 1, "cannot open `/nonexistent/app`: "),
     ("no-such-program", 1, "`no-such-program` is in none of the folders of PATH"),
     ("./text", 1, "`DIR/text` cannot be resolved: not an ELF file\n"),
@@ -83,6 +83,18 @@ const REFUSED: [(&str, i32, &str); 19] = [
         "cannot understand recipe `recipe.toml`: TOML parse error at line 2, column 1",
     ),
     ("none.toml", 1, "cannot read recipe `none.toml`\n  caused by: No such file or directory"),
+    (
+        "gone.toml",
+        1,
+        "cannot read `gone`, needed by `gone` of the recipe\n  \
+         caused by: No such file or directory (os error 2)\nhint: it may be a link: ",
+    ),
+    (
+        "pipe.toml",
+        1,
+        "`special/pipe`, needed by `special` of the recipe, is a device, socket or pipe",
+    ),
+    ("nul.toml", 2, "`cmd` has a NUL byte in it\n"),
     ("a.toml b.toml", 2, "only one recipe can be built at a time\n"),
     (
         "/bin/sh -o there.tar",
@@ -113,6 +125,14 @@ fn what_cannot_be_packed_is_said_exactly() {
     scratch.file("recipe.toml", "executables = [\"/bin/sh\"]\nentrypiont = []\n");
     let there = scratch.file("there.tar", "keep me");
     symlink(&there, scratch.path().join("link.tar")).unwrap();
+    symlink("/etc/passwd", scratch.path().join("gone")).unwrap();
+    let pipe = scratch.subfolder("special").join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    let files =
+        |source| format!("name = \"n\"\n[[files]]\nsource = \"{source}\"\ndestination = \"/x/\"");
+    scratch.file("gone.toml", files("gone"));
+    scratch.file("pipe.toml", files("special"));
+    scratch.file("nul.toml", "executables = [\"/bin/sh\"]\ncmd = [\"a\\u0000\"]\n");
     for (arguments, status, expected) in REFUSED {
         let all: Vec<&str> = ["build"].into_iter().chain(arguments.split_whitespace()).collect();
         let said = refused(&scratch, &all, status);
@@ -182,7 +202,7 @@ fn what_the_builder_may_not_read_is_an_error_with_a_hint() {
     let said = refused(&scratch, &["build", "recipe.toml"], 1);
     assert_eq!(
         said,
-        "error: cannot read `/secret`, needed by `secret` of the recipe\n  \
+        "error: cannot read `secret`, needed by `secret` of the recipe\n  \
          caused by: Permission denied (os error 13)\n\
          hint: build as a user who may read it, or leave it out\n"
     );

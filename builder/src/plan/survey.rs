@@ -13,6 +13,7 @@ use common::report::Diagnostic;
 use common::root::Root;
 use common::tree::ImagePath;
 use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use crate::elf::Name;
 use crate::resolve::Sysroot;
@@ -104,15 +105,21 @@ pub enum SurveyError {
         source: io::Error,
     },
     /// A path is neither file, folder nor link.
-    #[error("`{path}` is a device, socket or pipe, which is not packed")]
+    #[error("`{path}`{} is a device, socket or pipe, which is not packed", aside(needed_by.as_ref()))]
     Special {
         /// Which.
         path: Name,
+        /// What asked for it.
+        needed_by: Option<String>,
     },
 }
 
 fn needed(by: Option<&String>) -> String {
     by.map(|by| format!(", needed by {by}")).unwrap_or_default()
+}
+
+fn aside(by: Option<&String>) -> String {
+    by.map(|by| format!(", needed by {by},")).unwrap_or_default()
 }
 
 impl Diagnostic for SurveyError {
@@ -121,8 +128,32 @@ impl Diagnostic for SurveyError {
             Self::Read { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 Some("build as a user who may read it, or leave it out".to_owned())
             }
-            Self::Read { .. } | Self::Special { .. } => None,
+            // ELOOP has no kind of its own in the stable library.
+            Self::Read { source, .. }
+                if source.kind() == io::ErrorKind::NotFound
+                    || Errno::from_io_error(source) == Some(Errno::LOOP) =>
+            {
+                Some(
+                    "it may be a link: links are followed inside the root, or the recipe's folder"
+                        .to_owned(),
+                )
+            }
+            Self::Special { .. } => Some(
+                "name files beside it one by one, or by a pattern that leaves it out".to_owned(),
+            ),
+            Self::Read { .. } => None,
         }
+    }
+}
+
+impl SurveyError {
+    /// Of a path of the recipe's folder, which is not below `/`.
+    fn of_recipe(mut self) -> Self {
+        let (Self::Read { path, .. } | Self::Special { path, .. }) = &mut self;
+        if let Some(relative) = path.as_bytes().strip_prefix(b"/") {
+            *path = Name::from(relative);
+        }
+        self
     }
 }
 
@@ -169,7 +200,9 @@ pub fn survey(
     for file in &spec.files {
         let matches = match (&file.source, &context) {
             (Source::Root(glob), _) => matches(root, glob, &file.text)?,
-            (Source::Context(glob), Some(context)) => matches(context, glob, &file.text)?,
+            (Source::Context(glob), Some(context)) => {
+                matches(context, glob, &file.text).map_err(SurveyError::of_recipe)?
+            }
             (Source::Context(_), None) => Vec::new(),
         };
         survey.matches.push(matches);
@@ -248,7 +281,10 @@ fn fact(root: &Root, path: &[u8], needed_by: Option<&str>) -> Result<Fact, Surve
     match FileType::from_raw_mode(status.st_mode) {
         FileType::Directory => return Ok(Fact::Folder),
         FileType::RegularFile => {}
-        _ => return Err(SurveyError::Special { path: Name::from(path) }),
+        _ => {
+            let needed_by = needed_by.map(str::to_owned);
+            return Err(SurveyError::Special { path: Name::from(path), needed_by });
+        }
     }
     let file: File = root.open_file(path).map_err(error)?;
     let status = rustix::fs::fstat(&file).map_err(|errno| error(errno.into()))?;
@@ -271,7 +307,8 @@ fn matches(root: &Root, glob: &Glob, text: &str) -> Result<Vec<Match>, SurveyErr
     let tops = expand::matches(root, glob).map_err(|source| error(text.as_bytes(), source))?;
     for top in tops {
         let mut found = Vec::new();
-        expand::tree_through_link(root, &top, &mut found).map_err(|source| error(&top, source))?;
+        expand::tree_through_link(root, &top, &mut found)
+            .map_err(|unreadable| error(&unreadable.path, unreadable.source))?;
         let mut below = Vec::new();
         for (path, kind) in found {
             let is_top = path == top;

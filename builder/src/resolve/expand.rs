@@ -21,6 +21,21 @@ pub enum Kind {
     Special,
 }
 
+/// A path below a folder that cannot be looked at.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The path.
+    pub path: Vec<u8>,
+    /// What the kernel said.
+    pub source: io::Error,
+}
+
+impl Unreadable {
+    fn at(path: &[u8]) -> impl FnOnce(io::Error) -> Self {
+        |source| Self { path: path.to_vec(), source }
+    }
+}
+
 /// The kind of `path`; `None` where nothing is.
 pub fn kind(root: &Root, path: &[u8]) -> io::Result<Option<Kind>> {
     let status = match root.symlink_metadata(path) {
@@ -95,8 +110,8 @@ pub fn tree(
     folder: &[u8],
     keep: &mut impl FnMut(&[u8]) -> bool,
     found: &mut Vec<(Vec<u8>, Kind)>,
-) -> io::Result<()> {
-    let Some(kind) = kind(root, folder)? else { return Ok(()) };
+) -> Result<(), Unreadable> {
+    let Some(kind) = kind(root, folder).map_err(Unreadable::at(folder))? else { return Ok(()) };
     tree_of(root, folder, kind, keep, found)
 }
 
@@ -105,13 +120,15 @@ pub fn tree_through_link(
     root: &Root,
     folder: &[u8],
     found: &mut Vec<(Vec<u8>, Kind)>,
-) -> io::Result<()> {
-    let Some(mut kind) = kind(root, folder)? else { return Ok(()) };
+) -> Result<(), Unreadable> {
+    let Some(mut kind) = kind(root, folder).map_err(Unreadable::at(folder))? else {
+        return Ok(());
+    };
     let leads_to_folder = || {
         let status = root.metadata(folder)?;
         io::Result::Ok(FileType::from_raw_mode(status.st_mode) == FileType::Directory)
     };
-    if kind == Kind::Link && leads_to_folder()? {
+    if kind == Kind::Link && leads_to_folder().map_err(Unreadable::at(folder))? {
         kind = Kind::Folder;
     }
     tree_of(root, folder, kind, &mut |_: &[u8]| true, found)
@@ -123,14 +140,14 @@ fn tree_of(
     kind: Kind,
     keep: &mut impl FnMut(&[u8]) -> bool,
     found: &mut Vec<(Vec<u8>, Kind)>,
-) -> io::Result<()> {
+) -> Result<(), Unreadable> {
     if !keep(folder) {
         return Ok(());
     }
     found.push((folder.to_vec(), kind));
     if kind == Kind::Folder {
         let base = if folder == b"/" { b"" } else { folder };
-        for name in root.read_dir(folder)? {
+        for name in root.read_dir(folder).map_err(Unreadable::at(folder))? {
             tree(root, &child(base, &name), keep, found)?;
         }
     }

@@ -186,7 +186,7 @@ impl Shipping<'_> {
                 let mut keep =
                     |path: &[u8]| !excluded.iter().any(|glob| glob.matches(path).is_some());
                 expand::tree(self.sysroot.root(), path.as_bytes(), &mut keep, &mut found)
-                    .map_err(|source| look(firing, path.as_bytes(), source))?;
+                    .map_err(|error| look(firing, &error.path, error.source))?;
                 for (path, kind) in found {
                     if kind != Kind::Special
                         && let Ok(path) = ImagePath::new(path)
