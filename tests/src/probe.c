@@ -89,7 +89,9 @@ int main(int argc, char **argv) {
         else if (!strcmp(q, "orphan")) { /* a grandchild that outlives its parent: who becomes its parent, and is it reaped */
             if (fork() == 0) { if (fork() == 0) { usleep(50000); _exit(0); } _exit(0); }
             wait(NULL); usleep(200000); list("/proc");
-        } else if (!strcmp(q, "sleep")) usleep(atoi(a) * 1000);
+        }
+        else if (!strcmp(q, "seals")) { int fd = open(a, O_RDONLY | O_CLOEXEC), s = fcntl(fd, F_GET_SEALS); if (s < 0) printf("%s\n", err(1)); else printf("%x\n", s); close(fd); }
+        else if (!strcmp(q, "sleep")) usleep(atoi(a) * 1000);
         else printf("unknown question %s\n", q);
     }
     return 0;

@@ -3,11 +3,13 @@
 mod sandbox_support;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 
-use launcher::plan::{Capability, CapabilitySet, DeviceKind};
+use launcher::cgroup::GroupPlan;
+use launcher::host::{Host, Version};
+use launcher::plan::{Capability, CapabilitySet, DeviceKind, NamespaceKind};
 use launcher::spec::{CapabilityChoice, Overrides};
-use sandbox_support::Box;
+use sandbox_support::{Box, within_seconds};
 use tests::require;
 
 fn with(change: impl FnOnce(&mut Overrides)) -> Overrides {
@@ -47,6 +49,67 @@ fn r1_links_in_the_image_lead_nowhere_outside() {
             );
         }
     }
+}
+
+/// Whatever an image links to, and by whichever of the launcher's own steps that is opened: what the host has there is seen
+/// neither by the program nor in a message.
+#[test]
+fn r1_secrets_of_the_host_are_never_seen() {
+    if !require::root() {
+        return;
+    }
+    const SECRET: &str = "what-only-the-host-knows";
+    for name in ["leak", "etc/passwd", "etc/hosts", "etc/resolv.conf", "proc", "etc", "dev"] {
+        for way in ["", "../../../../../../../../..", "/proc/self/root", "/proc/1/root"] {
+            let container = Box::new("secrets");
+            let secret = container.host().join("secret");
+            fs::write(&secret, format!("{SECRET}:x:0:0::/:/probe\n")).unwrap();
+            let link = container.root().join(name);
+            fs::remove_dir(&link).ok();
+            symlink(format!("{way}{}", secret.display()), &link).unwrap();
+            for user_namespace in [false, true] {
+                let overrides = with(|o| o.user_namespace = user_namespace);
+                let file = format!("cat=/{name}");
+                let below = format!("cat=/{name}/self/root{}", secret.display());
+                let path = format!("cat={}", secret.display());
+                let ran = container.run(&container.plan(&overrides, &[&file, &below, &path]));
+                assert!(
+                    !ran.stdout.contains(SECRET) && !ran.stderr.contains(SECRET),
+                    "/{name} -> {way}: {ran:?}"
+                );
+            }
+        }
+    }
+}
+
+/// While the container's first process still has the host's descriptors it enters namespaces; by then nobody in them may
+/// open these (CVE-2016-9962). The kernel gives a process that is not dumpable to the host's root, whoever runs it.
+#[test]
+fn r4_not_dumpable_before_a_namespace_is_joined() {
+    const USER: u32 = 60_124;
+    if !require::root() || !require::user_namespaces() {
+        return;
+    }
+    let mut container = Box::new("dumpable");
+    container.user = Some(USER);
+    container.give_away(USER);
+    let mut plan = container.plan(&Overrides::default(), &["echo=ran"]);
+    // Opening it waits for a writer: the process stands still in the middle of joining.
+    let pipe = container.root().with_file_name("pipe");
+    let mode = rustix::fs::Mode::from_raw_mode(0o666);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    fs::set_permissions(&pipe, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let ipc = plan.namespaces.iter_mut().find(|one| one.kind == NamespaceKind::Ipc).unwrap();
+    ipc.path = Some(pipe.clone());
+    let launcher = container.start(&plan);
+    let owner = |pid: u32| fs::metadata(format!("/proc/{pid}/fd")).map(|proc| proc.uid()).unwrap();
+    let child = launcher.container();
+    let became = within_seconds(10, || owner(child) == 0);
+    assert_eq!(owner(launcher.pid()), USER, "or the owner would prove nothing");
+    fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    let ran = launcher.finish();
+    assert!(became, "it joins a namespace while it is dumpable");
+    assert!(ran.stderr.contains("cannot join namespace"), "{ran:?}");
 }
 
 #[test]
@@ -187,6 +250,8 @@ fn r6_the_hosts_executable_is_out_of_reach() {
         &["link=/proc/1/exe", "write=/proc/1/exe"],
         "/memfd:paddle-init (deleted)\nETXTBSY\n",
     );
+    // That is not for its being executed: F_SEAL_SEAL, SHRINK, GROW and WRITE hold for ever.
+    container.check_with(&init, &["seals=/proc/1/exe"], "f\n");
 }
 
 #[test]
@@ -270,4 +335,60 @@ fn a_failed_start_leaves_nothing_mounted() {
     container.check(&["echo=x"], "x\n");
     let after = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert_eq!(before, after);
+}
+
+/// kill -9 of the launcher: its container dies, whatever stands in front of the program.
+#[test]
+fn a_container_dies_with_its_launcher() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("orphaned");
+    for init in [false, true] {
+        for user_namespace in [false, true] {
+            let overrides = with(|o| (o.init, o.user_namespace) = (init, user_namespace));
+            let mut plan = container.plan(&overrides, &["echo=started", "sleep=600000"]);
+            // Nobody is left to remove them.
+            plan.cgroup.groups.clear();
+            let mut launcher = container.start(&plan);
+            launcher.line();
+            let child = launcher.container();
+            let alive = || fs::metadata(format!("/proc/{child}")).is_ok();
+            assert!(alive());
+            launcher.kill();
+            assert!(within_seconds(5, || !alive()), "{overrides:?}");
+        }
+    }
+}
+
+/// A v2 group takes processes although all its controllers are v1's: the container is made in it.
+#[test]
+fn a_container_is_made_in_its_v2_group() {
+    if !require::root() {
+        return;
+    }
+    let host = Host::probe().unwrap();
+    let Some(v2) = host.cgroups().unwrap().v2() else {
+        return require::skip(format_args!("needs a mounted cgroup v2"));
+    };
+    let container = Box::new("unified");
+    let mut plan = container.plan(&Overrides::default(), &["cat=/proc/self/cgroup"]);
+    let name = format!("coracle-test-{}", std::process::id());
+    plan.cgroup.groups = vec![GroupPlan {
+        version: Version::V2,
+        anchor: v2.mount.clone(),
+        path: v2.mount.join(&name),
+        controllers: std::collections::BTreeSet::new(),
+        settings: Vec::new(),
+        devices: None,
+    }];
+    let namespaces = plan.namespaces.clone();
+    // Seen from outside its own cgroup namespace.
+    plan.namespaces.retain(|one| one.kind != NamespaceKind::Cgroup);
+    let outside = container.run(&plan);
+    assert!(outside.stdout.contains(&format!("0::/{name}\n")), "{outside:?}");
+    plan.namespaces = namespaces;
+    let inside = container.run(&plan);
+    assert!(inside.stdout.contains("0::/\n"), "{inside:?}");
+    assert!(!v2.mount.join(name).exists());
 }

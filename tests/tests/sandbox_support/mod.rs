@@ -12,9 +12,10 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use common::oci::ImageConfiguration;
 use common::root::Root;
@@ -120,6 +121,11 @@ impl Box {
 
     /// Runs a plan.
     pub fn run(&self, plan: &Plan) -> Ran {
+        self.start(plan).finish()
+    }
+
+    /// Starts a launcher that runs a plan.
+    pub fn start(&self, plan: &Plan) -> Launcher {
         let file = tempfile::NamedTempFile::new_in(&self.folder).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         serde_json::to_writer(&file, plan).unwrap();
@@ -130,11 +136,12 @@ impl Box {
         }
         let mut command = Command::new(driver);
         command.arg(file.path()).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(user) = self.user {
             use std::os::unix::process::CommandExt as _;
             command.uid(user).gid(user);
         }
-        Ran::from(command.output().unwrap())
+        Launcher { child: command.spawn().unwrap(), _plan: file }
     }
 
     /// Runs with everything by default, and compares what the program wrote.
@@ -180,6 +187,61 @@ impl Box {
         let ran = self.run(plan);
         assert_eq!(ran.stdout, "", "the program must not have run");
         (ran.status.unwrap(), ran.stderr.replace(&self.folder.path().display().to_string(), "TEST"))
+    }
+}
+
+/// A launcher that runs.
+pub struct Launcher {
+    child: Child,
+    _plan: tempfile::NamedTempFile,
+}
+
+impl Launcher {
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The container's first process, once it is there.
+    pub fn container(&self) -> u32 {
+        let children = format!("/proc/{0}/task/{0}/children", self.pid());
+        let mut found = None;
+        within_seconds(10, || {
+            let list = fs::read_to_string(&children).unwrap();
+            found = list.split_ascii_whitespace().next().map(|pid| pid.parse().unwrap());
+            found.is_some()
+        });
+        found.expect("the launcher starts a process")
+    }
+
+    /// Waits for a line that the program writes.
+    pub fn line(&mut self) {
+        let mut byte = [0];
+        let stdout = self.child.stdout.as_mut().unwrap();
+        while std::io::Read::read(stdout, &mut byte).unwrap() == 1 && byte != *b"\n" {}
+    }
+
+    /// kill -9.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn finish(self) -> Ran {
+        Ran::from(self.child.wait_with_output().unwrap())
+    }
+}
+
+/// Asks until the answer is yes, or time is up; returns the last answer.
+pub fn within_seconds(seconds: u64, mut asked: impl FnMut() -> bool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
+    loop {
+        let answer = asked();
+        if answer || Instant::now() > deadline {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
