@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use common::oci::ImageConfiguration;
+use common::report::Diagnostic as _;
 use common::root::Root;
 use launcher::host::{Host, Kernel, Layout};
 use launcher::plan::{self, Ground, Plan, PlanError, RootPlan, Source};
@@ -113,4 +114,29 @@ fn what_a_host_cannot_do_is_refused() {
         ..Overrides::default()
     };
     assert!(matches!(plan(&other, &host(1000)), Err(PlanError::Unmapped { uid: 1000, gid: 1000 })));
+}
+
+#[test]
+fn an_old_kernel_is_told_by_what_it_lacks() {
+    let mapped = Overrides { user_namespace: true, ..Overrides::default() };
+    let check = |uid, kernel: Kernel, overrides: &Overrides, expected: Option<&str>| {
+        let host = Host::made_up(uid, kernel, Layout::default());
+        let refused = plan(overrides, &host).err().map(|error| error.to_string());
+        assert_eq!(refused.as_deref(), expected, "{kernel}");
+    };
+    let old = Kernel::new(5, 10);
+    let no_attributes = "this kernel (5.10) has no mount_setattr, which came with Linux 5.12";
+    check(0, old, &Overrides::default(), Some(no_attributes));
+    check(1000, old, &mapped, Some(no_attributes));
+    check(0, Kernel::new(5, 12), &Overrides::default(), None);
+    check(1000, Kernel::new(5, 12), &mapped, None);
+    let no_map =
+        "this kernel (5.15) has no overlayfs above an idmapped mount, which came with Linux 5.19";
+    check(0, Kernel::new(5, 15), &mapped, Some(no_map));
+    check(0, Kernel::new(5, 19), &mapped, None);
+    // A new kernel whose calls are hidden by a filter around the launcher.
+    let mut features = Host::made_up(0, Kernel::new(6, 1), Layout::default()).features().to_owned();
+    features.mount_setattr = false;
+    let error = plan(&Overrides::default(), &host(0).with_features(features)).unwrap_err();
+    assert!(error.hint().unwrap().contains("filter around paddle"), "{error}");
 }

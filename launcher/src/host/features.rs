@@ -21,6 +21,8 @@ pub struct Features {
     pub close_range_cloexec: bool,
     /// overlayfs mounted inside a user namespace (Linux 5.11).
     pub overlay_in_user_namespace: bool,
+    /// overlayfs above an idmapped mount (Linux 5.19).
+    pub overlay_on_idmapped: bool,
 }
 
 impl Features {
@@ -34,6 +36,7 @@ impl Features {
             mount_setattr: since(5, 12),
             close_range_cloexec: since(5, 11),
             overlay_in_user_namespace: since(5, 11),
+            overlay_on_idmapped: since(5, 19),
         }
     }
 
@@ -49,6 +52,7 @@ impl Features {
             mount_setattr: exists(Call::MountSetattr),
             close_range_cloexec: version.close_range_cloexec && exists(Call::CloseRange),
             overlay_in_user_namespace: version.overlay_in_user_namespace,
+            overlay_on_idmapped: version.overlay_on_idmapped,
         }
     }
 }

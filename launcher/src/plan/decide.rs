@@ -4,7 +4,8 @@ use oci_spec::runtime::{LinuxCapabilities, LinuxNamespaceType, Process as OciPro
 
 use super::{
     Capability, CapabilitySet, CapabilitySets, Ground, Namespace, NamespaceKind, Plan, PlanError,
-    Process, Rlimit, RlimitKind, RootPlan, Security, files, ids, mounts, paths, seccomp, sysctls,
+    Process, Rlimit, RlimitKind, RootPlan, Security, files, ids, kernel, mounts, paths, seccomp,
+    sysctls,
 };
 use crate::cgroup;
 use crate::host::Host;
@@ -46,8 +47,10 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     let mut mounts = mounts::plan(spec, &scope, host)?;
     let resolver = files::resolver(isolated, &mounts)?;
     mounts.extend(resolver);
+    let root = root(spec, ground);
+    kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
-        root: root(spec, ground),
+        root,
         devices: mounts::devices()?,
         files: files::plan(ground, hostname.as_deref(), isolated, &mounts)?,
         mounts,

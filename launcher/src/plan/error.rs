@@ -6,10 +6,21 @@ use common::tree::PathError;
 use super::NamespaceKind;
 use super::seccomp::SeccompError;
 use crate::cgroup::CgroupError;
+use crate::host::Kernel;
 
 /// Why a specification cannot be carried out on this host.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
+    /// Something that this kernel does not have, or that a filter around the launcher hides.
+    #[error("this kernel ({running}) has no {feature}, which came with Linux {since}")]
+    Kernel {
+        /// What is missing.
+        feature: &'static str,
+        /// The first kernel that has it.
+        since: Kernel,
+        /// The kernel that runs.
+        running: Kernel,
+    },
     /// An ordinary user's container is possible only in a user namespace.
     #[error("an ordinary user needs a user namespace")]
     NeedsUserNamespace,
@@ -71,6 +82,13 @@ impl Diagnostic for PlanError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Cgroup(error) => return error.hint(),
+            Self::Kernel { feature, since, running } if running >= since => format!(
+                "a system call filter around paddle may hide {feature}; run paddle outside of that"
+            ),
+            Self::Kernel { feature, .. } if feature.starts_with("overlayfs") => {
+                "use --read-only with an image that has all mount points, or a newer kernel".to_owned()
+            }
+            Self::Kernel { .. } => "paddle needs Linux 5.12 or newer".to_owned(),
             Self::Unmapped { .. } => {
                 "run as user 0, or give your user ranges in /etc/subuid and /etc/subgid and install newuidmap and newgidmap".to_owned()
             }

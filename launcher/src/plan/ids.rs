@@ -69,24 +69,30 @@ pub(super) fn maps(linux: Option<&Linux>, host: &Host) -> Result<IdMaps, PlanErr
     };
     let uids = given(linux.and_then(|linux| linux.uid_mappings().as_ref()));
     let gids = given(linux.and_then(|linux| linux.gid_mappings().as_ref()));
-    let maps = if !uids.is_empty() || !gids.is_empty() {
-        let privileged = host.privileged();
-        IdMaps {
-            idmapped_root: privileged && outside(&uids, 0) != Some(0),
-            uids,
-            gids,
-            writer: MapWriter::Launcher,
-            deny_setgroups: !privileged,
-        }
-    } else if host.privileged() {
-        privileged(host)
-    } else {
-        ordinary(host)
-    };
-    if !valid(&maps.uids) || !valid(&maps.gids) {
-        return Err(PlanError::IdMaps);
+    if uids.is_empty() && gids.is_empty() {
+        return default_maps(host);
     }
-    Ok(maps)
+    let privileged = host.privileged();
+    checked(IdMaps {
+        idmapped_root: privileged && outside(&uids, 0) != Some(0),
+        uids,
+        gids,
+        writer: MapWriter::Launcher,
+        deny_setgroups: !privileged,
+    })
+}
+
+/// The best maps that this host allows this user: those of every container that names none, and of who clears after one.
+///
+/// # Errors
+///
+/// The ranges of `/etc/subuid` or `/etc/subgid` overlap.
+pub fn default_maps(host: &Host) -> Result<IdMaps, PlanError> {
+    checked(if host.privileged() { privileged(host) } else { ordinary(host) })
+}
+
+fn checked(maps: IdMaps) -> Result<IdMaps, PlanError> {
+    if valid(&maps.uids) && valid(&maps.gids) { Ok(maps) } else { Err(PlanError::IdMaps) }
 }
 
 /// Launched by root: a range of the host's that belongs to nobody.

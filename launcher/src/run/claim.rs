@@ -26,7 +26,7 @@ pub(super) fn private_area(held: &mut Held, store: &Store) -> Result<OwnedFd, Ru
                     state.cgroup = CgroupPaths::default();
                 })?);
             }
-            store.remove_private(id.as_str())?;
+            runtime::remove_area(store.path(), id.as_str())?;
             store.create_private(id.as_str())?;
         }
         other => drop(other?),

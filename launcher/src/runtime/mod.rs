@@ -17,7 +17,7 @@ mod timestamp;
 pub use directory::{Found, Held, StateDirectory};
 pub use error::RuntimeError;
 pub use id::{ContainerId, IdError};
-pub use private::{is_unused, mark_used, private_folder, sweep_store};
+pub use private::{is_unused, mark_used, private_folder, remove_area, sweep_store};
 pub use process::ProcessId;
 pub use state::{Exit, State, Status};
 pub use sweep::{clear, clear_ended, remove, sweep};

@@ -10,10 +10,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::private::remove_area;
 use super::{
     ContainerId, Found, Held, ProcessId, RuntimeError, State, StateDirectory, Status, Timestamp,
 };
-use crate::{cgroup, store};
+use crate::cgroup;
 
 /// How long a killed process may take to vanish.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -108,7 +109,7 @@ pub fn clear_ended(state: &State) -> Result<(), RuntimeError> {
 fn clear_files(state: &State) -> Result<(), RuntimeError> {
     let id = &state.id;
     if let Some(store) = state.store.as_deref().filter(|store| store.exists()) {
-        store::remove_private(store, id.as_str()).map_err(clean_up(id))?;
+        remove_area(store, id.as_str()).map_err(clean_up(id))?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The maps of a new user namespace are written, and the child becomes its root.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
@@ -14,12 +14,11 @@ use super::step::{At, Done};
 use crate::plan::{IdMaps, IdRange, MapWriter};
 use crate::sys;
 
-/// In the launcher: maps the ids of the child's user namespace and, where the plan says so, shows the snapshot with them.
+/// In the launcher: maps the ids of the child's user namespace.
 ///
 /// The child has not been reaped, so its pid means it and nothing else.
-pub(super) fn map(setup: &Setup<'_>, maps: &IdMaps, pid: Pid) -> Done {
-    let proc = format!("/proc/{}", pid.as_raw_nonzero());
-    let proc = Path::new(&proc);
+pub(super) fn map(maps: &IdMaps, pid: Pid) -> Done {
+    let proc = proc(pid);
     if maps.deny_setgroups {
         write(&proc.join("setgroups"), "deny").at(Step::MapIds, "setgroups")?;
     }
@@ -33,18 +32,19 @@ pub(super) fn map(setup: &Setup<'_>, maps: &IdMaps, pid: Pid) -> Done {
             help(newgidmap, pid, &maps.gids).at(Step::MapIds, newgidmap.display())?;
         }
     }
-    if maps.idmapped_root {
-        show_mapped(setup, &proc.join("ns/user"))?;
-    }
     Ok(())
+}
+
+fn proc(pid: Pid) -> PathBuf {
+    PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()))
 }
 
 /// The snapshot's files belong to the host's root; inside they are to belong to the root inside. Needs support by the file
 /// system (ext4, xfs, btrfs since 5.12 to 5.19, tmpfs since 6.3).
-fn show_mapped(setup: &Setup<'_>, namespace: &Path) -> Done {
+pub(super) fn show_mapped(setup: &Setup<'_>, pid: Pid) -> Done {
     let lower = setup.plan.root.lower();
     let Some(tree) = setup.prepared(lower) else { return Ok(()) };
-    open(namespace)
+    open(&proc(pid).join("ns/user"))
         .and_then(|namespace| sys::mount::map_ids(tree, namespace.as_fd()))
         .at(Step::MapMount, lower.display())
 }

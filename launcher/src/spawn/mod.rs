@@ -23,6 +23,7 @@ mod filesystem;
 mod handshake;
 mod ids;
 pub mod init;
+mod inside;
 mod mounts;
 mod namespaces;
 mod paths;
@@ -49,6 +50,7 @@ use prepare::Setup;
 use step::At;
 
 pub use error::SpawnError;
+pub use inside::inside;
 pub use program::DEFAULT_PATH;
 pub use step::Step;
 
@@ -122,7 +124,10 @@ fn accompany(
     socket: &OwnedFd,
 ) -> Result<Option<OwnedFd>, SpawnError> {
     if let Some(maps) = &setup.plan.id_maps {
-        ids::map(setup, maps, pid)?;
+        ids::map(maps, pid)?;
+        if maps.idmapped_root {
+            ids::show_mapped(setup, pid)?;
+        }
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
     let (mut console, mut executing) = (None, false);

@@ -95,6 +95,12 @@ static int read_file(const char *path) {
     return fwrite(buffer, 1, count, stdout) != (size_t)count;
 }
 
+/* A folder with a file in it, closed to all but user 1234, to whom both are given. */
+static int give(const char *folder) {
+    if (mkdir(folder, 0700) || chdir(folder) || write_file("file")) return 1;
+    return chown("file", 1234, 4321) || chmod("file", 0) || chown(".", 1234, 4321);
+}
+
 int main(int count, char **arguments) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     const char *what = count > 1 ? arguments[1] : "";
@@ -106,6 +112,11 @@ int main(int count, char **arguments) {
     if (!strcmp(what, "cat")) return copy_input();
     if (!strcmp(what, "write")) return write_file(value);
     if (!strcmp(what, "read")) return read_file(value);
+    if (!strcmp(what, "give")) {
+        if (give(value)) return 1;
+        if (count < 4) return 0;
+        what = arguments[3]; /* and then */
+    }
     if (!strcmp(what, "raise")) {
         /* A child's death, as process 1 cannot die of its own signals. */
         pid_t child = fork();
