@@ -6,6 +6,7 @@
 
 mod directory;
 mod error;
+mod held;
 mod id;
 mod lock;
 mod private;
@@ -14,8 +15,9 @@ mod state;
 mod sweep;
 mod timestamp;
 
-pub use directory::{Found, Held, StateDirectory};
+pub use directory::{Found, StateDirectory};
 pub use error::RuntimeError;
+pub use held::Held;
 pub use id::{ContainerId, IdError};
 pub use private::{is_unused, mark_used, private_folder, remove_area, sweep_store};
 pub use process::ProcessId;

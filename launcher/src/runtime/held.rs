@@ -1,0 +1,139 @@
+//! `Held`: the folder of one container, in the hands of the process that may write it.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat, renameat_with};
+use rustix::io::Errno;
+
+use super::lock::{self, LOCK, Said};
+use super::{RuntimeError, State, Status};
+
+pub(super) const STATE: &str = "state.json";
+/// What becomes the state next.
+pub(super) const STATE_NEW: &str = "state.json.new";
+/// What was a state of the folder's last container. Never read.
+pub(super) const STATE_OLD: &str = "state.json.old";
+
+/// Where a folder waits for the next container, beside those in use.
+pub(super) const SPARE: &str = ".spare";
+
+/// No state file is longer; one that is, is not ours.
+const STATE_LIMIT: u64 = 4 << 20;
+
+/// A container that this process holds: its monitor, or who claimed it after the monitor's death.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) state: State,
+    pub(super) fd: OwnedFd,
+    pub(super) path: PathBuf,
+    pub(super) lock: OwnedFd,
+}
+
+impl Held {
+    /// What is known of it.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Enters where it is in its life, on disk first.
+    pub fn set_status(&mut self, status: Status) -> Result<(), RuntimeError> {
+        self.state.status = status;
+        self.write()?;
+        if let Status::Stopped { .. } = status {
+            lock::say(&self.lock, lock::CLEARED)
+                .map_err(RuntimeError::io("write", self.path.join(LOCK)))?;
+        }
+        Ok(())
+    }
+
+    /// Changes the state, atomically for all readers.
+    pub fn update(&mut self, change: impl FnOnce(&mut State)) -> Result<(), RuntimeError> {
+        change(&mut self.state);
+        self.write()
+    }
+
+    /// Forgets the container. All that it had must be gone before.
+    pub fn remove(self) -> Result<(), RuntimeError> {
+        let failed = || RuntimeError::io("remove", &self.path);
+        // The state goes first: a folder without one has nothing else to clean.
+        absent_is_fine(renameat(&self.fd, STATE, &self.fd, STATE_OLD)).map_err(failed())?;
+        if self.becomes_spare() {
+            return Ok(());
+        }
+        for name in [STATE_NEW, STATE_OLD, LOCK] {
+            let removed = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
+            absent_is_fine(removed).map_err(failed())?;
+        }
+        let removed = rustix::fs::unlinkat(CWD, &self.path, AtFlags::REMOVEDIR);
+        absent_is_fine(removed).map_err(failed())?;
+        drop(self.lock);
+        Ok(())
+    }
+
+    /// Whether the folder could be left to the next container. One that was kept after its end is not: its
+    /// lock says that nothing is to be cleared.
+    fn becomes_spare(&self) -> bool {
+        let Some(root) = self.path.parent() else { return false };
+        !matches!(Said::by(&self.lock), Said::Cleared)
+            && renameat_with(CWD, &self.path, CWD, root.join(SPARE), RenameFlags::NOREPLACE).is_ok()
+    }
+
+    pub(super) fn write(&self) -> Result<(), RuntimeError> {
+        let path = self.path.join(STATE);
+        let bytes = serde_json::to_vec(&self.state)
+            .map_err(|source| RuntimeError::Damaged { path: path.clone(), source })?;
+        let file = self.next_file().map_err(RuntimeError::io("create", &path))?;
+        let failed = |source| RuntimeError::Io { action: "write", path: path.clone(), source };
+        let mut file = File::from(file);
+        file.write_all(&bytes).map_err(failed)?;
+        // Cut to length afterwards: a file that is emptied first, ext4 writes to the disk as soon as it is closed.
+        file.set_len(bytes.len() as u64).map_err(failed)?;
+        // The state that was stays, to be written over by the next.
+        match renameat_with(&self.fd, STATE_NEW, &self.fd, STATE, RenameFlags::EXCHANGE) {
+            Err(Errno::NOENT | Errno::INVAL) => renameat(&self.fd, STATE_NEW, &self.fd, STATE),
+            other => other,
+        }
+        .map_err(RuntimeError::io("write", path))
+    }
+
+    /// The file that becomes the state: one that is there already, or a new one.
+    fn next_file(&self) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = |more| openat(&self.fd, STATE_NEW, flags | more, Mode::RUSR | Mode::WUSR);
+        match open(OFlags::empty()) {
+            Err(Errno::NOENT) => {}
+            other => return other,
+        }
+        absent_is_fine(renameat(&self.fd, STATE_OLD, &self.fd, STATE_NEW))?;
+        open(OFlags::CREATE)
+    }
+}
+
+/// The state, or `None` where none was written yet.
+pub(super) fn read_state(folder: &OwnedFd, path: &Path) -> Result<Option<State>, RuntimeError> {
+    let path = path.join(STATE);
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match openat(folder, STATE, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => other.map_err(RuntimeError::io("open", &path))?,
+    };
+    let mut bytes = Vec::new();
+    File::from(file)
+        .take(STATE_LIMIT)
+        .read_to_end(&mut bytes)
+        .map_err(|source| RuntimeError::Io { action: "read", path: path.clone(), source })?;
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| RuntimeError::Damaged { path, source })
+}
+
+/// For what may be gone already.
+pub(super) fn absent_is_fine(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
