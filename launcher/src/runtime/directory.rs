@@ -317,10 +317,12 @@ mod tests {
         assert_eq!(names(), 2, "the spare folder is used");
         let found = living(&"long".parse().unwrap(), &seen, &directory.path).unwrap();
         assert!(matches!(found, Found::Absent), "{found:?}");
-        // One that was kept has a lock that says so, and is no spare.
+        // One that was kept has a lock that says so, which must not stay.
         next.set_status(Status::Stopped { exit: None, finished: Timestamp(5) }).unwrap();
         next.remove().unwrap();
-        assert_eq!(names(), 1);
+        assert_eq!(names(), 2);
+        std::fs::rename(directory.path.join(SPARE), directory.path.join("killed")).unwrap();
+        assert!(directory.is_suspect(&"killed".parse().unwrap()));
     }
 
     #[test]

@@ -73,12 +73,14 @@ impl Held {
         Ok(())
     }
 
-    /// Whether the folder could be left to the next container. One that was kept after its end is not: its
-    /// lock says that nothing is to be cleared.
+    /// Whether the folder could be left to the next container. Its lock must not say that nothing is to be
+    /// cleared: that would hold for a creator who is killed before it says otherwise.
     fn becomes_spare(&self) -> bool {
         let Some(root) = self.path.parent() else { return false };
-        !matches!(Said::by(&self.lock), Said::Cleared)
-            && renameat_with(CWD, &self.path, CWD, root.join(SPARE), RenameFlags::NOREPLACE).is_ok()
+        if matches!(Said::by(&self.lock), Said::Cleared) && lock::say(&self.lock, b"").is_err() {
+            return false;
+        }
+        renameat_with(CWD, &self.path, CWD, root.join(SPARE), RenameFlags::NOREPLACE).is_ok()
     }
 
     pub(super) fn write(&self) -> Result<(), RuntimeError> {
