@@ -254,7 +254,12 @@ fn summary(
         .values()
         .filter(|entry| matches!(entry.node, Node::File { .. } | Node::HardLink { .. }))
         .count();
-    let digest = image.map(|image| image.manifest.digest().to_string());
+    // Of an image in the store, its own; else what there is of the output.
+    let digest = match (&built.stored, written) {
+        (Some(image), _) => Some(image.manifest.digest().to_string()),
+        (None, Some(written)) => written.digest.map(|digest| digest.to_string()),
+        (None, None) => None,
+    };
     let size = written.map_or_else(|| image.map_or(0, |image| image.size), |written| written.size);
     let seconds = started.elapsed().as_secs_f64();
     if arguments.json {

@@ -9,9 +9,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use common::oci::archive;
+use common::digest::{Digest, Digesting};
 use common::oci::layout::ImageLayout;
 use common::oci::reference::Reference;
+use common::oci::{archive, blobs};
 use common::tree::Tree;
 use common::tree::tar::TarError;
 
@@ -136,8 +137,17 @@ fn by_name(name: &[u8]) -> Option<Format> {
 pub struct Written {
     /// The image, in OCI formats.
     pub image: Option<Image>,
+    /// The image's own digest, a tarball's as a file; a folder has none.
+    pub digest: Option<Digest>,
     /// Bytes of the file; of a folder the sum of its files.
     pub size: u64,
+}
+
+impl Written {
+    fn of(image: Image, size: u64) -> Self {
+        let digest = blobs::digest(&image.manifest).ok();
+        Self { image: Some(image), digest, size }
+    }
 }
 
 /// Writes an image as `output` says.
@@ -158,7 +168,7 @@ pub fn write(
             let size = file(output, contents, |out| {
                 Ok(archive::write(&layout, name, &image.manifest, out)?)
             })?;
-            Ok(Written { image: Some(image), size })
+            Ok(Written::of(image, size))
         }
         Format::OciDir => {
             let scratch = scratch_folder(output)?;
@@ -167,7 +177,7 @@ pub fn write(
             layout.tag(name, image.manifest.clone())?;
             folder::settle(output, scratch)?;
             let size = image.size;
-            Ok(Written { image: Some(image), size })
+            Ok(Written::of(image, size))
         }
         Format::Tar => tarball(output, Compression::None, tree, contents, on_bytes),
         Format::TarGz => tarball(output, Compression::Gzip, tree, contents, on_bytes),
@@ -176,7 +186,7 @@ pub fn write(
             let scratch = scratch_folder(output)?;
             let size = folder::unpack(output, scratch.path(), tree, contents, on_bytes)?;
             folder::settle(output, scratch)?;
-            Ok(Written { image: None, size })
+            Ok(Written { image: None, digest: None, size })
         }
     }
 }
@@ -188,7 +198,9 @@ fn tarball(
     contents: &Contents<'_>,
     on_bytes: impl FnMut(u64),
 ) -> Result<Written, ImageError> {
+    let mut digest = None;
     let size = file(output, contents, |out| {
+        let out = Digesting::new(out);
         let mut encoder = Encoder::new(compression, out).map_err(output.failed("write"))?;
         let mut buffered = BufWriter::with_capacity(1 << 16, &mut encoder);
         layer::tar(tree, contents, &mut buffered, on_bytes).map_err(|error| match error {
@@ -197,10 +209,10 @@ fn tarball(
             error => error,
         })?;
         drop(buffered);
-        encoder.finish().map_err(output.failed("write"))?;
+        digest = Some(encoder.finish().map_err(output.failed("write"))?.finish().0);
         Ok(())
     })?;
-    Ok(Written { image: None, size })
+    Ok(Written { image: None, digest, size })
 }
 
 /// A file that appears whole: written under a temporary name in the same folder. Its size.
