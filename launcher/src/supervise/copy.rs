@@ -28,6 +28,8 @@ pub(super) struct Copy {
     from: Option<OwnedFd>,
     /// `None` once nobody reads it any more.
     to: Option<OwnedFd>,
+    /// Whether the target's reader went away.
+    unread: bool,
     at_end: AtEnd,
     buffer: Vec<u8>,
     line_start: bool,
@@ -35,7 +37,14 @@ pub(super) struct Copy {
 
 impl Copy {
     pub(super) fn new(from: OwnedFd, to: OwnedFd, at_end: AtEnd) -> Self {
-        Self { from: Some(from), to: Some(to), at_end, buffer: Vec::new(), line_start: true }
+        Self {
+            from: Some(from),
+            to: Some(to),
+            unread: false,
+            at_end,
+            buffer: Vec::new(),
+            line_start: true,
+        }
     }
 
     /// What to poll for next; `None` when the copy is over.
@@ -44,6 +53,11 @@ impl Copy {
             return self.to.as_ref().map(|to| (to.as_fd(), PollFlags::OUT));
         }
         self.from.as_ref().map(|from| (from.as_fd(), PollFlags::IN))
+    }
+
+    /// Whether it is over because nobody reads what it writes.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread
     }
 
     /// Goes one step, after `poll` reported what [`Self::interest`] asked for.
@@ -103,7 +117,7 @@ impl Copy {
             // Nobody reads: closing the source tells the writer, as a pipe would have.
             Err(Errno::PIPE | Errno::IO) => {
                 self.buffer.clear();
-                (self.from, self.to) = (None, None);
+                (self.from, self.to, self.unread) = (None, None, true);
             }
             Err(error) => return Err(error.into()),
         }

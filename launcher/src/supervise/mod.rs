@@ -155,6 +155,7 @@ impl Monitor<'_> {
             for (output, ready) in self.streams.outputs.iter_mut().zip(ready.outputs) {
                 step(Some(output).filter(|_| ready))?;
             }
+            self.streams.hang_up_if_unread();
             self.look_at_clock()?;
         }
         // All processes of the container are dead, so what their streams hold now is all.

@@ -125,6 +125,16 @@ impl Streams {
     }
 }
 
+impl Running {
+    /// With nobody left who reads what the terminal shows, the program is told as it is when a terminal's window is
+    /// closed: SIGHUP, and no more writing (tty(4)). Otherwise it would wait for ever for its output to be read.
+    pub(super) fn hang_up_if_unread(&mut self) {
+        if self.console.is_some() && self.outputs.iter().any(Copy::is_unread) {
+            (self.console, self.input, self.raw) = (None, None, None);
+        }
+    }
+}
+
 fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
 }

@@ -124,6 +124,9 @@ int main(int count, char **arguments) {
         int status;
         waitpid(child, &status, 0);
         printf("%d\n", WTERMSIG(status));
+    } else if (!strcmp(what, "chatter")) {
+        while (write(1, "chatter\n", 8) == 8) {}
+        return 7;
     } else if (!strcmp(what, "ignore")) {
         signal(atoi(value), SIG_IGN);
         puts("ready");

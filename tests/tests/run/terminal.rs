@@ -94,6 +94,24 @@ fn keys_reach_the_program_and_its_output_the_screen() {
     session.finish(0);
 }
 
+/// `paddle run -t IMAGE yes | head -1` once never ended.
+#[test]
+fn a_terminal_that_nobody_reads_hangs_up() {
+    let Some(bench) = Bench::new("unread") else { return };
+    for options in [&["-t"][..], &["-t", "--init"]] {
+        let mut command = bench.launch(options, &["chatter"]);
+        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+        let mut paddle = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut output = std::io::BufReader::new(paddle.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+        assert_eq!(line, "chatter\r\n");
+        drop(output);
+        let ended = paddle.wait().unwrap().code();
+        assert!(matches!(ended, Some(129 | 7)), "{options:?}: {ended:?}");
+    }
+}
+
 #[test]
 fn window_sizes_follow() {
     let Some(bench) = Bench::new("window") else { return };
