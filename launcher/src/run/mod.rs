@@ -184,7 +184,8 @@ fn set_console_size(spec: &mut Spec) {
 /// What the image wants to be asked to end with.
 fn stop_signal(config: &common::oci::ImageConfiguration) -> Result<Signal, RunError> {
     let named = config.config().as_ref().and_then(|config| config.stop_signal().as_ref());
-    match named {
+    // Docker writes "" for none.
+    match named.filter(|name| !name.is_empty()) {
         Some(name) => name.parse().map_err(RunError::StopSignal),
         None => Ok(Signal::TERM),
     }

@@ -18,8 +18,16 @@ pub enum SpecError {
         value: String,
     },
     /// The image's `User` is neither a name nor a number that fits.
-    #[error("`{}` is no user", Escaped(.0.as_bytes()))]
+    #[error("the image's user `{}` is none: USER or USER:GROUP, each a name or a number below 4294967295", Escaped(.0.as_bytes()))]
     User(String),
+    /// An entry whose number is none, or none that the kernel has (CVE-2025-3528: one that wraps is root).
+    #[error("the image's `{file}` gives `{}` a number that is no id", Escaped(.name.as_bytes()))]
+    Number {
+        /// Which file.
+        file: &'static str,
+        /// Whose entry.
+        name: String,
+    },
     /// The image has no such user.
     #[error("there is no user `{}` in the image's /etc/passwd", Escaped(.0.as_bytes()))]
     UnknownUser(String),
@@ -66,6 +74,8 @@ impl Diagnostic for SpecError {
             Self::UnknownUser(_) | Self::UnknownGroup(_) => {
                 "numbers need no entry in the image: --user 1000:1000".to_owned()
             }
+            Self::User(_) | Self::Number { .. } => "name another: --user 1000:1000".to_owned(),
+            Self::WorkDir(_) => "name another: --workdir /".to_owned(),
             _ => return None,
         })
     }

@@ -36,7 +36,10 @@ pub(super) fn look_up(user: &UserSpec, root: &Root) -> Result<Account, SpecError
 
 fn resolve(user: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<Account, SpecError> {
     let known = find(passwd, 7, &user.user).map(|fields| {
-        let overflow = || SpecError::User(String::from_utf8_lossy(fields[0]).into_owned());
+        let overflow = || SpecError::Number {
+            file: "/etc/passwd",
+            name: String::from_utf8_lossy(fields[0]).into_owned(),
+        };
         let (uid, gid) =
             (number(fields[2]).ok_or_else(overflow)?, number(fields[3]).ok_or_else(overflow)?);
         Ok::<_, SpecError>((fields[0], uid, gid, String::from_utf8_lossy(fields[5]).into_owned()))
@@ -61,7 +64,10 @@ fn group_id(wanted: &NameOrId, group: &[u8]) -> Result<u32, SpecError> {
         NameOrId::Id(gid) => Ok(*gid),
         NameOrId::Name(name) => find(group, 4, wanted)
             .ok_or_else(|| SpecError::UnknownGroup(name.clone()))
-            .and_then(|fields| number(fields[2]).ok_or_else(|| SpecError::User(name.clone()))),
+            .and_then(|fields| {
+                let file = "/etc/group";
+                number(fields[2]).ok_or_else(|| SpecError::Number { file, name: name.clone() })
+            }),
     }
 }
 
