@@ -7,11 +7,11 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::libc;
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 use rustix::io::Errno;
+use rustix::process::{Pid, WaitOptions};
 
 use super::handshake;
 use super::step::{At, Failure};
@@ -86,10 +86,10 @@ pub(super) fn execute(
 /// Process 1's whole life, when this process was started to be one; `None` when it was not. To be asked by `main` before
 /// anything else; the answer is the status to end with.
 pub fn entry() -> Option<u8> {
-    let mut arguments = std::env::args();
-    if arguments.next()? != NAME {
+    if std::env::args_os().next()? != NAME {
         return None;
     }
+    let mut arguments = std::env::args().skip(1);
     let socket: i32 = arguments.next()?.parse().ok().filter(|&fd| fd > 2)?;
     let terminal = arguments.next()? == "tty";
     Some(run(sys::exec::inherited(socket).ok()?, terminal, &arguments.collect::<Vec<_>>()))
@@ -147,30 +147,25 @@ fn foreground(terminal: bool) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Passes signals on and reaps, until the program ends: with its status, or 128 and the number of the signal.
+/// Passes signals on and reaps, until the program ends: with its status, or 128 and the number of the signal. By number,
+/// because the real-time signals have no names in `nix`.
 fn reap(program: Pid) -> u8 {
-    let all = SigSet::all();
     loop {
-        match all.wait() {
-            Ok(Signal::SIGCHLD) => {}
+        match sys::signal::wait() {
+            Ok(libc::SIGCHLD) => {}
             Ok(signal) => {
                 // It may have ended just now; then SIGCHLD is next.
-                let _ = kill(program, signal);
+                let _ = sys::signal::send(program, signal);
                 continue;
             }
             Err(_) => continue,
         }
         // One SIGCHLD can stand for many.
-        loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::Exited(pid, status)) if pid == program => {
-                    return u8::try_from(status & 0xff).unwrap_or(255);
-                }
-                Ok(WaitStatus::Signaled(pid, signal, _)) if pid == program => {
-                    return u8::try_from(128 + signal as i32).unwrap_or(255);
-                }
-                Ok(WaitStatus::StillAlive) | Err(_) => break,
-                Ok(_) => {}
+        while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
+            if pid == program {
+                let code = status.terminating_signal().map(|signal| 128 + signal);
+                let code = code.or_else(|| status.exit_status()).unwrap_or(255);
+                return u8::try_from(code).unwrap_or(255);
             }
         }
     }

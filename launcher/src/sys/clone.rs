@@ -109,13 +109,15 @@ pub fn exit_now(status: i32) -> ! {
 /// # Errors
 ///
 /// `EDEADLK` as for [`fork_into`], otherwise what fork says.
-pub fn fork() -> Result<Option<nix::unistd::Pid>, Errno> {
+pub fn fork() -> Result<Option<Pid>, Errno> {
     if threads()? != 1 {
         return Err(Errno::DEADLK);
     }
     // SAFETY: the only thread was checked above, so nothing in the child is locked for ever.
     match unsafe { nix::unistd::fork() } {
-        Ok(nix::unistd::ForkResult::Parent { child }) => Ok(Some(child)),
+        Ok(nix::unistd::ForkResult::Parent { child }) => {
+            Pid::from_raw(child.as_raw()).map(Some).ok_or(Errno::RANGE)
+        }
         Ok(nix::unistd::ForkResult::Child) => Ok(None),
         Err(errno) => Err(Errno::from_raw_os_error(errno as i32)),
     }

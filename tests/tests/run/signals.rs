@@ -35,6 +35,25 @@ fn a_signal_without_handler_ends_the_program() {
     }
 }
 
+/// A real-time signal has no name in most libraries; process 1 once waited for ever for a program that one had ended.
+#[test]
+fn real_time_signals_are_signals_too() {
+    let Some(bench) = Bench::new("realtime") else { return };
+    let send = |options: &[&str], how: &[&str], number: i32| {
+        let running = bench.start(options, how);
+        let kill = format!("kill -{number} {}", running.paddle.id());
+        assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        running.finish()
+    };
+    for options in [&[][..], &["--init"]] {
+        for number in [34, 50, 64] {
+            let caught = (format!("caught {number}\n"), Some(100 + number));
+            assert_eq!(send(options, &["catch", &number.to_string()], number), caught);
+            assert_eq!(send(options, &["wait"], number), (String::new(), Some(128 + number)));
+        }
+    }
+}
+
 #[test]
 fn an_ignored_signal_does_nothing() {
     let Some(bench) = Bench::new("ignored") else { return };
