@@ -57,6 +57,7 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
 /// Own cgroup, own ids, own session, own mounts.
 fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     let plan = setup.plan;
+    die_with_launcher(plan, socket)?;
     credentials::oom_score_adj(&plan.process)?;
     // Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays
     // no grace period.
@@ -66,6 +67,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     if let Some(maps) = &plan.id_maps {
         handshake::await_go(socket).at(Step::MapIds, "the container")?;
         ids::become_root(maps)?;
+        die_with_launcher(plan, socket)?;
     }
     // Nobody inside may trace us, or open our descriptors in /proc, while we still hold those of the host
     // (CVE-2016-9962). After the maps, which only the owner of a dumpable process may write.
@@ -86,6 +88,22 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
     Ok(())
+}
+
+/// Killed at any moment, the launcher takes the child along: until exec that holds the container's lock too, and who
+/// comes to clear would take it for a living launcher. A change of credentials undoes this (prctl(2)), so it is
+/// repeated after each.
+fn die_with_launcher(plan: &Plan, socket: BorrowedFd<'_>) -> Done {
+    if !plan.dies_with_parent {
+        return Ok(());
+    }
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .at(Step::Prepare, "the parent-death signal")?;
+    if handshake::launcher_lives(socket) {
+        Ok(())
+    } else {
+        Err(Errno::OWNERDEAD).at(Step::Prepare, "the launcher")
+    }
 }
 
 /// Names and network.
@@ -114,14 +132,7 @@ fn confine(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     credentials::become_user(process, plan.id_maps.as_ref())?;
     credentials::capabilities(security.capabilities)?;
-    if plan.dies_with_parent {
-        // Cleared by a change of credentials (prctl(2)), so after it.
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-            .at(Step::Prepare, "the parent-death signal")?;
-        if !handshake::launcher_lives(socket) {
-            return Err(Errno::OWNERDEAD).at(Step::Prepare, "the launcher");
-        }
-    }
+    die_with_launcher(plan, socket)?;
     rustix::process::umask(Mode::from_raw_mode(process.umask));
     sys::signal::reset();
     if security.no_new_privs {
