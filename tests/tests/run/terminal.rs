@@ -100,7 +100,7 @@ fn a_terminal_that_nobody_reads_hangs_up() {
     let Some(bench) = Bench::new("unread") else { return };
     for options in [&["-t"][..], &["-t", "--init"]] {
         let mut command = bench.launch(options, &["chatter"]);
-        command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
         let mut paddle = command.spawn().unwrap();
         let mut line = String::new();
         let mut output = std::io::BufReader::new(paddle.stdout.take().unwrap());
