@@ -172,6 +172,25 @@ fn volumes_and_tmpfs() {
 }
 
 #[test]
+fn the_hosts_root_as_a_volume_is_the_hosts() {
+    if !require::root() {
+        return;
+    }
+    let container = Box::new("whole");
+    std::fs::write(container.host().join("file"), "content\n").unwrap();
+    let question = format!("cat=/all{}/file", container.host().display());
+    for user_namespace in [false, true] {
+        for read_only in [false, true] {
+            let overrides = with(|o| {
+                (o.user_namespace, o.read_only) = (user_namespace, read_only);
+                o.volumes = vec!["/:/all:ro".parse().unwrap()];
+            });
+            container.check_with(&overrides, &[&question, "write=/all/x"], "content\nEROFS\n");
+        }
+    }
+}
+
+#[test]
 fn a_read_only_root_with_and_without_its_mount_points() {
     if !require::root() {
         return;

@@ -40,7 +40,13 @@ pub(super) enum Word {
     Gone,
 }
 
-/// Waits for the child's next word.
+/// Waits until the child's side is closed: by exec, or by its death. What it said waits to be listened to.
+pub(super) fn wait_for_end(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let mut polled = [PollFd::new(&socket, PollFlags::empty())];
+    rustix::io::retry_on_intr(|| poll(&mut polled, None)).map(drop)
+}
+
+/// The child's next word.
 pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
     let mut bytes = [0_u8; OBJECT + 6];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

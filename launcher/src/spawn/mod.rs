@@ -130,6 +130,8 @@ fn accompany(
         }
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
+    // One wake-up for all that is said: the child needs the processor more than an answer.
+    handshake::wait_for_end(socket.as_fd()).at(Step::Prepare, "the handshake")?;
     let (mut console, mut executing) = (None, false);
     loop {
         match handshake::listen(socket.as_fd()).at(Step::Prepare, "the handshake")? {

@@ -26,7 +26,7 @@ pub(super) struct Mounted {
     pub(super) files: Vec<OwnedFd>,
 }
 
-/// Mounts the root on top of the host's `/`.
+/// Mounts the root on top of the unpacked image, or of the host's `/`.
 ///
 /// Device nodes on it cannot be opened: the ones that the container has are mounts of their own (see `devices`).
 pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
@@ -56,7 +56,13 @@ pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
     };
     let root = root.at(Step::MountRoot, path.display())?;
     scratch.leave()?;
-    place::attach_on_top(&root).at(Step::MountRoot, path.display())?;
+    match &lower {
+        // Not on `/`, where a volume of the host's root would show it instead of that.
+        Lower::Folder(folder) => place::attach(&root, folder),
+        // The volumes are copied already.
+        Lower::Prepared(_) => place::attach_on_top(&root),
+    }
+    .at(Step::MountRoot, path.display())?;
     Ok(Mounted { root, files })
 }
 
