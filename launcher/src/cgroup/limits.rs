@@ -5,109 +5,15 @@
 //! limit. Source: OCI runtime-spec config-linux.md, the kernel's admin-guide/cgroup-v1 and cgroup-v2.rst.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use oci_spec::runtime::{
     LinuxBlockIo, LinuxCpu, LinuxHugepageLimit, LinuxMemory, LinuxNetwork, LinuxResources,
     LinuxThrottleDevice,
 };
-use serde::{Deserialize, Serialize};
 
-use super::CgroupError;
+use super::weight::{io_weight, shares_to_weight};
+use super::{CgroupError, Limit};
 use crate::host::{Controller, Version};
-
-/// What a person can ask for. Prints as the words that an error message needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "named after the fields of linux.resources; words() says them")]
-pub enum Limit {
-    Memory,
-    Swap,
-    MemoryReservation,
-    KernelMemory,
-    TcpMemory,
-    Swappiness,
-    OomKiller,
-    CpuShares,
-    CpuQuota,
-    CpuBurst,
-    CpuIdle,
-    CpuRealtime,
-    Cpus,
-    MemoryNodes,
-    Pids,
-    IoWeight,
-    ReadBps,
-    WriteBps,
-    ReadIops,
-    WriteIops,
-    HugePages,
-    NetworkClass,
-    NetworkPriority,
-    Rdma,
-    Unified,
-    Devices,
-}
-
-impl Limit {
-    /// What it is, and where it can be asked for.
-    fn words(self) -> &'static str {
-        match self {
-            Self::Memory => "memory limit (--memory)",
-            Self::Swap => "swap limit (--memory-swap)",
-            Self::MemoryReservation => "memory reservation (--memory-reservation)",
-            Self::KernelMemory => "kernel memory limit",
-            Self::TcpMemory => "TCP memory limit",
-            Self::Swappiness => "swappiness",
-            Self::OomKiller => "switch of the OOM killer",
-            Self::CpuShares => "CPU weight (--cpu-weight, --cpu-shares)",
-            Self::CpuQuota => "CPU quota (--cpus)",
-            Self::CpuBurst => "CPU burst",
-            Self::CpuIdle => "CPU idle class",
-            Self::CpuRealtime => "CPU real-time budget",
-            Self::Cpus => "set of CPUs (--cpuset-cpus)",
-            Self::MemoryNodes => "set of memory nodes (--cpuset-mems)",
-            Self::Pids => "limit of processes (--pids-limit)",
-            Self::IoWeight => "disk weight (--io-weight)",
-            Self::ReadBps => "disk read rate (--device-read-bps)",
-            Self::WriteBps => "disk write rate (--device-write-bps)",
-            Self::ReadIops => "disk reads per second (--device-read-iops)",
-            Self::WriteIops => "disk writes per second (--device-write-iops)",
-            Self::HugePages => "limit of huge pages",
-            Self::NetworkClass => "network class",
-            Self::NetworkPriority => "network priority",
-            Self::Rdma => "RDMA limit",
-            Self::Unified => "value under `unified`",
-            Self::Devices => "device rule",
-        }
-    }
-
-    /// What to do when the kernel has no file for it.
-    pub(super) fn missing_hint(self) -> Option<&'static str> {
-        match self {
-            Self::Swap => Some(
-                "the kernel counts no swap: boot with `swapaccount=1`, or leave --memory-swap out",
-            ),
-            Self::IoWeight => Some(
-                "disk weights need the BFQ scheduler: `modprobe bfq`, then `echo bfq > /sys/block/DISK/queue/scheduler`",
-            ),
-            Self::CpuQuota => Some("the kernel needs CONFIG_CFS_BANDWIDTH"),
-            Self::CpuRealtime => Some("the kernel needs CONFIG_RT_GROUP_SCHED"),
-            Self::CpuBurst => Some("the kernel needs to be 5.14 or newer"),
-            Self::CpuIdle => Some("the kernel needs to be 5.15 or newer"),
-            Self::ReadBps | Self::WriteBps | Self::ReadIops | Self::WriteIops => {
-                Some("the kernel needs CONFIG_BLK_DEV_THROTTLING")
-            }
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.words())
-    }
-}
 
 /// File and value; the files are the limit's names in one interface, the best first.
 pub(super) type Choices = Vec<(Cow<'static, str>, String)>;
@@ -462,47 +368,4 @@ fn check_weight(weight: u16) -> Result<(), CgroupError> {
     }
     let value = weight.to_string();
     Err(CgroupError::Value { limit: Limit::IoWeight, value, why: "is not from 10 to 1000" })
-}
-
-/// From the specification's 10 to 1000 to `io.weight`'s 1 to 10000, linearly, as runc does.
-fn io_weight(weight: u16) -> String {
-    (1 + (u32::from(weight).saturating_sub(10)) * 9999 / 990).to_string()
-}
-
-/// From the specification's CPU shares (2 to 262144, default 1024) to v2's `cpu.weight` (1 to 10000,
-/// default 100): the curve through (2, 1), (1024, 100) and (262144, 10000) that runc 1.3.2 and crun
-/// 1.23 agreed on, so that the default stays the default (containers/crun pull request 1767, opencontainers/runc 4785).
-pub fn shares_to_weight(shares: u64) -> u64 {
-    match shares {
-        0..=2 => 1,
-        262_144.. => 10_000,
-        _ => {
-            let shares = u32::try_from(shares).unwrap_or(u32::MAX);
-            let l = f64::from(shares).log2();
-            let exponent = (l * l + 125.0 * l) / 612.0 - 7.0 / 34.0;
-            let weight = 10_f64.powf(exponent).ceil();
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "between 1 and 10000 by the curve's ends"
-            )]
-            let weight = weight as u64;
-            weight.clamp(1, 10_000)
-        }
-    }
-}
-
-/// The CPU shares that mean this weight: the least that [`shares_to_weight`] takes back to it, so that
-/// `--cpu-weight` reaches a v2 group unchanged. Weights are from 1 to 10000; others are the nearest.
-pub fn weight_to_shares(weight: u64) -> u64 {
-    let (mut low, mut high) = (2, 262_144);
-    while low < high {
-        let middle = u64::midpoint(low, high);
-        if shares_to_weight(middle) < weight {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    low
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! plan      LinuxResources + Host -> CgroupPlan        pure; decides hierarchies, files and values
-//! limits    one limit -> the file and value that each interface has for it
+//! limits    one limit -> the file and value that each interface has for it (weight: on which scale)
 //! devices   device rules -> v1 lines, or a v2 eBPF program
 //! create    CgroupPlan -> groups on disk, or nothing
 //! v1 v2     what differs between the interfaces once the groups exist
@@ -23,11 +23,13 @@ mod create;
 mod devices;
 mod error;
 mod folder;
+mod limit;
 mod limits;
 mod plan;
 mod stats;
 mod v1;
 mod v2;
+mod weight;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -40,9 +42,10 @@ pub use bytes::{Bytes, BytesError};
 pub use create::create;
 pub use devices::{Access, DeviceKind, DeviceRule};
 pub use error::{CgroupError, Unavailable};
-pub use limits::{Limit, shares_to_weight, weight_to_shares};
+pub use limit::Limit;
 pub use plan::{Request, plan};
 pub use stats::Stats;
+pub use weight::{shares_to_weight, weight_to_shares};
 
 use crate::host::{Controller, Version};
 
