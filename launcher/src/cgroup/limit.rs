@@ -53,7 +53,7 @@ impl Limit {
             Self::CpuBurst => "CPU burst",
             Self::CpuIdle => "CPU idle class",
             Self::CpuRealtime => "CPU real-time budget",
-            Self::Cpus => "set of CPUs (--cpuset-cpus)",
+            Self::Cpus => "set of CPUs (--cpuset)",
             Self::MemoryNodes => "set of memory nodes (--cpuset-mems)",
             Self::Pids => "limit of processes (--pids-limit)",
             Self::IoWeight => "disk weight (--io-weight)",

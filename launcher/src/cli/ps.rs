@@ -2,7 +2,7 @@
 
 use clap::Args;
 use common::escape::Escaped;
-use common::report::ExitCode;
+use common::report::{self, ExitCode};
 use serde::Serialize;
 
 use super::output::{columns, print, print_json};
@@ -41,15 +41,19 @@ struct Entry {
     out_of_memory: bool,
 }
 
-/// Lists them.
+/// Lists them. One that cannot be read hides no other: it is reported, and the status says so.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     let directory = places.states()?;
-    let mut states = Vec::new();
+    let (mut states, mut code) = (Vec::new(), ExitCode::Ok);
     for id in directory.ids()? {
-        match directory.claim(&id)? {
-            Found::Living(state) => states.push(state),
-            Found::Free(held) => states.push(held.state().clone()),
-            Found::Absent => {}
+        match directory.claim(&id) {
+            Ok(Found::Living(state)) => states.push(state),
+            Ok(Found::Free(held)) => states.push(held.state().clone()),
+            Ok(Found::Absent) => {}
+            Err(error) => {
+                report::fail(&error);
+                code = ExitCode::Failed;
+            }
         }
     }
     states.retain(|state| arguments.all || !matches!(state.status, Status::Stopped { .. }));
@@ -66,7 +70,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     } else {
         print(&table(&states, Timestamp::now()))?;
     }
-    Ok(ExitCode::Ok.into())
+    Ok(code.into())
 }
 
 fn table(states: &[State], now: Timestamp) -> String {

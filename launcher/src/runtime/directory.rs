@@ -122,7 +122,8 @@ impl StateDirectory {
     /// Whether a container's monitor is dead and left something to clear, as far as a glance tells:
     /// four or five system calls, since each start asks this of every container.
     pub(super) fn is_suspect(&self, id: &ContainerId) -> bool {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // Not ours, it may be a FIFO, which would keep us waiting.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let Ok(lock) = openat(&self.fd, path_of(id).join(LOCK), flags, Mode::empty()) else {
             return true;
         };
@@ -323,6 +324,27 @@ mod tests {
         assert_eq!(names(), 2);
         std::fs::rename(directory.path.join(SPARE), directory.path.join("killed")).unwrap();
         assert!(directory.is_suspect(&"killed".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_no_container_does_not_keep_anyone_waiting() {
+        let (_folder, directory) = directory();
+        let folder = directory.path.join("foreign");
+        std::fs::create_dir(&folder).unwrap();
+        let pipe = |name: &str| {
+            let (kind, mode) = (rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR);
+            rustix::fs::mknodat(rustix::fs::CWD, folder.join(name), kind, mode, 0).unwrap();
+        };
+        let id = "foreign".parse().unwrap();
+        std::fs::write(folder.join(LOCK), b"").unwrap();
+        pipe(crate::runtime::held::STATE);
+        assert!(directory.is_suspect(&id));
+        let error = directory.claim(&id).unwrap_err().to_string();
+        assert!(error.ends_with("is damaged"), "{error}");
+        std::fs::remove_file(folder.join(LOCK)).unwrap();
+        pipe(LOCK);
+        assert!(directory.is_suspect(&id));
+        directory.claim(&id).unwrap_err();
     }
 
     #[test]

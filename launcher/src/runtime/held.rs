@@ -117,7 +117,7 @@ impl Held {
 /// The state, or `None` where none was written yet.
 pub(super) fn read_state(folder: &OwnedFd, path: &Path) -> Result<Option<State>, RuntimeError> {
     let path = path.join(STATE);
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match openat(folder, STATE, flags, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         other => other.map_err(RuntimeError::io("open", &path))?,

@@ -59,6 +59,7 @@ fn reason(step: Step, errno: Errno) -> String {
         (Step::MakeMountPoint, Errno::ROFS) => {
             "it is missing, and cannot be made on what is read-only"
         }
+        (Step::Sysctl, Errno::NOSYS) => "the container has no procfs (a volume lies on /proc)",
         (Step::Pivot, Errno::XDEV) => "something is mounted on top of it",
         (Step::Interpreter, Errno::NOENT) => {
             "the file is there, but what it asks to be run by is not: the program of its `#!` line or its dynamic loader"
@@ -77,8 +78,14 @@ fn reason(step: Step, errno: Errno) -> String {
 
 impl Diagnostic for SpawnError {
     fn hint(&self) -> Option<String> {
-        let Self::Step { step, errno, .. } = self else { return None };
-        hint(*step, *errno)
+        match self {
+            Self::Step { step, errno, .. } => hint(*step, *errno),
+            Self::Died(_) => Some(
+                "a memory limit that is too low for the start itself kills it there: see --memory"
+                    .to_owned(),
+            ),
+            Self::Threads(_) => None,
+        }
     }
 
     /// 127 where the program does not exist, 126 where it cannot be executed, 125 for anything else.

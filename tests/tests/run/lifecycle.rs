@@ -160,3 +160,16 @@ fn a_plan_is_printed_and_nothing_is_started() {
     assert!(printed.contains("67108864"), "{printed}");
     assert_eq!(bench.ps(&["-a", "-q"]), "");
 }
+
+#[test]
+fn a_damaged_state_hides_no_other_container() {
+    let Some(bench) = Bench::new("damaged") else { return };
+    for name in ["first", "second"] {
+        run(&mut bench.command(&["--name", name], &["/bin/probe", "exit", "0"])).exits(0);
+    }
+    let state = bench.scratch.path().join("state/first/state.json");
+    std::fs::write(&state, "{").unwrap();
+    let outcome = run(bench.scratch.paddle().args(["ps", "-a", "-q"]));
+    let outcome = outcome.exits(1).says(&["state/first/state.json` is damaged", "hint:"]);
+    assert_eq!(outcome.text(), "second");
+}
