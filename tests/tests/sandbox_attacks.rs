@@ -7,8 +7,8 @@ use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use launcher::cgroup::GroupPlan;
 use launcher::host::{Host, Version};
-use launcher::plan::{Capability, CapabilitySet, DeviceKind, NamespaceKind};
-use launcher::spec::{CapabilityChoice, Overrides};
+use launcher::plan::{DeviceKind, NamespaceKind};
+use launcher::spec::{Capability, CapabilityChoice, CapabilitySet, Overrides};
 use sandbox_support::{Box, within_seconds};
 use tests::require;
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use launcher::plan::seccomp::{
     Architecture, MAX_LENGTH, Program, SeccompError, compile_for, default_profile,
 };
-use launcher::plan::{Capability, CapabilitySet};
+use launcher::spec::{Capability, CapabilitySet};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tests::cbpf::{self, Data};

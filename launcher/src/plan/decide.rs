@@ -3,13 +3,13 @@
 use oci_spec::runtime::{LinuxCapabilities, LinuxNamespaceType, Process as OciProcess, Spec};
 
 use super::{
-    Capability, CapabilitySet, CapabilitySets, Ground, Namespace, NamespaceKind, Plan, PlanError,
-    Process, Rlimit, RlimitKind, RootPlan, Security, files, ids, kernel, mounts, paths, seccomp,
-    sysctls,
+    CapabilitySets, Ground, Namespace, NamespaceKind, Plan, PlanError, Process, Rlimit, RootPlan,
+    Security, files, ids, kernel, mounts, paths, seccomp, sysctls,
 };
 use crate::cgroup;
 use crate::host::Host;
 use crate::network::Network;
+use crate::spec::{Capability, CapabilitySet, RlimitKind};
 
 /// What will be done to start the container that `spec` describes. Pure: `host` and `ground` are inputs.
 pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanError> {

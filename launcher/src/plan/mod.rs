@@ -31,13 +31,13 @@ use crate::cgroup::CgroupPlan;
 use crate::network::Network;
 use crate::spec::HostEntry;
 
-pub use capabilities::{Capability, CapabilitySet, CapabilitySets};
+pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use error::PlanError;
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
 pub use namespaces::{Namespace, NamespaceKind};
-pub use process::{Process, Rlimit, RlimitKind};
+pub use process::{Process, Rlimit};
 pub use root::RootPlan;
 
 /// Everything that `spawn` will do, in the order of its fields.

@@ -9,7 +9,8 @@ use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets as KernelSets};
 
 use super::step::{At, Done};
 use super::{Step, place};
-use crate::plan::{Capability, CapabilitySet, CapabilitySets, IdMaps, Process};
+use crate::plan::{CapabilitySets, IdMaps, Process};
+use crate::spec::{Capability, CapabilitySet};
 
 /// How readily the out-of-memory killer takes this process. Before it stops being dumpable: after that, the file
 /// belongs to the host's root.

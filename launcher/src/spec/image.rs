@@ -13,8 +13,8 @@ use oci_spec::runtime::{
 
 use super::users::{self, Account};
 use super::{CapabilityChoice, NetworkChoice, Overrides, SpecError, Ulimit, mounts};
-use crate::plan::{CapabilitySet, RlimitKind};
 use crate::spawn::DEFAULT_PATH;
+use crate::spec::{CapabilitySet, RlimitKind};
 
 /// The specification's version that is written.
 const OCI_VERSION: &str = "1.2.0";

@@ -4,13 +4,16 @@
 //! Decides what the *image* means (entrypoint, user, environment, working directory) by Docker's rules. Refuses to
 //! know what the host can do: that is `plan`'s.
 
+mod capability;
 mod error;
 mod image;
 mod mounts;
 mod overrides;
+mod rlimit;
 mod users;
 mod validate;
 
+pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
 pub use image::from_image;
 pub use mounts::mount_points_exist;
@@ -18,3 +21,4 @@ pub use overrides::{
     CapabilityChoice, EnvVar, HostEntry, Hostname, NameOrId, NetworkChoice, Overrides, ParseError,
     Tmpfs, Ulimit, UserSpec, Volume,
 };
+pub use rlimit::RlimitKind;

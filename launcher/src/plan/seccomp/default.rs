@@ -18,7 +18,7 @@ use oci_spec::runtime::{
     LinuxSeccompOperator, LinuxSyscall,
 };
 
-use crate::plan::{Capability, CapabilitySet};
+use crate::spec::{Capability, CapabilitySet};
 
 const EPERM: u32 = 1;
 const ENOSYS: u32 = 38;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::ParseError;
-use crate::plan::{Capability, RlimitKind};
+use crate::spec::{Capability, RlimitKind};
 
 /// A value of `--cap-add` or `--cap-drop`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
