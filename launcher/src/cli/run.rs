@@ -301,7 +301,6 @@ impl Arguments {
             // Nobody but the host's root can do without one.
             user_namespace: rights.userns || !host.privileged(),
             resources: resources.to_spec(),
-            no_seccomp: false,
         };
         Ok(Request {
             image: ImageSource::from(image),

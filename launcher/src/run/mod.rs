@@ -90,7 +90,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         init: overrides.init,
         add_hosts: &overrides.add_hosts,
         foreground: true,
-        default_seccomp: !overrides.no_seccomp,
+        default_seccomp: true,
         generate_files: true,
     };
     let plan = plan::plan(&spec, &ground, &host)?;

@@ -85,6 +85,9 @@ impl Diagnostic for RuntimeError {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Some("set XDG_RUNTIME_DIR, or choose an existing folder with --root".to_owned())
             }
+            Self::Io { source, path, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some(format!("free some space below `{}`, or move it with --root", path.display()))
+            }
             Self::Store(error) => error.hint(),
             Self::Io { .. } | Self::CleanUp { .. } => None,
             Self::Untrusted { .. } => {

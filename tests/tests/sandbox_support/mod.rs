@@ -103,7 +103,7 @@ impl Box {
             init: overrides.init,
             add_hosts: &overrides.add_hosts,
             foreground: true,
-            default_seccomp: !overrides.no_seccomp,
+            default_seccomp: true,
             generate_files: true,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()

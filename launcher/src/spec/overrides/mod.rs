@@ -60,8 +60,6 @@ pub struct Overrides {
     pub user_namespace: bool,
     /// Limits and priorities (`--memory`, `--cpus` ...), made by `cli` from the cgroup stage's types.
     pub resources: Option<LinuxResources>,
-    /// `--security-opt seccomp=unconfined`'s meaning: no filter at all.
-    pub no_seccomp: bool,
 }
 
 #[cfg(test)]
