@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::report::Diagnostic;
 use serde::Deserialize;
+use walkdir::WalkDir;
 
 use crate::spec::glob::Glob;
 
@@ -145,7 +146,7 @@ impl Diagnostic for RuleError {
 }
 
 impl RuleSet {
-    /// The rules that come with the program, then those of `folder`.
+    /// The rules that come with the program, then those of `folder` and its subfolders.
     pub fn load(folder: Option<&Path>) -> Result<Self, RuleError> {
         let mut rules = BTreeMap::new();
         for (name, text) in embedded::RULES {
@@ -153,17 +154,23 @@ impl RuleSet {
             rules.insert((*name).to_owned(), parse(&path, text)?);
         }
         let Some(folder) = folder else { return Ok(Self { rules }) };
-        let read = |path: &Path, source| RuleError::Read { path: path.to_owned(), source };
-        for entry in std::fs::read_dir(folder).map_err(|source| read(folder, source))? {
-            let path = entry.map_err(|source| read(folder, source))?.path();
-            let (Some(stem), Some("toml")) = (
+        // By name, so that of two mistakes the same one is told on every file system.
+        for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
+            let entry = entry.map_err(|error| RuleError::Read {
+                path: error.path().unwrap_or(folder).to_owned(),
+                source: error.into(),
+            })?;
+            let path = entry.path();
+            let (true, Some(stem), Some("toml")) = (
+                entry.file_type().is_file(),
                 path.file_stem().and_then(|stem| stem.to_str()),
                 path.extension().and_then(|extension| extension.to_str()),
             ) else {
                 continue;
             };
-            let text = std::fs::read_to_string(&path).map_err(|source| read(&path, source))?;
-            rules.insert(stem.to_owned(), parse(&path, &text)?);
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| RuleError::Read { path: path.to_owned(), source })?;
+            rules.insert(stem.to_owned(), parse(path, &text)?);
         }
         Ok(Self { rules })
     }
@@ -228,11 +235,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = "why = \"x\"\nwhen = [{ soname = \"a\" }]\nwarning = \"w\"";
         std::fs::write(folder.path().join("nss.toml"), text).unwrap();
-        std::fs::write(folder.path().join("mine.toml"), text).unwrap();
+        std::fs::create_dir(folder.path().join("own")).unwrap();
+        std::fs::write(folder.path().join("own/mine.toml"), text).unwrap();
         let set = RuleSet::load(Some(folder.path())).unwrap();
         let find = |name| set.iter().find(|(n, _)| *n == name).unwrap().1.why.clone();
         assert_eq!((find("nss"), find("mine")), ("x".to_owned(), "x".to_owned()));
-        std::fs::write(folder.path().join("mine.toml"), "why = \"x\"\nwhen = [{ sonam = 1 }]")
+        std::fs::write(folder.path().join("own/mine.toml"), "why = \"x\"\nwhen = [{ sonam = 1 }]")
             .unwrap();
         let error = RuleSet::load(Some(folder.path())).unwrap_err().to_string();
         assert!(error.contains("line 2") && error.contains("sonam"), "{error}");
