@@ -29,10 +29,18 @@ pub struct Loader<'a> {
     pub library_path: Option<&'a str>,
     /// `--preload`.
     pub preload: Option<&'a str>,
+    /// `--glibc-hwcaps-prepend`: levels that a processor above the baseline has, best first.
+    pub levels: Option<&'a str>,
 }
 
+/// What hides from glibc all that this machine's processor can do above the baseline.
+pub const BASELINE: &str = "glibc.cpu.hwcaps=-SSE3,-SSSE3,-SSE4_1,-SSE4_2,-POPCNT,-CMPXCHG16B,-AVX,-AVX2,\
+                        -BMI1,-BMI2,-F16C,-FMA,-LZCNT,-MOVBE,-AVX512F,-AVX512BW,-AVX512CD,-AVX512DQ,\
+                        -AVX512VL,-AVX512ER,-AVX512PF";
+
 impl Loader<'_> {
-    /// What this loader would open for a program of its root. The program is not run.
+    /// What this loader would open for a program of its root, on a baseline processor. The program is
+    /// not run.
     ///
     /// The loader itself and the vDSO are left out: the first answers by its own name, the second
     /// has no file.
@@ -67,6 +75,10 @@ impl Loader<'_> {
         } else {
             // `--list` stops at the first missing object (2.36); tracing goes on.
             command.env("LD_TRACE_LOADED_OBJECTS", "1");
+            command.env("GLIBC_TUNABLES", BASELINE);
+        }
+        if let Some(list) = self.levels {
+            command.args(["--glibc-hwcaps-prepend", list]);
         }
         if let Some(list) = self.library_path {
             command.args(["--library-path", list]);

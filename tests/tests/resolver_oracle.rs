@@ -67,6 +67,7 @@ fn compare(files: &BTreeSet<PathBuf>) {
                         path: GLIBC,
                         library_path: None,
                         preload: None,
+                        levels: None,
                     };
                     let expected = loader.list(OsStr::new(file));
                     let got = resolve(sysroot, file);

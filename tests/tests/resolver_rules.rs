@@ -80,7 +80,7 @@ impl Case {
 
     fn ask_loader(&self, root: &Path, path: &str) -> Answer {
         let (library_path, preload) = (self.library_path, self.preload);
-        Loader { root, path, library_path, preload }.list(OsStr::new(PROGRAM))
+        Loader { root, path, library_path, preload, levels: None }.list(OsStr::new(PROGRAM))
     }
 
     fn resolve(&self, root: &Path) -> Answer {
@@ -88,7 +88,7 @@ impl Case {
         let options = Options {
             library_path: self.library_path.map(Name::from),
             preload: self.preload.map(Name::from).into_iter().collect(),
-            path: None,
+            ..Options::default()
         };
         let request = [Request::Program(ImagePath::new(PROGRAM).unwrap())];
         let closure = closure(&request, &sysroot, &options).unwrap();

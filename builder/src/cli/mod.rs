@@ -19,6 +19,7 @@ mod images;
 mod inspect;
 mod output;
 pub mod resolution;
+pub mod search;
 mod signals;
 pub mod tree;
 mod why;

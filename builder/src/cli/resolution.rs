@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use clap::Args;
 use common::report::{Diagnostic, ExitCode, warn};
 
-use crate::elf::Name;
+use super::search::SearchArgs;
 use crate::report::problems;
-use crate::resolve::{
-    Closure, Link, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
-};
+use crate::resolve::{Closure, Link, Request, ResolveError, Sysroot, closure as resolve_closure};
 use crate::spec::DEFAULT_PATH;
+use crate::spec::search::{Cpus, DlopenPolicy};
 
 /// Options that change where names are found.
 #[derive(Debug, Args)]
@@ -22,12 +21,9 @@ pub struct ResolutionArgs {
     /// Resolve inside this folder, as if it were `/`
     #[arg(long, value_name = "DIR")]
     pub sysroot: Option<PathBuf>,
-    /// Folders to search as with `LD_LIBRARY_PATH`, joined by `:` (the environment's own is ignored)
-    #[arg(long, value_name = "DIRS")]
-    pub library_path: Option<OsString>,
-    /// Load this object first, as with `LD_PRELOAD` (the environment's own is ignored)
-    #[arg(long, value_name = "OBJECT")]
-    pub preload: Vec<OsString>,
+    /// Which libraries.
+    #[command(flatten)]
+    pub search: SearchArgs,
 }
 
 /// Why nothing was resolved.
@@ -88,11 +84,7 @@ impl ResolutionArgs {
                 links.extend(walk.links);
             }
         }
-        let options = Options {
-            library_path: self.library_path.as_ref().map(|list| Name::from(list.as_bytes())),
-            preload: self.preload.iter().map(|name| Name::from(name.as_bytes())).collect(),
-            path: None,
-        };
+        let options = self.search.options(Cpus::default(), &DlopenPolicy::default());
         let mut closure = resolve_closure(&requests, &sysroot, &options)?;
         closure.links.extend(links.into_iter().map(|(path, target)| (path, Link { target })));
         Ok(closure)

@@ -7,6 +7,7 @@
 //! ```text
 //! reader   ReadAt: byte ranges of an object, from a file or from memory
 //! header   its vocabulary: width, byte order, architecture
+//! level    names of processor levels
 //! parse    headers and bytes by address, the only file that names goblin
 //! object   Object, and how it is read
 //! note     .note.dlopen and .note.package
@@ -16,6 +17,7 @@
 
 mod error;
 mod header;
+mod level;
 mod name;
 mod note;
 mod object;
@@ -26,6 +28,7 @@ mod token;
 
 pub use error::ElfError;
 pub use header::{Class, Endian, Identity, Kind, Machine};
+pub use level::{all_levels, levels};
 pub use name::Name;
 pub use note::{DlopenFeature, Priority};
 pub use object::{DynamicFlags, Object, read_only_data};

@@ -7,14 +7,17 @@
 //! ```text
 //! requests -> scripts (#!) -> program -> preloads -> needed, breadth first -> Closure
 //!             scripts.rs      engine.rs: soname table, identity    search.rs: one order per libc
+//!                             dlopen.rs: what is opened later      hwcaps.rs: variants by processor
 //! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
 //! ```
 
 mod closure;
+mod dlopen;
 mod engine;
 pub mod expand;
 mod findings;
 pub mod gather;
+pub mod hwcaps;
 pub mod incomplete;
 pub mod ld_cache;
 mod probe;
@@ -31,6 +34,7 @@ mod walk;
 
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
+pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;
 pub use sysroot::{FileId, Sysroot, Target, Walk};
 
@@ -41,6 +45,7 @@ use common::tree::ImagePath;
 use common::report::Diagnostic;
 
 use crate::elf::{ElfError, Name};
+use crate::spec::search::{Cpus, DlopenPolicy};
 
 /// A root of resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +75,9 @@ pub enum Request {
     },
 }
 
-/// Build inputs that change the search. Nothing is read from the environment.
-#[derive(Debug, Clone, Default)]
+/// Build inputs that change the search. Nothing is read from the environment. The default is what a
+/// loader does on a baseline processor.
+#[derive(Debug, Clone)]
 pub struct Options {
     /// `LD_LIBRARY_PATH`: folders joined by `:` or `;`.
     pub library_path: Option<Name>,
@@ -79,6 +85,22 @@ pub struct Options {
     pub preload: Vec<Name>,
     /// `PATH` that `#!/usr/bin/env NAME` searches; the usual one where `None`.
     pub path: Option<Name>,
+    /// Processors that it is resolved for.
+    pub cpus: Cpus,
+    /// Features of `.note.dlopen` that are followed.
+    pub dlopen: DlopenPolicy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            library_path: None,
+            preload: Vec::new(),
+            path: None,
+            cpus: Cpus::Baseline,
+            dlopen: DlopenPolicy::none(),
+        }
+    }
 }
 
 /// Why there is no closure at all. (A library that is missing or refused leaves a closure: it is

@@ -8,9 +8,10 @@ use std::rc::Rc;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::hwcaps::Hwcaps;
 use super::sysroot::{FileId, Sysroot, Target, Walk, errno};
 use super::{Libc, Reason};
-use crate::elf::{Class, ElfError, Endian, Kind, Machine, Object, architecture};
+use crate::elf::{Class, ElfError, Endian, Kind, Machine, Name, Object, architecture};
 
 /// What libraries must be to fit the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,11 +56,28 @@ enum Contents {
 pub(super) struct Files<'s> {
     pub(super) sysroot: &'s Sysroot,
     read: HashMap<FileId, Contents>,
+    /// Of each searched folder, the subdirectories that exist among those of a processor.
+    subfolders: HashMap<Hwcaps, HashMap<Name, Rc<[Name]>>>,
 }
 
 impl<'s> Files<'s> {
     pub(super) fn new(sysroot: &'s Sysroot) -> Self {
-        Self { sysroot, read: HashMap::new() }
+        Self { sysroot, read: HashMap::new(), subfolders: HashMap::new() }
+    }
+
+    /// Subdirectories for a processor that exist below `folder`, in the order of the search.
+    pub(super) fn subfolders(&mut self, folder: &Name, hwcaps: Hwcaps) -> Rc<[Name]> {
+        let known = self.subfolders.entry(hwcaps).or_default();
+        if let Some(found) = known.get(folder) {
+            return Rc::clone(found);
+        }
+        let is_there = |name: &String| {
+            self.sysroot.is_folder(&[folder.as_bytes(), b"/", name.as_bytes()].concat())
+        };
+        let found = hwcaps.subfolders().into_iter().filter(is_there).map(Name::from);
+        let found: Rc<[Name]> = found.collect();
+        known.insert(folder.clone(), Rc::clone(&found));
+        found
     }
 
     /// Opens what stands at `path`, whatever it is.

@@ -9,6 +9,7 @@ use common::tree::ImagePath;
 use rustix::io::Errno;
 
 use super::engine::Engine;
+use super::hwcaps::{Hwcaps, Processor};
 use super::ld_cache::{LdCache, architecture_id};
 use super::probe::{Candidate, Files, Opened, Wanted};
 use super::search::Rules;
@@ -135,6 +136,7 @@ impl Engine<'_> {
                 needed_by,
                 relation: Relation::Interpreter,
                 program: path.clone(),
+                request: self.request,
                 tried: vec![Attempt { path: name.clone(), how: How::Path, reason }],
             }),
             Opened::Refused(error) => self.closure.refused.push(Refused {
@@ -142,6 +144,7 @@ impl Engine<'_> {
                 path: name.clone(),
                 needed_by,
                 program: path.clone(),
+                request: self.request,
                 why: error.to_string(),
             }),
         }
@@ -164,14 +167,17 @@ impl Engine<'_> {
             (Some(file), ..) => self.path_file(&Name::from(&b"/lib/ld"[..]), file),
             _ => None,
         };
-        Rules {
+        let (machine, class) = (object.machine, object.class);
+        let rules = Rules {
             wanted: Wanted::from(&**object),
+            hwcaps: Hwcaps::none(machine, class),
             cache_id: architecture_id(object.machine, object.class, object.header_flags),
             secure: program.id.privileged || self.has_capabilities(program),
             library_path: self.options.library_path.clone(),
             path_file,
             facts,
-        }
+        };
+        rules.on(Processor::default())
     }
 
     /// musl's own search path: a file below the prefix of the interpreter's path. One that cannot be

@@ -22,6 +22,17 @@ pub struct Facts {
     pub path_file: Option<Name>,
     /// Whether the directories come from the table.
     pub guessed: bool,
+    /// glibc: its version, where the loader says it.
+    pub version: Option<Version>,
+}
+
+/// A version of glibc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// The first number.
+    pub major: u32,
+    /// The second.
+    pub minor: u32,
 }
 
 /// Reads a loader's facts out of its read-only segments; `None` where nothing is recognised.
@@ -35,6 +46,7 @@ pub fn from_loader(segments: &[Vec<u8>], loader: &Object) -> Option<Facts> {
                 lib: None,
                 path_file: strings(&data[at..]).next().map(Name::from),
                 guessed: false,
+                version: None,
             });
         }
     }
@@ -46,7 +58,26 @@ pub fn from_loader(segments: &[Vec<u8>], loader: &Object) -> Option<Facts> {
         .fold(Vec::new(), |best: Vec<&[u8]>, run| if run.len() > best.len() { run } else { best });
     let folders: Vec<Name> = run.iter().map(|folder| Name::from(without_slash(folder))).collect();
     let lib = lib_of(folders.first()?.as_bytes());
-    Some(Facts { libc: Libc::Glibc, folders, lib: Some(lib), path_file: None, guessed: false })
+    let version = segments.iter().find_map(|data| version(data));
+    Some(Facts {
+        libc: Libc::Glibc,
+        folders,
+        lib: Some(lib),
+        path_file: None,
+        guessed: false,
+        version,
+    })
+}
+
+/// The version in a loader's banner, `ld.so (Debian GLIBC 2.36-9) stable release version 2.36.`
+/// (`elf/dl-usage.c`, before 2.32 `elf/rtld.c` has none).
+fn version(data: &[u8]) -> Option<Version> {
+    const BEFORE: &[u8] = b" release version ";
+    let at = position(data, BEFORE)? + BEFORE.len();
+    let text = data.get(at..(at + 16).min(data.len()))?;
+    let end = text.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
+    let mut numbers = str::from_utf8(&text[..end]).ok()?.split('.').map(str::parse);
+    Some(Version { major: numbers.next()?.ok()?, minor: numbers.next()?.ok()? })
 }
 
 /// What distributions use, by what exists in the root.
@@ -58,6 +89,7 @@ pub fn table(libc: Libc, object: &Object, sysroot: &Sysroot) -> Facts {
             lib: None,
             path_file: Some([b"/etc/ld-musl-", musl_arch(object), b".path"].concat().into()),
             guessed: true,
+            version: None,
         };
     }
     let multiarch = triplet(object)
@@ -78,17 +110,8 @@ pub fn table(libc: Libc, object: &Object, sysroot: &Sysroot) -> Facts {
         lib: Some(lib.into()),
         path_file: None,
         guessed: true,
+        version: None,
     }
-}
-
-/// `$PLATFORM`: `AT_PLATFORM` of a baseline processor.
-pub fn platform(machine: Machine) -> Option<&'static [u8]> {
-    Some(match machine {
-        Machine::X86_64 => b"x86_64",
-        Machine::X86 => b"i686",
-        Machine::AARCH64 => b"aarch64",
-        _ => return None,
-    })
 }
 
 /// Loaders of programs that name none (a library as the root of resolution), most usual first.

@@ -11,7 +11,7 @@ use common::tree::ImagePath;
 use super::engine::Engine;
 use super::probe::{Candidate, loadable};
 use super::scope::Scope;
-use super::search::{Outcome, Rules, Search};
+use super::search::{Hit, Outcome, Rules, Search};
 use super::{Attempt, Dependency, How, Libc, Load, Missing, Reason, Refused, Relation};
 use crate::elf::{ElfError, Name};
 
@@ -87,7 +87,8 @@ impl<'a> Engine<'a> {
         let mut tried = Vec::new();
         let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
         match outcome {
-            Outcome::Found { candidate, opened, how } => {
+            Outcome::Found(hit) => {
+                let Hit { candidate, opened, how, variant } = *hit;
                 if let Some(number) = walking.scope.by_file(candidate.id) {
                     walking.also_known_as(number, ask.name);
                     return Some((number, true));
@@ -101,7 +102,7 @@ impl<'a> Engine<'a> {
                 let name = Name::from(ask.name);
                 let mut load =
                     self.load(&candidate, name, opened, ask.relation, ask.requester, how);
-                load.tried = tried;
+                (load.tried, load.variant) = (tried, variant);
                 Some((walking.push(load, &candidate, ask.loader), false))
             }
             Outcome::Refused { path, error } => {
@@ -153,6 +154,7 @@ impl<'a> Engine<'a> {
             needed_by: requester.map(|load| self.real_path(walking, load)),
             relation,
             program: walking.program.clone(),
+            request: self.request,
             tried,
         });
     }
@@ -163,6 +165,7 @@ impl<'a> Engine<'a> {
             path,
             needed_by: ask.requester.map(|load| self.real_path(walking, load)),
             program: walking.program.clone(),
+            request: self.request,
             why: error.to_string(),
         });
     }
