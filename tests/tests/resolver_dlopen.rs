@@ -8,6 +8,7 @@ use builder::resolve::rules::RuleSet;
 use builder::resolve::{Closure, Options, Origin, Request, Sysroot, closure};
 use builder::spec::ImageSpec;
 use builder::spec::recipe::Recipe;
+use builder::spec::search::DlopenLevel::{All, None, Recommended, Required};
 use builder::spec::search::{DlopenLevel, DlopenPolicy};
 use common::report::Diagnostic as _;
 use common::tree::ImagePath;
@@ -72,7 +73,6 @@ fn features_are_followed_by_priority_and_by_name() {
     ]);
     let gone =
         "`/app` goes without its feature `gone`: `libgone.so.1` or `libgone.so.0` is not there";
-    use DlopenLevel::{All, None, Recommended, Required};
     for (level, on, off, wanted) in [
         (None, &[][..], &[][..], String::new()),
         (Required, &[], &[], "libz.so.1; libdeep.so.1".to_owned()),
@@ -103,10 +103,10 @@ fn notes_of_libraries_and_of_what_they_open() {
         ("/usr/lib/b/libc1.so", opens(library("libc1.so", &[]), "libb.so")),
         ("/usr/lib/own/libb.so", library("libb.so", &[])),
     ]);
-    let closure = resolve(root.path(), policy(DlopenLevel::Required, &[], &[]));
+    let closure = resolve(root.path(), policy(Required, &[], &[]));
     assert_eq!(dump(&closure), "own/liba.so; a/libb.so; b/libc1.so");
     std::fs::remove_file(root.path().join("usr/lib/b/libc1.so")).unwrap();
-    let closure = resolve(root.path(), policy(DlopenLevel::Required, &[], &[]));
+    let closure = resolve(root.path(), policy(Required, &[], &[]));
     assert_eq!(dump(&closure), "own/liba.so; a/libb.so; libc1.so? by /usr/lib/a/libb.so");
 }
 
@@ -125,7 +125,7 @@ fn what_a_rule_opens_and_cannot_be_resolved_is_left_out() {
     std::fs::write(folder.path().join("mods.toml"), rule).unwrap();
     let rules = RuleSet::load(Some(folder.path())).unwrap();
     let recipe = Recipe { executables: vec!["/app".to_owned()], ..Recipe::default() };
-    let spec = ImageSpec::new(&recipe, None, false).unwrap();
+    let spec = ImageSpec::new(&recipe, Option::None, false).unwrap();
     let sysroot = Sysroot::open(root.path()).unwrap();
     let gathered = gather(&spec, &sysroot, &Options::default(), b"", &rules, |_| {})
         .map_err(|e| e.hint())

@@ -15,7 +15,7 @@ fn read(bytes: &[u8]) {
     let _object = Object::parse(bytes);
     let _architecture = architecture(bytes);
     let _symbols = undefined_symbols(bytes);
-    let _data = read_only_data(bytes);
+    let _data = read_only_data(bytes, true);
 }
 
 fn sample() -> Elf {

@@ -5,13 +5,16 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use common::report::{Diagnostic, ExitCode, warn};
 
 use super::search::SearchArgs;
 use crate::report::problems;
-use crate::resolve::{Closure, Link, Request, ResolveError, Sysroot, closure as resolve_closure};
+use crate::resolve::{
+    Closure, Link, LinkAt, Request, ResolveError, Sysroot, closure as resolve_closure,
+};
 use crate::spec::DEFAULT_PATH;
 use crate::spec::search::{Cpus, DlopenPolicy};
 
@@ -81,7 +84,8 @@ impl ResolutionArgs {
             if file.contains(&b'/')
                 && let Ok(walk) = sysroot.walk(&file)
             {
-                links.extend(walk.links);
+                let pair = |link: &Arc<LinkAt>| (link.path.clone(), link.target.clone());
+                links.extend(walk.links.iter().map(pair));
             }
         }
         let options = self.search.options(Cpus::default(), &DlopenPolicy::default());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 use serde::Serialize;
@@ -74,7 +75,7 @@ pub struct Found {
     /// Its path with all links resolved inside the root.
     pub path: ImagePath,
     /// What its headers say.
-    pub object: Object,
+    pub object: Arc<Object>,
 }
 
 /// One program, or one module in the context of its program, as the loader sees it.

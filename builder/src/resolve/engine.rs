@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 
@@ -38,6 +39,18 @@ pub(super) struct Engine<'a> {
     pub(super) features: BTreeSet<String>,
 }
 
+/// What was read, for the next call.
+pub(super) struct Kept<'a> {
+    files: Files<'a>,
+    facts: RootFacts,
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn new(sysroot: &'a Sysroot) -> Self {
+        Self { files: Files::new(sysroot), facts: RootFacts::default() }
+    }
+}
+
 /// A program whose closure is done, kept for what it opens.
 pub(super) struct Loaded {
     pub(super) rules: Rc<Rules>,
@@ -45,12 +58,12 @@ pub(super) struct Loaded {
 }
 
 impl<'a> Engine<'a> {
-    pub(super) fn new(sysroot: &'a Sysroot, options: &'a Options) -> Self {
+    pub(super) fn new(options: &'a Options, Kept { files, facts }: Kept<'a>) -> Self {
         Self {
-            files: Files::new(sysroot),
+            files,
             options,
             closure: Closure::default(),
-            facts: RootFacts::default(),
+            facts,
             objects: HashMap::new(),
             scopes: Vec::new(),
             request: 0,
@@ -58,7 +71,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn run(mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
+    pub(super) fn run(mut self, requests: &[Request]) -> Result<(Closure, Kept<'a>), ResolveError> {
         for (index, request) in requests.iter().enumerate() {
             self.request = index;
             let origin = Origin::Request { index };
@@ -85,7 +98,7 @@ impl<'a> Engine<'a> {
             paths.sort();
             paths.dedup();
         }
-        Ok(self.closure)
+        Ok((self.closure, Kept { files: self.files, facts: self.facts }))
     }
 
     /// A file that is executed.
@@ -252,7 +265,7 @@ impl<'a> Engine<'a> {
                 let path = candidate.walk.real.clone();
                 let known = self.closure.objects.iter().position(|found| found.path == path);
                 known.unwrap_or_else(|| {
-                    let object = Object::clone(&candidate.object);
+                    let object = Arc::clone(&candidate.object);
                     self.closure.objects.push(Found { path, object });
                     self.closure.objects.len() - 1
                 })
@@ -264,9 +277,10 @@ impl<'a> Engine<'a> {
     }
 
     pub(super) fn note_walk(&mut self, walk: &Walk) {
-        for (path, target) in &walk.links {
-            if !self.closure.links.contains_key(path) {
-                self.closure.links.insert(path.clone(), Link { target: target.clone() });
+        for link in &walk.links {
+            if !self.closure.links.contains_key(&link.path) {
+                let target = link.target.clone();
+                self.closure.links.insert(link.path.clone(), Link { target });
             }
         }
         self.closure.folders.extend(walk.folders.iter().cloned());

@@ -13,7 +13,7 @@ use common::tree::ImagePath;
 use super::rules::RuleSet;
 use super::rules::fire::{SymbolCache, fire};
 use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
-use super::{Closure, Options, Refused, Request, ResolveError, Sysroot};
+use super::{Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
 use crate::spec::ImageSpec;
 
 /// Programs, their closure, and what rules add to it.
@@ -70,9 +70,10 @@ pub fn gather(
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut cache = SymbolCache::default();
     let mut left_out = LeftOut::default();
+    let mut resolver = Resolver::new(sysroot, options);
     loop {
         let asked: Vec<Request> = requests.iter().map(|(request, _)| request.clone()).collect();
-        let closure = super::closure(&asked, sysroot, options)?;
+        let closure = resolver.closure(&asked)?;
         on_round(closure.objects.len());
         if left_out.remove_failures(&mut requests, &closure) {
             continue;

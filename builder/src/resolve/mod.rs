@@ -36,7 +36,7 @@ pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program}
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;
-pub use sysroot::{FileId, Sysroot, Target, Walk};
+pub use sysroot::{FileId, LinkAt, Sysroot, Target, Walk};
 
 use std::rc::Rc;
 
@@ -207,5 +207,36 @@ pub fn closure(
     sysroot: &Sysroot,
     options: &Options,
 ) -> Result<Closure, ResolveError> {
-    engine::Engine::new(sysroot, options).run(requests)
+    Resolver::new(sysroot, options).closure(requests)
+}
+
+/// Makes several closures in one root; what one has read, the next does not read again.
+pub struct Resolver<'a> {
+    sysroot: &'a Sysroot,
+    options: &'a Options,
+    kept: Option<engine::Kept<'a>>,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver that has read nothing.
+    pub fn new(sysroot: &'a Sysroot, options: &'a Options) -> Self {
+        Self { sysroot, options, kept: None }
+    }
+
+    /// As [`closure`].
+    ///
+    /// # Errors
+    /// As [`closure`].
+    pub fn closure(&mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
+        let kept = self.kept.take().unwrap_or_else(|| engine::Kept::new(self.sysroot));
+        let (closure, kept) = engine::Engine::new(self.options, kept).run(requests)?;
+        self.kept = Some(kept);
+        Ok(closure)
+    }
+}
+
+impl std::fmt::Debug for Resolver<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("sysroot", self.sysroot).finish_non_exhaustive()
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -32,7 +33,7 @@ impl From<&Object> for Wanted {
 pub(super) struct Candidate {
     pub(super) id: FileId,
     pub(super) walk: Walk,
-    pub(super) object: Rc<Object>,
+    pub(super) object: Arc<Object>,
 }
 
 /// What became of a path.
@@ -47,7 +48,7 @@ pub(super) enum Opened {
 /// What is known of a file's contents.
 #[derive(Clone)]
 enum Contents {
-    Object(Rc<Object>),
+    Object(Arc<Object>),
     Unreadable(Reason),
     Broken { error: Rc<ElfError>, architecture: Option<(Class, Machine)> },
 }
@@ -134,7 +135,7 @@ impl<'s> Files<'s> {
         let contents = match self.sysroot.open_file(&walk.real) {
             Err(error) => Contents::Unreadable(plain_reason(errno(&error))),
             Ok(file) => match Object::parse(&file) {
-                Ok(object) => Contents::Object(Rc::new(object)),
+                Ok(object) => Contents::Object(Arc::new(object)),
                 Err(error) => {
                     Contents::Broken { error: Rc::new(error), architecture: architecture(&file) }
                 }

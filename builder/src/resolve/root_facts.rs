@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 use rustix::io::Errno;
@@ -25,8 +25,14 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct RootFacts {
     loaders: HashMap<FileId, Option<Facts>>,
-    caches: BTreeMap<Endian, Option<LdCache>>,
-    preload: Option<Vec<Name>>,
+    caches: BTreeMap<Endian, Cache>,
+    preload: Option<Option<(ImagePath, Vec<Name>)>>,
+}
+
+enum Cache {
+    Absent,
+    Broken,
+    Whole(LdCache),
 }
 
 impl RootFacts {
@@ -38,32 +44,38 @@ impl RootFacts {
         closure: &mut Closure,
     ) -> Option<&LdCache> {
         let endian = rules.wanted.endian;
-        self.caches
-            .entry(endian)
-            .or_insert_with(|| {
-                let bytes = read(files, b"/etc/ld.so.cache").ok()?.1;
-                let cache = LdCache::parse(bytes, endian);
-                if cache.is_none() {
+        let cache =
+            self.caches.entry(endian).or_insert_with(|| match read(files, b"/etc/ld.so.cache") {
+                Ok((_, bytes)) => LdCache::parse(bytes, endian).map_or(Cache::Broken, Cache::Whole),
+                Err(_) => Cache::Absent,
+            });
+        match cache {
+            Cache::Whole(cache) => Some(cache),
+            Cache::Absent => None,
+            Cache::Broken => {
+                if !closure.warnings.contains(&Warning::BrokenCache) {
                     closure.warnings.push(Warning::BrokenCache);
                 }
-                cache
-            })
-            .as_ref()
+                None
+            }
+        }
     }
 
     /// Names in `/etc/ld.so.preload`: apart by blanks and colons, `#` up to the end of a line is a
     /// comment.
     pub(super) fn preload_file(&mut self, files: &Files<'_>, closure: &mut Closure) -> Vec<Name> {
-        let names = self.preload.get_or_insert_with(|| {
-            let Ok((path, text)) = read(files, b"/etc/ld.so.preload") else { return Vec::new() };
-            closure.configuration.push(path);
-            text.split(|&byte| byte == b'\n')
+        let preload = self.preload.get_or_insert_with(|| {
+            let (path, text) = read(files, b"/etc/ld.so.preload").ok()?;
+            let names = text
+                .split(|&byte| byte == b'\n')
                 .filter_map(|line| line.split(|&byte| byte == b'#').next())
                 .flat_map(|line| line.split(|byte| b": \t".contains(byte)))
                 .filter(|name| !name.is_empty())
-                .map(Name::from)
-                .collect()
+                .map(Name::from);
+            Some((path, names.collect()))
         });
+        let Some((path, names)) = preload else { return Vec::new() };
+        closure.configuration.push(path.clone());
         names.clone()
     }
 
@@ -77,7 +89,10 @@ impl RootFacts {
     ) -> Facts {
         let facts = self.loaders.entry(loader.id).or_insert_with(|| {
             let file = files.sysroot.open_file(&loader.walk.real).ok()?;
-            system_dirs::from_loader(&read_only_data(&file).ok()?, &loader.object)
+            [false, true].into_iter().find_map(|executable| {
+                let data = read_only_data(&file, executable).ok()?;
+                system_dirs::from_loader(&data, &loader.object)
+            })
         });
         facts.clone().unwrap_or_else(|| {
             let interpreter = loader.walk.real.as_bytes().into();
@@ -112,7 +127,7 @@ impl Engine<'_> {
     pub(super) fn loader_of(
         &mut self,
         path: &ImagePath,
-        object: &Rc<Object>,
+        object: &Arc<Object>,
     ) -> Option<(Name, Candidate)> {
         let Some(name) = &object.interpreter else {
             if object.needed.is_empty() {
@@ -232,8 +247,9 @@ fn read(files: &Files<'_>, path: &[u8]) -> Result<(ImagePath, Vec<u8>), Errno> {
         return Err(Errno::INVAL);
     }
     let number = |error: std::io::Error| super::sysroot::errno(&error);
-    let mut bytes = Vec::new();
     let file = files.sysroot.open_file(&walk.real).map_err(number)?;
+    let size = file.metadata().map_err(number)?.len().min(MAX_FILE);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(MAX_FILE).read_to_end(&mut bytes).map_err(number)?;
     Ok((walk.real, bytes))
 }

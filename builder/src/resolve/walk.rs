@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 
@@ -185,7 +186,7 @@ impl Walking {
         let opened = load.opened.as_bytes();
         let slash = opened.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
         let origin = if slash == 0 { b"/".to_vec() } else { opened[..slash].to_vec() };
-        let object = Rc::clone(&candidate.object);
+        let object = Arc::clone(&candidate.object);
         self.scope.push(load, object, candidate.id, loader, self.rules.facts.libc, origin)
     }
 
