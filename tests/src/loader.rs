@@ -1,4 +1,5 @@
-//! The real loader as the oracle: what it would open for a program, as a value.
+//! The real loader as the oracle: what it would open for a program, and what the resolver says, as the
+//! same value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -6,6 +7,8 @@ use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use builder::resolve::{Closure, Relation};
 
 /// Names asked for and the paths that were opened for them; names that no place had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,9 +32,16 @@ pub struct Loader<'a> {
     pub library_path: Option<&'a str>,
     /// `--preload`.
     pub preload: Option<&'a str>,
+    /// A program of the root that runs the loader: qemu, for the loader of another machine.
+    pub runner: Option<&'a str>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    /// The loader at `path` in `root`.
+    pub fn new(root: &'a Path, path: &'a str) -> Self {
+        Self { root, path, library_path: None, preload: None, runner: None }
+    }
+
     /// What this loader would open for a program of its root. The program is not run.
     ///
     /// The loader itself and the vDSO are left out: the first answers by its own name, the second
@@ -40,9 +50,22 @@ impl Loader<'_> {
     /// # Panics
     /// When the loader cannot be started.
     pub fn list(self, program: &OsStr) -> Answer {
-        let output = std::thread::scope(|scope| {
-            // A thread of its own, so that the rest of the test keeps its root. (`chroot` as a program
-            // would be traced itself.)
+        self.inside(|| answer(&self.command().arg(program).output().expect("the loader starts")))
+    }
+
+    /// The same for many programs, one after the other.
+    ///
+    /// # Panics
+    /// When the loader cannot be started.
+    pub fn list_all<P: AsRef<OsStr> + Sync>(self, programs: &[P]) -> Vec<Answer> {
+        let ask = |program| self.command().arg(program).output().expect("the loader starts");
+        self.inside(|| programs.iter().map(|program| answer(&ask(program.as_ref()))).collect())
+    }
+
+    /// Does something in the root, in a thread of its own, so that the rest of the test keeps its root.
+    /// (`chroot` as a program would be traced itself.)
+    fn inside<T: Send>(self, work: impl FnOnce() -> T + Send) -> T {
+        std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 if self.root != Path::new("/") {
                     nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)
@@ -50,15 +73,17 @@ impl Loader<'_> {
                     nix::unistd::chroot(self.root).expect("the root");
                     nix::unistd::chdir("/").expect("the root");
                 }
-                self.command().arg(program).output().expect("the loader starts")
+                work()
             });
             thread.join().expect("the thread that asks the loader")
-        });
-        answer(&output)
+        })
     }
 
     fn command(self) -> Command {
-        let mut command = Command::new(self.path);
+        let mut command = Command::new(self.runner.unwrap_or(self.path));
+        if self.runner.is_some() {
+            command.arg(self.path);
+        }
         command.env_remove("LD_LIBRARY_PATH").env_remove("LD_PRELOAD");
         // Closed input would be `/dev/null`, which such a root does not have.
         command.stdin(Stdio::inherit());
@@ -75,6 +100,42 @@ impl Loader<'_> {
             command.args(["--preload", name]);
         }
         command
+    }
+}
+
+impl Answer {
+    /// What the resolver says of its first program, in the loader's words.
+    pub fn of(closure: &Closure) -> Self {
+        if !closure.refused.is_empty() {
+            return Self { fatal: true, ..Self::default() };
+        }
+        let loads = &closure.programs[0].loads;
+        let found = loads[1..]
+            .iter()
+            .filter(|load| load.relation != Relation::Interpreter)
+            .map(|load| (load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec()))
+            .collect();
+        // Tracing names auxiliary objects that do not exist; to start without them is no failure.
+        let missing = loads
+            .iter()
+            .flat_map(|load| &load.dependencies)
+            .filter(|asked| asked.relation == Relation::Auxiliary && asked.load.is_none())
+            .map(|asked| &asked.name)
+            .chain(closure.missing.iter().map(|missing| &missing.name))
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        Self { found, missing, fatal: false }
+    }
+
+    /// What `other` does not say too.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let found = self.found.iter().filter(|&(name, path)| other.found.get(name) != Some(path));
+        Self {
+            found: found.map(|(name, path)| (name.clone(), path.clone())).collect(),
+            missing: self.missing.difference(&other.missing).cloned().collect(),
+            fatal: self.fatal,
+        }
     }
 }
 

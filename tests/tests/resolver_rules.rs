@@ -3,14 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::too_many_lines, reason = "the tests are tables")]
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
 use builder::elf::Name;
-use builder::resolve::{Options, Relation, Request, Sysroot, closure};
+use builder::resolve::{Options, Request, Sysroot, closure};
 use common::tree::ImagePath;
 use tests::elf::{Elf, library, machine, program, tag};
 use tests::loader::{Answer, Loader};
@@ -80,7 +79,8 @@ impl Case {
 
     fn ask_loader(&self, root: &Path, path: &str) -> Answer {
         let (library_path, preload) = (self.library_path, self.preload);
-        Loader { root, path, library_path, preload }.list(OsStr::new(PROGRAM))
+        let loader = Loader { library_path, preload, ..Loader::new(root, path) };
+        loader.list(OsStr::new(PROGRAM))
     }
 
     fn resolve(&self, root: &Path) -> Answer {
@@ -92,24 +92,7 @@ impl Case {
         };
         let request = [Request::Program(ImagePath::new(PROGRAM).unwrap())];
         let closure = closure(&request, &sysroot, &options).unwrap();
-        if !closure.refused.is_empty() {
-            return Answer { fatal: true, ..Answer::default() };
-        }
-        let mut found = BTreeMap::new();
-        for load in &closure.programs[0].loads[1..] {
-            if load.relation != Relation::Interpreter {
-                found.insert(load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec());
-            }
-        }
-        // Tracing names auxiliary objects that do not exist; to start without them is no failure.
-        let unanswered = closure.programs[0].loads.iter().flat_map(|load| &load.dependencies);
-        let missing = unanswered
-            .filter(|asked| asked.relation == Relation::Auxiliary && asked.load.is_none())
-            .map(|asked| &asked.name)
-            .chain(closure.missing.iter().map(|missing| &missing.name))
-            .map(|name| name.as_bytes().to_vec())
-            .collect();
-        Answer { found, missing, fatal: false }
+        Answer::of(&closure)
     }
 }
 
