@@ -1,7 +1,8 @@
-//! Roots made of Debian packages, in which the resolver and the loader are compared.
+//! Roots made of packages, in which the resolver and the loader are compared.
 //!
-//! A root is what packages and all that they depend on ship, unpacked without their scripts, and then what scripts
-//! would have made as far as the loader sees it: the links of merged `/usr`, a cache, some alternatives. It is made once, and
+//! A root is what Debian packages and all that they depend on ship, unpacked without their scripts, and then what scripts
+//! would have made as far as the loader sees it: the links of merged `/usr`, a cache, some alternatives. There is no
+//! distribution with musl among Debian's architectures; real objects for it come as Python wheels. A root is made once, and
 //! kept:
 //!
 //! ```text
@@ -22,6 +23,7 @@ use std::process::{Command, Stdio};
 use common::digest::Digest;
 use tempfile::TempDir;
 
+use crate::loader::Loader;
 use crate::require;
 
 /// What no loader ever reads, and most of the size.
@@ -49,6 +51,8 @@ pub struct PackageRoot {
     pub architecture: &'static str,
     /// The packages, apart by blanks; what they depend on comes with them.
     pub packages: &'static str,
+    /// Python packages whose wheels for musl are unpacked too, apart by blanks, without what they depend on.
+    pub wheels: &'static str,
     /// Links that scripts of packages would make: where, and what they say.
     pub links: &'static [(&'static str, &'static str)],
 }
@@ -56,12 +60,29 @@ pub struct PackageRoot {
 /// A step that failed: what was tried, and what was said.
 type Failure = String;
 
+/// Where wheels are unpacked.
+const WHEELS: &str = "usr/lib/python3/site-packages";
+
+/// Runs programs of aarch64.
+const EMULATOR: &str = "/usr/bin/qemu-aarch64-static";
+
 impl PackageRoot {
+    /// The loader of the root's own packages, in a root that was made.
+    pub fn loader(self, root: &Path) -> Loader<'_> {
+        let loader = |path| Loader::new(root, path);
+        match self.architecture {
+            "i386" => loader("/lib/ld-linux.so.2"),
+            "arm64" => Loader { runner: Some(EMULATOR), ..loader("/lib/ld-linux-aarch64.so.1") },
+            _ if self.wheels.is_empty() => loader("/lib64/ld-linux-x86-64.so.2"),
+            _ => loader("/lib/ld-musl-x86_64.so.1"),
+        }
+    }
+
     /// The root's folder; made, if it is not there yet. Skips where it cannot be made.
     ///
     /// # Panics
     /// Where a skip is not allowed.
-    pub fn make(&self) -> Option<PathBuf> {
+    pub fn make(self) -> Option<PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache/roots");
         let root = folder.join(format!("{}-{}", self.name, self.key()));
         if root.is_dir() {
@@ -72,6 +93,9 @@ impl PackageRoot {
         }
         for program in ["apt-get", "dpkg-deb", "tar", "ldconfig"] {
             require::program(program)?;
+        }
+        if self.architecture == "arm64" {
+            require::file(EMULATOR)?;
         }
         fs::create_dir_all(&folder).expect("a folder below the workspace");
         let making = tempfile::Builder::new().prefix(".making-").tempdir_in(&folder);
@@ -88,15 +112,15 @@ impl PackageRoot {
     }
 
     /// What a root is kept under: another list of packages or another release is another root.
-    fn key(&self) -> String {
+    fn key(self) -> String {
         let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
         let release = release.lines().find(|line| line.starts_with("VERSION_CODENAME="));
-        let all = (self.architecture, self.packages, self.links, LEFT_OUT, release);
+        let all = (self.architecture, self.packages, self.wheels, self.links, LEFT_OUT, release);
         Digest::of(format!("{all:?}").as_bytes()).short()
     }
 
     /// Makes `root` in a folder.
-    fn fill(&self, making: &TempDir) -> Result<(), Failure> {
+    fn fill(self, making: &TempDir) -> Result<(), Failure> {
         let packages = self.download(making.path())?;
         let root = making.path().join("root");
         // As debootstrap makes them: packages of this release ship files below both names.
@@ -112,6 +136,9 @@ impl PackageRoot {
         for package in packages {
             unpack(&package, &root)?;
         }
+        if !self.wheels.is_empty() {
+            self.unpack_wheels(&making.path().join("wheels"), &root)?;
+        }
         for (path, target) in self.links {
             let path = root.join(path.trim_start_matches('/'));
             if fs::symlink_metadata(&path).is_err() {
@@ -122,7 +149,7 @@ impl PackageRoot {
     }
 
     /// Lets apt choose and download; returns the archives, sorted.
-    fn download(&self, making: &Path) -> Result<Vec<PathBuf>, Failure> {
+    fn download(self, making: &Path) -> Result<Vec<PathBuf>, Failure> {
         let configuration = making.join("apt.conf");
         fs::write(&configuration, self.apt_configuration(making)).expect("the folder is ours");
         fs::write(making.join("status"), "").expect("the folder is ours");
@@ -147,7 +174,7 @@ impl PackageRoot {
     }
 
     /// The machine's own sources, which may be written in two ways, and nothing else of it.
-    fn apt_configuration(&self, making: &Path) -> String {
+    fn apt_configuration(self, making: &Path) -> String {
         let sources = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
         let sources = sources.into_iter().find(|file| Path::new(file).exists());
         let (making, architecture) = (making.display(), self.architecture);
@@ -167,12 +194,33 @@ Acquire::Languages "none";
         )
     }
 
-    /// `/etc/ld.so.cache`, by this machine's ldconfig where it knows the architecture.
-    fn make_cache(&self, root: &Path) -> Result<(), Failure> {
-        match self.architecture {
-            "amd64" | "i386" => run(Command::new("ldconfig").arg("-r").arg(root)),
-            _ => Ok(()),
+    /// Downloads wheels, which are zip archives, and unpacks them.
+    fn unpack_wheels(self, folder: &Path, root: &Path) -> Result<(), Failure> {
+        let mut pip = Command::new("/usr/bin/python3");
+        pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]);
+        pip.args(["--platform", "musllinux_1_2_x86_64", "--python-version", "3.12", "--dest"]);
+        run(pip.arg(folder).args(self.wheels.split_whitespace()))?;
+        let mut wheels: Vec<PathBuf> = fs::read_dir(folder)
+            .expect("pip made it")
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .collect();
+        wheels.sort();
+        for wheel in wheels {
+            let mut unzip = Command::new("/usr/bin/python3");
+            unzip.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(root.join(WHEELS));
+            run(&mut unzip)?;
         }
+        Ok(())
+    }
+
+    /// `/etc/ld.so.cache`, by this machine's ldconfig where it knows the architecture, else by the root's own.
+    fn make_cache(self, root: &Path) -> Result<(), Failure> {
+        if self.architecture != "arm64" {
+            return run(Command::new("ldconfig").arg("-r").arg(root));
+        }
+        let inside = root.join(EMULATOR.trim_start_matches('/'));
+        fs::copy(EMULATOR, inside).map_err(|error| format!("{EMULATOR}: {error}"))?;
+        run(Command::new("chroot").arg(root).args([EMULATOR, "/sbin/ldconfig"]))
     }
 }
 

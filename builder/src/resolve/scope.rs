@@ -95,7 +95,9 @@ impl Scope {
         let (name, opened) = (load.name.clone(), load.opened.clone());
         let soname = object.soname.clone();
         self.loads.push(Loaded { load, object, origin, loader });
-        if let Entry::Vacant(place) = self.files.entry(id) {
+        // musl compares files with all objects but the program (`load_library` starts behind `head`).
+        let compared = libc != Libc::Musl || number > 0;
+        if let (true, Entry::Vacant(place)) = (compared, self.files.entry(id)) {
             place.insert(number);
             self.added_files.push(id);
         }
