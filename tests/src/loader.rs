@@ -50,7 +50,8 @@ impl<'a> Loader<'a> {
     /// # Panics
     /// When the loader cannot be started.
     pub fn list(self, program: &OsStr) -> Answer {
-        self.inside(|| answer(&self.command().arg(program).output().expect("the loader starts")))
+        let [answer] = self.list_all(&[program]).try_into().expect("one answer for one program");
+        answer
     }
 
     /// The same for many programs, one after the other.
@@ -58,8 +59,14 @@ impl<'a> Loader<'a> {
     /// # Panics
     /// When the loader cannot be started.
     pub fn list_all<P: AsRef<OsStr> + Sync>(self, programs: &[P]) -> Vec<Answer> {
-        let ask = |program| self.command().arg(program).output().expect("the loader starts");
-        self.inside(|| programs.iter().map(|program| answer(&ask(program.as_ref()))).collect())
+        let ask = |program: &P| {
+            let output = self.command().arg(program).output().expect("the loader starts");
+            let mut answer = answer(&output);
+            // Under whatever name it stands.
+            answer.found.retain(|_, path| path != self.path.as_bytes());
+            answer
+        };
+        self.inside(|| programs.iter().map(ask).collect())
     }
 
     /// Does something in the root, in a thread of its own, so that the rest of the test keeps its root.

@@ -237,7 +237,7 @@ impl<'a> Engine<'a> {
             return;
         }
         for name in self.facts.preload_file(&self.files, &mut self.closure) {
-            let missing = self.closure.missing.len();
+            let (missing, refused) = (self.closure.missing.len(), self.closure.refused.len());
             let ask = Ask {
                 name: name.as_bytes(),
                 relation: Relation::Preload,
@@ -249,6 +249,7 @@ impl<'a> Engine<'a> {
                 Some(_) => {}
                 None => {
                     self.closure.missing.truncate(missing);
+                    self.closure.refused.truncate(refused);
                     self.warn(Warning::PreloadIgnored { name });
                 }
             }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::engine::Engine;
 use super::ld_cache::{LdCache, architecture_id};
+use super::preload_file;
 use super::probe::{Candidate, Files, Opened, Wanted};
 use super::search::Rules;
 use super::sysroot::{FileId, Target};
@@ -50,18 +51,12 @@ impl RootFacts {
             .as_ref()
     }
 
-    /// Names in `/etc/ld.so.preload`: apart by blanks and colons, `#` up to the end of a line is a
-    /// comment.
+    /// The names in `/etc/ld.so.preload`.
     pub(super) fn preload_file(&mut self, files: &Files<'_>, closure: &mut Closure) -> Vec<Name> {
         let names = self.preload.get_or_insert_with(|| {
             let Ok((path, text)) = read(files, b"/etc/ld.so.preload") else { return Vec::new() };
             closure.configuration.push(path);
-            text.split(|&byte| byte == b'\n')
-                .filter_map(|line| line.split(|&byte| byte == b'#').next())
-                .flat_map(|line| line.split(|byte| b": \t".contains(byte)))
-                .filter(|name| !name.is_empty())
-                .map(Name::from)
-                .collect()
+            preload_file::names(text)
         });
         names.clone()
     }

@@ -95,9 +95,11 @@ impl Scope {
         let (name, opened) = (load.name.clone(), load.opened.clone());
         let soname = object.soname.clone();
         self.loads.push(Loaded { load, object, origin, loader });
-        // musl compares files with all objects but the program (`load_library` starts behind `head`).
-        let compared = libc != Libc::Musl || number > 0;
-        if let (true, Entry::Vacant(place)) = (compared, self.files.entry(id)) {
+        // Files are compared with those of all objects but the program: the kernel has mapped it, and its file is
+        // not known (glibc), or the comparison starts behind it (musl, `load_library`).
+        if number > 0
+            && let Entry::Vacant(place) = self.files.entry(id)
+        {
             place.insert(number);
             self.added_files.push(id);
         }

@@ -15,7 +15,9 @@ use super::probe::{Candidate, Files, Opened, Wanted};
 use super::scope::Scope;
 use super::system_dirs::{Facts, platform};
 use super::{Attempt, How, Libc, Reason, Warning};
-use crate::elf::{ElfError, Expanded, Name, Tokens, expand, has_token, origin_is_unsafe};
+use crate::elf::{
+    ElfError, Expanded, Name, Tokens, expand, has_origin, has_token, origin_is_unsafe,
+};
 
 /// What holds for a whole scope.
 #[derive(Debug)]
@@ -61,7 +63,7 @@ impl Search<'_, '_> {
     /// Finds `name` for the load number `requester`; `None` when it is asked for from outside.
     pub(super) fn find(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
         if name.contains(&b'/') {
-            return self.by_path(name);
+            return self.by_path(name, requester);
         }
         let step = match self.rules.facts.libc {
             Libc::Musl => self.musl(name, requester),
@@ -81,7 +83,15 @@ impl Search<'_, '_> {
         self.expand(name, requester)
     }
 
-    fn by_path(&mut self, path: &[u8]) -> Outcome {
+    fn by_path(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
+        // What is opened by its path may have tokens, whoever names it (`_dl_map_object`).
+        let path =
+            requester.map_or_else(|| Some(name.to_vec()), |load| self.expand_name(name, load));
+        let Some(path) = path else {
+            let path = Name::from(name);
+            self.tried.push(Attempt { path, how: How::Path, reason: Reason::Token });
+            return Outcome::Nothing;
+        };
         if !path.starts_with(b"/") {
             // Relative to whatever folder the program is started in: nothing that an image can promise.
             self.tried.push(Attempt {
@@ -91,7 +101,7 @@ impl Search<'_, '_> {
             });
             return Outcome::Nothing;
         }
-        match self.place(path.to_vec(), || How::Path) {
+        match self.place(path, || How::Path) {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Nothing,
         }
@@ -298,8 +308,8 @@ impl Search<'_, '_> {
             platform: platform(self.rules.wanted.machine),
         };
         match expand(text, tokens) {
-            // A program with privileges is held to folders that only root writes to.
-            Expanded::Value(value) if self.rules.secure && load == 0 => {
+            // The origin of a program with privileges is held to folders that only root writes to.
+            Expanded::Value(value) if self.rules.secure && load == 0 && has_origin(text) => {
                 self.is_trusted(&value).then_some(value)
             }
             Expanded::Value(value) => Some(value),
