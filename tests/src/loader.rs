@@ -10,6 +10,8 @@ use std::process::{Command, Output, Stdio};
 
 use builder::resolve::{Closure, Relation};
 
+use crate::chroot::inside;
+
 /// Names asked for and the paths that were opened for them; names that no place had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
@@ -66,24 +68,8 @@ impl<'a> Loader<'a> {
             answer.found.retain(|_, path| path != self.path.as_bytes());
             answer
         };
-        self.inside(|| programs.iter().map(ask).collect())
-    }
-
-    /// Does something in the root, in a thread of its own, so that the rest of the test keeps its root.
-    /// (`chroot` as a program would be traced itself.)
-    fn inside<T: Send>(self, work: impl FnOnce() -> T + Send) -> T {
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                if self.root != Path::new("/") {
-                    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)
-                        .expect("a root of its own");
-                    nix::unistd::chroot(self.root).expect("the root");
-                    nix::unistd::chdir("/").expect("the root");
-                }
-                work()
-            });
-            thread.join().expect("the thread that asks the loader")
-        })
+        let all = || programs.iter().map(ask).collect();
+        if self.root == Path::new("/") { all() } else { inside(self.root, all) }
     }
 
     fn command(self) -> Command {

@@ -166,12 +166,15 @@ impl<'a> Engine<'a> {
             .and_then(|path| self.closure.objects.iter().position(|found| found.path == *path))
             .and_then(|object| walking.scope.by_object(object))
             .unwrap_or(0);
+        // musl does not ask who calls: whatever is opened counts as needed by the program.
+        let musl = walking.rules.facts.libc == Libc::Musl;
+        let caller = if musl { 0 } else { caller };
         let (missing, refused) = (self.closure.missing.len(), self.closure.refused.len());
         let ask = Ask {
             name: name.as_bytes(),
             relation: Relation::Module,
             requester: Some(caller),
-            loader: None,
+            loader: musl.then_some(0),
         };
         let answer = self.ask(&mut walking, &ask);
         if optional && answer.is_none() {

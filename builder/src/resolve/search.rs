@@ -211,7 +211,8 @@ impl Search<'_, '_> {
             .iter()
             .map(|token| text.windows(token.len()).filter(|part| part == token).count())
             .sum::<usize>();
-        if dollars != known || (dollars > 0 && self.rules.secure) {
+        // With privileges the program's own path is what its caller chose; a library's is to be trusted.
+        if dollars != known || (dollars > 0 && self.rules.secure && load == 0) {
             return None;
         }
         let origin = self.scope.origin(load);

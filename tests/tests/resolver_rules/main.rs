@@ -16,6 +16,7 @@ mod musl;
 mod names;
 mod preload;
 mod search_paths;
+mod started;
 mod tokens;
 
 use std::ffi::OsStr;
