@@ -103,8 +103,10 @@ impl Answer {
             return Self { fatal: true, ..Self::default() };
         }
         let loads = &closure.programs[0].loads;
+        // Auditors come last, and are not listed: they are not in the program's namespace.
         let found = loads[1..]
             .iter()
+            .take_while(|load| load.relation != Relation::Audit)
             .filter(|load| load.relation != Relation::Interpreter)
             .map(|load| (load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec()))
             .collect();

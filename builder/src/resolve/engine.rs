@@ -259,7 +259,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Auditors of a program come from a list with colons; they are loaded beside it.
+    /// Auditors of a program come from a list with colons; each is loaded in a namespace of its own.
     fn audits(&mut self, walking: &mut Walking, program: &Object) {
         if walking.rules.facts.libc != Libc::Glibc {
             return;
@@ -270,12 +270,14 @@ impl<'a> Engine<'a> {
             {
                 let relation = Relation::Audit;
                 let ask = Ask { name, relation, requester: Some(0), loader: None };
+                let known = walking.scope.begin_namespace();
                 let answer = self.ask(walking, &ask);
                 walking.record(0, name, relation, answer);
                 if let Some((number, false)) = answer {
                     walking.queue.push_back(number);
                     self.walk(walking);
                 }
+                walking.scope.end_namespace(known);
             }
         }
     }

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! search_paths  names  tokens  candidates  cache  preload  interpreters    glibc, traced
+//! audit                                                                    glibc, as it debugs itself
 //! started                                                                  glibc, programs that really start
 //! musl                                                                     musl
 //! ```
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::too_many_lines, reason = "the tests are tables")]
 
+mod audit;
 mod cache;
 mod candidates;
 mod interpreters;
