@@ -139,9 +139,14 @@ fn answer(output: &Output) -> Answer {
     for line in output.stderr.split(|&byte| byte == b'\n') {
         // musl reports on standard error, and goes on.
         if let Some(rest) = line.strip_prefix(b"Error loading shared library ") {
-            let absent = [&b": No such file or directory"[..], b": No error information"]
-                .iter()
-                .find_map(|text| position(rest, text));
+            let absent = [
+                &b": No such file or directory"[..],
+                b": No error information",
+                b": Symbolic link loop",
+                b": Filename too long",
+            ]
+            .iter()
+            .find_map(|text| position(rest, text));
             match absent {
                 Some(end) => drop(answer.missing.insert(rest[..end].to_vec())),
                 None => answer.fatal = true,

@@ -10,6 +10,8 @@
 
 use std::rc::Rc;
 
+use rustix::io::Errno;
+
 use super::ld_cache::LdCache;
 use super::probe::{Candidate, Files, Opened, Wanted};
 use super::scope::Scope;
@@ -18,6 +20,9 @@ use super::{Attempt, How, Libc, Reason, Warning};
 use crate::elf::{
     ElfError, Expanded, Name, Tokens, expand, has_origin, has_token, origin_is_unsafe,
 };
+
+/// musl `load_library`: a buffer of `2*NAME_MAX+2` bytes, with a zero at the end.
+const MUSL_PATH_MAX: usize = 511;
 
 /// What holds for a whole scope.
 #[derive(Debug)]
@@ -226,16 +231,23 @@ impl Search<'_, '_> {
 
     /// Tries `name` in each folder.
     fn list(&mut self, name: &[u8], folders: &[Name], how: impl Fn(&Name) -> How) -> Step {
+        let musl = self.rules.facts.libc == Libc::Musl;
         for folder in folders {
             let path = match folder.as_bytes() {
-                b"/" => [b"/", name].concat(),
+                b"/" if !musl => [b"/", name].concat(),
                 folder => [folder, b"/", name].concat(),
             };
+            // What does not fit into musl's buffer is passed over.
+            if musl && path.len() > MUSL_PATH_MAX {
+                let reason = Reason::Errno(Errno::NAMETOOLONG.raw_os_error());
+                self.tried.push(Attempt { path: path.into(), how: how(folder), reason });
+                continue;
+            }
             match self.place(path, || how(folder)) {
                 Ok(outcome) => return Step::Done(outcome),
-                Err(Reason::Loop | Reason::Errno(_)) if self.rules.facts.libc == Libc::Musl => {
-                    return Step::GiveUp;
-                }
+                Err(Reason::Errno(number))
+                    if musl && number == Errno::NAMETOOLONG.raw_os_error() => {}
+                Err(Reason::Loop | Reason::Errno(_)) if musl => return Step::GiveUp,
                 // Anything but ENOENT, EACCES and ENOTDIR in a folder that exists ends the list.
                 Err(Reason::Loop | Reason::Errno(_))
                     if self.files.sysroot.is_folder(folder.as_bytes()) =>
@@ -278,9 +290,11 @@ impl Search<'_, '_> {
     }
 
     fn keep_absolute(&mut self, folders: Vec<Vec<u8>>, list: &Name) -> Vec<Name> {
+        let musl = self.rules.facts.libc == Libc::Musl;
         let mut kept: Vec<Name> = Vec::new();
         for mut folder in folders {
-            while folder.len() > 1 && folder.ends_with(b"/") {
+            // musl leaves folders as they are written.
+            while !musl && folder.len() > 1 && folder.ends_with(b"/") {
                 folder.pop();
             }
             if !folder.starts_with(b"/") {
