@@ -7,7 +7,7 @@
 //! scratch    a folder with a store and a state of its own, for root or for an ordinary user
 //! elf        tiny ELF objects of any class, byte order and dynamic section
 //! loader     what the dynamic loader itself says about a program, and the resolver in its words
-//! chroot     work in another root
+//! chroot     work in another root, or as another user
 //! roots      roots made of Debian packages, of any architecture
 //! comparison every object of a root: loader against resolver
 //! cbpf       an interpreter for seccomp filters

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -34,6 +35,8 @@ pub struct Loader<'a> {
     pub library_path: Option<&'a str>,
     /// `--preload`.
     pub preload: Option<&'a str>,
+    /// The user who asks, if it is not the one who runs the test.
+    pub user: Option<u32>,
     /// A program of the root that runs the loader: qemu, for the loader of another machine.
     pub runner: Option<&'a str>,
 }
@@ -41,7 +44,7 @@ pub struct Loader<'a> {
 impl<'a> Loader<'a> {
     /// The loader at `path` in `root`.
     pub fn new(root: &'a Path, path: &'a str) -> Self {
-        Self { root, path, library_path: None, preload: None, runner: None }
+        Self { root, path, library_path: None, preload: None, user: None, runner: None }
     }
 
     /// What this loader would open for a program of its root. The program is not run.
@@ -78,6 +81,9 @@ impl<'a> Loader<'a> {
             command.arg(self.path);
         }
         command.env_remove("LD_LIBRARY_PATH").env_remove("LD_PRELOAD");
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         // Closed input would be `/dev/null`, which such a root does not have.
         command.stdin(Stdio::inherit());
         if self.path.contains("musl") {
@@ -142,6 +148,7 @@ fn answer(output: &Output) -> Answer {
             let absent = [
                 &b": No such file or directory"[..],
                 b": No error information",
+                b": Permission denied",
                 b": Symbolic link loop",
                 b": Filename too long",
             ]

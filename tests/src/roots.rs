@@ -161,9 +161,12 @@ impl PackageRoot {
             command.env("APT_CONFIG", &configuration).env("LC_ALL", "C").arg("-qq");
             command
         };
-        run(apt().arg("update"))?;
+        // One index of several may be missing for a while; the others may be enough.
+        let updated = run(apt().arg("update"));
         let choose = ["install", "--download-only", "--no-install-recommends", "--yes"];
-        run(apt().args(choose).args(self.packages.split_whitespace()))?;
+        run(apt().args(choose).args(self.packages.split_whitespace())).map_err(|failure| {
+            updated.err().map_or(failure.clone(), |update| format!("{update}; {failure}"))
+        })?;
         let archives = fs::read_dir(making.join("cache/archives")).expect("apt made it");
         let mut archives: Vec<PathBuf> = archives
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -187,7 +190,7 @@ Dir::Etc::SourceParts "-";
 APT::Architecture "{architecture}";
 APT::Architectures {{ "{architecture}"; }};
 APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
+Acquire::Retries "3";
 Acquire::Languages "none";
 "#,
             sources.unwrap_or_default()

@@ -65,3 +65,25 @@ fn glibc_candidates() {
         ("detached debugging information stops", object(a().with_detached_dynamic())),
     ]);
 }
+
+/// As an ordinary user.
+#[test]
+fn glibc_denied() {
+    let a = || library("liba.so", &[]);
+    let with = |denied: &[&'static str]| Case {
+        denied: denied.to_vec(),
+        ..case(vec![
+            (PROGRAM, glibc_program(&["liba.so", "libb.so"]).rpath("/u:/u/sub:/v")),
+            ("/u/liba.so", a()),
+            ("/u/sub/libb.so", library("libb.so", &[])),
+            ("/v/liba.so", a()),
+            ("/usr/lib/libb.so", library("libb.so", &[])),
+        ])
+    };
+    glibc(vec![
+        ("a folder that cannot be entered", with(&["/u"])),
+        ("a folder below that cannot be entered", with(&["/u/sub"])),
+        ("a file that cannot be read", with(&["/u/liba.so"])),
+        ("nothing can be read", with(&["/u", "/v", "/usr/lib"])),
+    ]);
+}

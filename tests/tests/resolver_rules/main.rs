@@ -23,19 +23,21 @@ mod tokens;
 
 use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use builder::elf::Name;
 use builder::resolve::{Options, Request, Sysroot, closure};
 use common::tree::ImagePath;
+use tests::chroot::as_user;
 use tests::elf::{Elf, program};
 use tests::loader::{Answer, Loader};
 
 const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
 const MUSL: &str = "/lib/ld-musl-x86_64.so.1";
 const NODEFLIB: u64 = 0x800;
+const NOBODY: u32 = 65534;
 
 /// A root to be made, and a program in it.
 #[derive(Default)]
@@ -46,6 +48,8 @@ struct Case {
     /// A new name, and the file that gets it too.
     hard_links: Vec<(&'static str, &'static str)>,
     folders: Vec<&'static str>,
+    /// Files and folders that only root may read or enter; an ordinary user asks then.
+    denied: Vec<&'static str>,
     library_path: Option<&'static str>,
     preload: Vec<&'static str>,
     /// Where the loader is, if it is not at its usual path.
@@ -101,6 +105,9 @@ impl Case {
         if !self.cached.is_empty() {
             self.make_cache(root);
         }
+        for path in &self.denied {
+            fs::set_permissions(inside(path), fs::Permissions::from_mode(0o700)).unwrap();
+        }
         for path in &self.removed {
             fs::remove_file(inside(path)).unwrap();
         }
@@ -124,7 +131,8 @@ impl Case {
         let preload = (!self.preload.is_empty()).then(|| self.preload.join(":"));
         let (library_path, preload) = (self.library_path, preload.as_deref());
         let path = self.loader.unwrap_or(path);
-        let loader = Loader { library_path, preload, ..Loader::new(root, path) };
+        let user = (!self.denied.is_empty()).then_some(NOBODY);
+        let loader = Loader { library_path, preload, user, ..Loader::new(root, path) };
         loader.list(OsStr::new(PROGRAM))
     }
 
@@ -146,7 +154,13 @@ fn check(loader: &str, cases: Vec<(&str, Case)>) {
     for (rule, case) in cases {
         let root = tempfile::tempdir().unwrap();
         case.make(root.path(), loader);
-        let (expected, got) = (case.ask_loader(root.path(), loader), case.resolve(root.path()));
+        fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let expected = case.ask_loader(root.path(), loader);
+        let got = if case.denied.is_empty() {
+            case.resolve(root.path())
+        } else {
+            as_user(NOBODY, || case.resolve(root.path()))
+        };
         if expected != got {
             wrong.push(format!("{rule}\n  loader:   {expected}\n  resolver: {got}"));
         }

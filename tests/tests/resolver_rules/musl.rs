@@ -356,3 +356,25 @@ fn musl_path_files() {
         ),
     ]);
 }
+
+/// As an ordinary user.
+#[test]
+fn musl_denied() {
+    let a = || library("liba.so", &[]);
+    let with = |denied: &[&'static str]| Case {
+        denied: denied.to_vec(),
+        ..case(vec![
+            (PROGRAM, program(MUSL, &["liba.so", "libb.so"]).rpath("/u:/u/sub:/v")),
+            ("/u/liba.so", a()),
+            ("/u/sub/libb.so", library("libb.so", &[])),
+            ("/v/liba.so", a()),
+            ("/usr/lib/libb.so", library("libb.so", &[])),
+        ])
+    };
+    musl(vec![
+        ("a folder that cannot be entered", with(&["/u"])),
+        ("a folder below that cannot be entered", with(&["/u/sub"])),
+        ("a file that cannot be read", with(&["/u/liba.so"])),
+        ("nothing can be read", with(&["/u", "/v", "/usr/lib"])),
+    ]);
+}

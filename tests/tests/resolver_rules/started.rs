@@ -15,7 +15,7 @@ use tests::chroot::inside_with_proc;
 use tests::elf::{Elf, library};
 use tests::samples::compile_c;
 
-use super::{GLIBC, MUSL, PROGRAM};
+use super::{GLIBC, MUSL, NOBODY, PROGRAM};
 
 const LIBC: &str = "/lib/x86_64-linux-gnu/libc.so.6";
 /// A library that opens objects for the program, in `CALLER`.
@@ -24,7 +24,6 @@ const OPENS: &str =
     "#include <dlfcn.h>\nvoid *open_for_me(const char *name) { return dlopen(name, RTLD_NOW); }\n";
 /// The caller is who is returned to: not the program, by a jump at the end.
 const CALLS: &str = "-fno-optimize-sibling-calls";
-const NOBODY: u32 = 65534;
 
 /// A program that opens one object.
 #[derive(Default)]
