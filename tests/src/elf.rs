@@ -51,11 +51,20 @@ pub struct Elf {
     kind: u16,
     /// `EI_OSABI` and `EI_ABIVERSION`.
     abi: [u8; 2],
-    dynamic: bool,
+    dynamic: Dynamic,
     interpreter: Option<Vec<u8>>,
     entries: Vec<(u64, Value)>,
     /// Owner with its NUL, type, text.
     notes: Vec<(Vec<u8>, u32, Vec<u8>)>,
+}
+
+/// How much there is of the dynamic section.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dynamic {
+    Whole,
+    /// Its segment says that no byte of it is in the file.
+    Detached,
+    None,
 }
 
 #[derive(Debug, Clone)]
@@ -72,7 +81,7 @@ impl Default for Elf {
             machine: machine::X86_64,
             kind: 3,
             abi: [0, 0],
-            dynamic: true,
+            dynamic: Dynamic::Whole,
             interpreter: None,
             entries: Vec::new(),
             notes: Vec::new(),
@@ -113,7 +122,13 @@ impl Elf {
     /// No dynamic section.
     #[must_use]
     pub fn without_dynamic(self) -> Self {
-        Self { dynamic: false, ..self }
+        Self { dynamic: Dynamic::None, ..self }
+    }
+
+    /// A dynamic section without bytes in the file, as detached debugging information has it.
+    #[must_use]
+    pub fn with_detached_dynamic(self) -> Self {
+        Self { dynamic: Dynamic::Detached, ..self }
     }
 
     /// A dynamic entry with a number.
@@ -169,8 +184,10 @@ impl Elf {
         if let Some(name) = &self.interpreter {
             segments.push((3, 4, interpreter, name.len() + 1, 1));
         }
-        if self.dynamic {
-            segments.push((2, 6, dynamic.0, dynamic.1, 8));
+        match self.dynamic {
+            Dynamic::Whole => segments.push((2, 6, dynamic.0, dynamic.1, 8)),
+            Dynamic::Detached => segments.push((2, 6, dynamic.0, 0, 8)),
+            Dynamic::None => {}
         }
         if !self.notes.is_empty() {
             segments.push((4, 4, notes, note_bytes.len(), 4));

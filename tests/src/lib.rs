@@ -6,7 +6,10 @@
 //! outcome    run a command under a time limit and keep all that it said
 //! scratch    a folder with a store and a state of its own, for root or for an ordinary user
 //! elf        tiny ELF objects of any class, byte order and dynamic section
-//! loader     what the dynamic loader itself says about a program
+//! loader     what the dynamic loader itself says about a program, and the resolver in its words
+//! chroot     work in another root, or as another user
+//! roots      roots made of Debian packages, of any architecture
+//! comparison every object of a root: loader against resolver
 //! cbpf       an interpreter for seccomp filters
 //! images     images of archives, however wrong; unpacked folders read back
 //! leftovers  what a run left on the host: mounts, cgroups, processes, files
@@ -24,6 +27,8 @@
 
 pub mod archive;
 pub mod cbpf;
+pub mod chroot;
+pub mod comparison;
 pub mod elf;
 pub mod images;
 pub mod leftovers;
@@ -31,6 +36,7 @@ pub mod loader;
 pub mod outcome;
 pub mod programs;
 pub mod require;
+pub mod roots;
 pub mod samples;
 pub mod scratch;
 pub mod server;

@@ -1,11 +1,17 @@
-//! The real loader as the oracle: what it would open for a program, as a value.
+//! The real loader as the oracle: what it would open for a program, and what the resolver says, as the
+//! same value.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+
+use builder::resolve::{Closure, Relation};
+
+use crate::chroot::inside;
 
 /// Names asked for and the paths that were opened for them; names that no place had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,6 +37,10 @@ pub struct Loader<'a> {
     pub preload: Option<&'a str>,
     /// `--glibc-hwcaps-prepend`: levels that a processor above the baseline has, best first.
     pub levels: Option<&'a str>,
+    /// The user who asks, if it is not the one who runs the test.
+    pub user: Option<u32>,
+    /// A program of the root that runs the loader: qemu, for the loader of another machine.
+    pub runner: Option<&'a str>,
 }
 
 /// What hides from glibc all that this machine's processor can do above the baseline.
@@ -38,7 +48,20 @@ pub const BASELINE: &str = "glibc.cpu.hwcaps=-SSE3,-SSSE3,-SSE4_1,-SSE4_2,-POPCN
                         -BMI1,-BMI2,-F16C,-FMA,-LZCNT,-MOVBE,-AVX512F,-AVX512BW,-AVX512CD,-AVX512DQ,\
                         -AVX512VL,-AVX512ER,-AVX512PF";
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    /// The loader at `path` in `root`.
+    pub fn new(root: &'a Path, path: &'a str) -> Self {
+        Self {
+            root,
+            path,
+            library_path: None,
+            preload: None,
+            levels: None,
+            user: None,
+            runner: None,
+        }
+    }
+
     /// What this loader would open for a program of its root, on a baseline processor. The program is
     /// not run.
     ///
@@ -48,26 +71,35 @@ impl Loader<'_> {
     /// # Panics
     /// When the loader cannot be started.
     pub fn list(self, program: &OsStr) -> Answer {
-        let output = std::thread::scope(|scope| {
-            // A thread of its own, so that the rest of the test keeps its root. (`chroot` as a program
-            // would be traced itself.)
-            let thread = scope.spawn(|| {
-                if self.root != Path::new("/") {
-                    nix::sched::unshare(nix::sched::CloneFlags::CLONE_FS)
-                        .expect("a root of its own");
-                    nix::unistd::chroot(self.root).expect("the root");
-                    nix::unistd::chdir("/").expect("the root");
-                }
-                self.command().arg(program).output().expect("the loader starts")
-            });
-            thread.join().expect("the thread that asks the loader")
-        });
-        answer(&output)
+        let [answer] = self.list_all(&[program]).try_into().expect("one answer for one program");
+        answer
+    }
+
+    /// The same for many programs, one after the other.
+    ///
+    /// # Panics
+    /// When the loader cannot be started.
+    pub fn list_all<P: AsRef<OsStr> + Sync>(self, programs: &[P]) -> Vec<Answer> {
+        let ask = |program: &P| {
+            let output = self.command().arg(program).output().expect("the loader starts");
+            let mut answer = answer(&output);
+            // Under whatever name it stands.
+            answer.found.retain(|_, path| path != self.path.as_bytes());
+            answer
+        };
+        let all = || programs.iter().map(ask).collect();
+        if self.root == Path::new("/") { all() } else { inside(self.root, all) }
     }
 
     fn command(self) -> Command {
-        let mut command = Command::new(self.path);
+        let mut command = Command::new(self.runner.unwrap_or(self.path));
+        if self.runner.is_some() {
+            command.arg(self.path);
+        }
         command.env_remove("LD_LIBRARY_PATH").env_remove("LD_PRELOAD");
+        if let Some(user) = self.user {
+            command.uid(user).gid(user);
+        }
         // Closed input would be `/dev/null`, which such a root does not have.
         command.stdin(Stdio::inherit());
         if self.path.contains("musl") {
@@ -90,14 +122,58 @@ impl Loader<'_> {
     }
 }
 
+impl Answer {
+    /// What the resolver says of its first program, in the loader's words.
+    pub fn of(closure: &Closure) -> Self {
+        if !closure.refused.is_empty() {
+            return Self { fatal: true, ..Self::default() };
+        }
+        let loads = &closure.programs[0].loads;
+        // Auditors come last, and are not listed: they are not in the program's namespace.
+        let found = loads[1..]
+            .iter()
+            .take_while(|load| load.relation != Relation::Audit)
+            .filter(|load| load.relation != Relation::Interpreter)
+            .map(|load| (load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec()))
+            .collect();
+        // Tracing names auxiliary objects that do not exist; to start without them is no failure.
+        let missing = loads
+            .iter()
+            .flat_map(|load| &load.dependencies)
+            .filter(|asked| asked.relation == Relation::Auxiliary && asked.load.is_none())
+            .map(|asked| &asked.name)
+            .chain(closure.missing.iter().map(|missing| &missing.name))
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        Self { found, missing, fatal: false }
+    }
+
+    /// What `other` does not say too.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let found = self.found.iter().filter(|&(name, path)| other.found.get(name) != Some(path));
+        Self {
+            found: found.map(|(name, path)| (name.clone(), path.clone())).collect(),
+            missing: self.missing.difference(&other.missing).cloned().collect(),
+            fatal: self.fatal,
+        }
+    }
+}
+
 fn answer(output: &Output) -> Answer {
     let mut answer = parse(&output.stdout);
     for line in output.stderr.split(|&byte| byte == b'\n') {
         // musl reports on standard error, and goes on.
         if let Some(rest) = line.strip_prefix(b"Error loading shared library ") {
-            let absent = [&b": No such file or directory"[..], b": No error information"]
-                .iter()
-                .find_map(|text| position(rest, text));
+            let absent = [
+                &b": No such file or directory"[..],
+                b": No error information",
+                b": Permission denied",
+                b": Symbolic link loop",
+                b": Filename too long",
+            ]
+            .iter()
+            .find_map(|text| position(rest, text));
             match absent {
                 Some(end) => drop(answer.missing.insert(rest[..end].to_vec())),
                 None => answer.fatal = true,

@@ -65,7 +65,7 @@ fn check(cases: &[Case<'_>]) {
             ("x86-64-v4", Some("x86-64-v4:x86-64-v3:x86-64-v2")),
         ] {
             let root = root.path();
-            let loader = Loader { root, path: GLIBC, library_path: None, preload: None, levels };
+            let loader = Loader { levels, ..Loader::new(root, GLIBC) };
             let expected = loader.list(OsStr::new(PROGRAM));
             let options = Options { cpus: cpu.parse().unwrap(), ..Options::default() };
             let closure = closure(&request, &sysroot, &options).unwrap();

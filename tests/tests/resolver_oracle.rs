@@ -2,34 +2,18 @@
 //! every library beside libc, both must name the same files under the same names.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
 use builder::elf::{Machine, Object, undefined_symbols};
-use builder::resolve::{Options, Relation, Request, Sysroot, closure};
-use common::tree::ImagePath;
-use tests::loader::{Answer, Loader};
+use builder::resolve::{Options, Sysroot};
+use tests::comparison::resolve;
+use tests::loader::Loader;
 
 const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
-
-/// What the resolver says in the loader's words: name asked for, path opened.
-fn resolve(sysroot: &Sysroot, file: &Path) -> Answer {
-    let path = ImagePath::new(file.as_os_str().as_bytes()).unwrap();
-    let closure = closure(&[Request::Program(path)], sysroot, &Options::default()).unwrap();
-    assert!(closure.refused.is_empty(), "{}: {:?}", file.display(), closure.refused);
-    let mut found = BTreeMap::new();
-    for load in &closure.programs[0].loads[1..] {
-        if load.relation != Relation::Interpreter {
-            found.insert(load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec());
-        }
-    }
-    let missing = closure.missing.iter().map(|m| m.name.as_bytes().to_vec()).collect();
-    Answer { found, missing, fatal: false }
-}
 
 /// ELF files of this machine with a dynamic section, by real path.
 fn objects(folders: &[&str], keep: impl Fn(&Path, &Object) -> bool) -> BTreeSet<PathBuf> {
@@ -62,15 +46,8 @@ fn compare(files: &BTreeSet<PathBuf>) {
             let (wrong, sysroot) = (&wrong, &sysroot);
             scope.spawn(move || {
                 for file in part {
-                    let loader = Loader {
-                        root: Path::new("/"),
-                        path: GLIBC,
-                        library_path: None,
-                        preload: None,
-                        levels: None,
-                    };
-                    let expected = loader.list(OsStr::new(file));
-                    let got = resolve(sysroot, file);
+                    let expected = Loader::new(Path::new("/"), GLIBC).list(OsStr::new(file));
+                    let got = resolve(sysroot, file, &Options::default());
                     if expected != got {
                         wrong.lock().unwrap().push(format!(
                             "{}\n  loader:   {expected}\n  resolver: {got}",

@@ -35,4 +35,4 @@ pub use object::{DynamicFlags, Object, read_only_data};
 pub use parse::architecture;
 pub use reader::ReadAt;
 pub use symbols::undefined_symbols;
-pub use token::{Expanded, Tokens, expand, has_token, origin_is_unsafe};
+pub use token::{Expanded, Tokens, expand, has_origin, has_token, origin_is_unsafe};

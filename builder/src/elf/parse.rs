@@ -132,8 +132,11 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
 
     /// Dynamic entries up to `DT_NULL`; `None` without a dynamic section.
     pub(super) fn dynamic(&self) -> Result<Option<Vec<(u64, u64)>>, ElfError> {
-        let Some(segment) = self.segments.iter().find(|segment| segment.p_type == PT_DYNAMIC)
-        else {
+        // Of several the last counts, and none whose bytes were taken away, as from detached debugging
+        // information: what stands there instead is anything (`elf/dl-load.c`, `_dl_map_object_from_fd`).
+        let is_dynamic =
+            |segment: &&ProgramHeader| segment.p_type == PT_DYNAMIC && segment.p_filesz > 0;
+        let Some(segment) = self.segments.iter().rev().find(is_dynamic) else {
             return Ok(None);
         };
         let size = if self.context.is_big() { 16 } else { 8 };

@@ -36,6 +36,11 @@ pub fn has_token(string: &[u8]) -> bool {
     (0..string.len()).any(|at| token(&string[at..]).is_some())
 }
 
+/// Whether `$ORIGIN` stands in `string`.
+pub fn has_origin(string: &[u8]) -> bool {
+    (0..string.len()).any(|at| matches!(token(&string[at..]), Some((Token::Origin, _))))
+}
+
 /// Whether `$ORIGIN` stands anywhere else than at the start and as a whole component: what the
 /// loader refuses in programs with privileges.
 pub fn origin_is_unsafe(string: &[u8]) -> bool {
@@ -117,6 +122,8 @@ mod tests {
         }
         assert!(has_token(b"a/$LIB"));
         assert!(!has_token(b"a/$lib"));
+        assert!(has_origin(b"/a/${ORIGIN}"));
+        assert!(!has_origin(b"/a/$LIB"));
     }
 
     #[test]

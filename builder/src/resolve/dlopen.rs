@@ -49,7 +49,7 @@ impl Engine<'_> {
                     .unwrap_or(0);
                 let (missing, refused) =
                     (engine.closure.missing.len(), engine.closure.refused.len());
-                let answer = engine.ask(walking, &asked(opening.name, caller));
+                let answer = engine.ask(walking, &asked(walking, opening.name, caller));
                 if opening.optional && answer.is_none() {
                     engine.closure.missing.truncate(missing);
                     engine.closure.refused.truncate(refused);
@@ -168,7 +168,7 @@ impl Engine<'_> {
     ) -> Option<(usize, bool)> {
         let (missing, refused) = (self.closure.missing.len(), self.closure.refused.len());
         for name in &feature.sonames {
-            if let Some(answer) = self.ask(walking, &asked(name, caller)) {
+            if let Some(answer) = self.ask(walking, &asked(walking, name, caller)) {
                 self.closure.missing.truncate(missing);
                 self.closure.refused.truncate(refused);
                 return Some(answer);
@@ -235,7 +235,13 @@ impl Engine<'_> {
     }
 }
 
-fn asked(name: &Name, caller: usize) -> Ask<'_> {
-    let name = name.as_bytes();
-    Ask { name, relation: Relation::Module, requester: Some(caller), loader: None }
+/// musl does not ask who calls: whatever is opened counts as needed by the program.
+fn asked<'n>(walking: &Walking, name: &'n Name, caller: usize) -> Ask<'n> {
+    let musl = walking.rules.facts.libc == Libc::Musl;
+    Ask {
+        name: name.as_bytes(),
+        relation: Relation::Module,
+        requester: Some(if musl { 0 } else { caller }),
+        loader: musl.then_some(0),
+    }
 }

@@ -202,7 +202,7 @@ impl<'a> Engine<'a> {
             return;
         }
         for name in self.facts.preload_file(&self.files, &mut self.closure) {
-            let missing = self.closure.missing.len();
+            let (missing, refused) = (self.closure.missing.len(), self.closure.refused.len());
             let ask = Ask {
                 name: name.as_bytes(),
                 relation: Relation::Preload,
@@ -214,13 +214,14 @@ impl<'a> Engine<'a> {
                 Some(_) => {}
                 None => {
                     self.closure.missing.truncate(missing);
+                    self.closure.refused.truncate(refused);
                     self.warn(Warning::PreloadIgnored { name });
                 }
             }
         }
     }
 
-    /// Auditors of a program come from a list with colons; they are loaded beside it.
+    /// Auditors of a program come from a list with colons; each is loaded in a namespace of its own.
     fn audits(&mut self, walking: &mut Walking, program: &Object) {
         if walking.rules.facts.libc != Libc::Glibc {
             return;
@@ -231,12 +232,14 @@ impl<'a> Engine<'a> {
             {
                 let relation = Relation::Audit;
                 let ask = Ask { name, relation, requester: Some(0), loader: None };
+                let known = walking.scope.begin_namespace();
                 let answer = self.ask(walking, &ask);
                 walking.record(0, name, relation, answer);
                 if let Some((number, false)) = answer {
                     walking.queue.push_back(number);
                     self.walk(walking);
                 }
+                walking.scope.end_namespace(known);
             }
         }
     }

@@ -20,6 +20,7 @@ pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;
 pub mod ld_cache;
+mod preload_file;
 mod probe;
 mod root_facts;
 pub mod rules;

@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use super::engine::Engine;
 use super::hwcaps::{Hwcaps, Processor};
 use super::ld_cache::{LdCache, architecture_id};
+use super::preload_file;
 use super::probe::{Candidate, Files, Opened, Wanted};
 use super::search::Rules;
 use super::sysroot::{FileId, Target};
@@ -26,7 +27,13 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 pub(super) struct RootFacts {
     loaders: HashMap<FileId, Option<Facts>>,
     caches: BTreeMap<Endian, Cache>,
-    preload: Option<Option<(ImagePath, Vec<Name>)>>,
+    preload: Option<PreloadFile>,
+}
+
+/// `/etc/ld.so.preload`, if it is there.
+struct PreloadFile {
+    path: Option<ImagePath>,
+    names: Vec<Name>,
 }
 
 enum Cache {
@@ -61,22 +68,17 @@ impl RootFacts {
         }
     }
 
-    /// Names in `/etc/ld.so.preload`: apart by blanks and colons, `#` up to the end of a line is a
-    /// comment.
+    /// The names in `/etc/ld.so.preload`.
     pub(super) fn preload_file(&mut self, files: &Files<'_>, closure: &mut Closure) -> Vec<Name> {
-        let preload = self.preload.get_or_insert_with(|| {
-            let (path, text) = read(files, b"/etc/ld.so.preload").ok()?;
-            let names = text
-                .split(|&byte| byte == b'\n')
-                .filter_map(|line| line.split(|&byte| byte == b'#').next())
-                .flat_map(|line| line.split(|byte| b": \t".contains(byte)))
-                .filter(|name| !name.is_empty())
-                .map(Name::from);
-            Some((path, names.collect()))
-        });
-        let Some((path, names)) = preload else { return Vec::new() };
-        closure.configuration.push(path.clone());
-        names.clone()
+        let preload =
+            self.preload.get_or_insert_with(|| match read(files, b"/etc/ld.so.preload") {
+                Ok((path, text)) => {
+                    PreloadFile { path: Some(path), names: preload_file::names(text) }
+                }
+                Err(_) => PreloadFile { path: None, names: Vec::new() },
+            });
+        closure.configuration.extend(preload.path.clone());
+        preload.names.clone()
     }
 
     /// What the loader has compiled in, or what is usual.

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::sysroot::FileId;
-use super::{Libc, Load};
+use super::{Libc, Load, Relation};
 use crate::elf::{Name, Object};
 
 /// A program's loads, and the tables by which the loader knows them again.
@@ -27,6 +27,13 @@ struct Loaded {
     origin: Vec<u8>,
     /// The load whose search paths are searched after its own (`l_loader`, `needed_by`).
     loader: Option<usize>,
+}
+
+/// What a scope knew again before another namespace began.
+#[derive(Debug)]
+pub(super) struct Known {
+    names: HashMap<Name, usize>,
+    files: HashMap<FileId, usize>,
 }
 
 /// How far a scope had grown.
@@ -95,7 +102,11 @@ impl Scope {
         let (name, opened) = (load.name.clone(), load.opened.clone());
         let soname = object.soname.clone();
         self.loads.push(Loaded { load, object, origin, loader });
-        if let Entry::Vacant(place) = self.files.entry(id) {
+        // Files are compared with those of all objects but the program: the kernel has mapped it, and its file is
+        // not known (glibc), or the comparison starts behind it (musl, `load_library`).
+        if number > 0
+            && let Entry::Vacant(place) = self.files.entry(id)
+        {
             place.insert(number);
             self.added_files.push(id);
         }
@@ -145,6 +156,26 @@ impl Scope {
             self.files.remove(&id);
         }
         self.loads.drain(mark.loads..).map(|loaded| loaded.load).collect()
+    }
+
+    /// Begins another namespace (`dlmopen(3)`): of all that is loaded, only the interpreter is known there.
+    pub(super) fn begin_namespace(&mut self) -> Known {
+        let known = Known {
+            names: std::mem::take(&mut self.names),
+            files: std::mem::take(&mut self.files),
+        };
+        let shared = |number: &usize| self.load(*number).relation == Relation::Interpreter;
+        let names = known.names.iter().filter(|(_, number)| shared(number));
+        let names = names.map(|(name, &number)| (name.clone(), number)).collect();
+        let files = known.files.iter().filter(|(_, number)| shared(number));
+        let files = files.map(|(&id, &number)| (id, number)).collect();
+        (self.names, self.files) = (names, files);
+        known
+    }
+
+    /// Goes back to the namespace before.
+    pub(super) fn end_namespace(&mut self, known: Known) {
+        (self.names, self.files) = (known.names, known.files);
     }
 
     /// Copies of all loads.

@@ -12,13 +12,20 @@
 
 use std::rc::Rc;
 
+use rustix::io::Errno;
+
 use super::hwcaps::{Hwcaps, Processor};
 use super::ld_cache::{LdCache, Reader};
 use super::probe::{Candidate, Files, Opened, Wanted};
 use super::scope::Scope;
 use super::system_dirs::Facts;
 use super::{Attempt, How, Libc, Reason, Warning};
-use crate::elf::{ElfError, Expanded, Name, Tokens, expand, has_token, origin_is_unsafe};
+use crate::elf::{
+    ElfError, Expanded, Name, Tokens, expand, has_origin, has_token, origin_is_unsafe,
+};
+
+/// musl `load_library`: a buffer of `2*NAME_MAX+2` bytes, with a zero at the end.
+const MUSL_PATH_MAX: usize = 511;
 
 /// What holds for a whole scope.
 #[derive(Debug, Clone)]
@@ -89,7 +96,7 @@ impl Search<'_, '_> {
     /// Finds `name` for the load number `requester`; `None` when it is asked for from outside.
     pub(super) fn find(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
         if name.contains(&b'/') {
-            return self.by_path(name);
+            return self.by_path(name, requester);
         }
         let step = match self.rules.facts.libc {
             Libc::Musl => self.musl(name, requester),
@@ -109,7 +116,15 @@ impl Search<'_, '_> {
         self.expand(name, requester)
     }
 
-    fn by_path(&mut self, path: &[u8]) -> Outcome {
+    fn by_path(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
+        // What is opened by its path may have tokens, whoever names it (`_dl_map_object`).
+        let path =
+            requester.map_or_else(|| Some(name.to_vec()), |load| self.expand_name(name, load));
+        let Some(path) = path else {
+            let path = Name::from(name);
+            self.tried.push(Attempt { path, how: How::Path, reason: Reason::Token });
+            return Outcome::Nothing;
+        };
         if !path.starts_with(b"/") {
             // Relative to whatever folder the program is started in: nothing that an image can promise.
             self.tried.push(Attempt {
@@ -119,7 +134,7 @@ impl Search<'_, '_> {
             });
             return Outcome::Nothing;
         }
-        match self.place(path.to_vec(), None, || How::Path) {
+        match self.place(path, None, || How::Path) {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Nothing,
         }
@@ -232,7 +247,8 @@ impl Search<'_, '_> {
             .iter()
             .map(|token| text.windows(token.len()).filter(|part| part == token).count())
             .sum::<usize>();
-        if dollars != known || (dollars > 0 && self.rules.secure) {
+        // With privileges the program's own path is what its caller chose; a library's is to be trusted.
+        if dollars != known || (dollars > 0 && self.rules.secure && load == 0) {
             return None;
         }
         let origin = self.scope.origin(load);
@@ -246,6 +262,7 @@ impl Search<'_, '_> {
 
     /// Tries `name` in each folder.
     fn list(&mut self, name: &[u8], folders: &[Name], how: impl Fn(&Name) -> How) -> Step {
+        let musl = self.rules.facts.libc == Libc::Musl;
         for folder in folders {
             for subfolder in self.files.subfolders(folder, self.rules.hwcaps).iter() {
                 let path = [folder.as_bytes(), b"/", subfolder.as_bytes(), b"/", name].concat();
@@ -254,14 +271,20 @@ impl Search<'_, '_> {
                 }
             }
             let path = match folder.as_bytes() {
-                b"/" => [b"/", name].concat(),
+                b"/" if !musl => [b"/", name].concat(),
                 folder => [folder, b"/", name].concat(),
             };
+            // What does not fit into musl's buffer is passed over.
+            if musl && path.len() > MUSL_PATH_MAX {
+                let reason = Reason::Errno(Errno::NAMETOOLONG.raw_os_error());
+                self.tried.push(Attempt { path: path.into(), how: how(folder), reason });
+                continue;
+            }
             match self.place(path, None, || how(folder)) {
                 Ok(outcome) => return Step::Done(outcome),
-                Err(Reason::Loop | Reason::Errno(_)) if self.rules.facts.libc == Libc::Musl => {
-                    return Step::GiveUp;
-                }
+                Err(Reason::Errno(number))
+                    if musl && number == Errno::NAMETOOLONG.raw_os_error() => {}
+                Err(Reason::Loop | Reason::Errno(_)) if musl => return Step::GiveUp,
                 // Anything but ENOENT, EACCES and ENOTDIR in a folder that exists ends the list.
                 Err(Reason::Loop | Reason::Errno(_))
                     if self.files.sysroot.is_folder(folder.as_bytes()) =>
@@ -312,9 +335,11 @@ impl Search<'_, '_> {
     }
 
     fn keep_absolute(&mut self, folders: Vec<Vec<u8>>, list: &Name) -> Vec<Name> {
+        let musl = self.rules.facts.libc == Libc::Musl;
         let mut kept: Vec<Name> = Vec::new();
         for mut folder in folders {
-            while folder.len() > 1 && folder.ends_with(b"/") {
+            // musl leaves folders as they are written.
+            while !musl && folder.len() > 1 && folder.ends_with(b"/") {
                 folder.pop();
             }
             if !folder.starts_with(b"/") {
@@ -343,8 +368,8 @@ impl Search<'_, '_> {
             platform: self.rules.hwcaps.platform().map(str::as_bytes),
         };
         match expand(text, tokens) {
-            // A program with privileges is held to folders that only root writes to.
-            Expanded::Value(value) if self.rules.secure && load == 0 => {
+            // The origin of a program with privileges is held to folders that only root writes to.
+            Expanded::Value(value) if self.rules.secure && load == 0 && has_origin(text) => {
                 self.is_trusted(&value).then_some(value)
             }
             Expanded::Value(value) => Some(value),
