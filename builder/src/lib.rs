@@ -19,6 +19,7 @@ use common::report::{Diagnostic, ExitCode};
 use common::root::Root;
 
 pub mod assemble;
+pub mod check;
 pub mod cli;
 pub mod elf;
 pub mod image;
