@@ -177,9 +177,8 @@ fn faults(output: &Output, program: &OsStr) -> BTreeSet<Fault> {
 fn fault(line: &str, program: &str) -> Option<Fault> {
     let text = str::to_owned;
     let object = |line: &str| match line.rsplit_once("\t(").or_else(|| line.rsplit_once(" (")) {
-        Some((_, ")")) => text(program),
-        Some((_, object)) => text(object.trim_end_matches(')')),
-        None => text(program),
+        Some((_, object)) if object != ")" => text(object.trim_end_matches(')')),
+        _ => text(program),
     };
     if line.contains("Inconsistency detected by ld.so") {
         return Some(Fault::Stops);

@@ -16,8 +16,17 @@ use crate::resolve::Closure;
 pub struct Floor {
     /// The newest version of each kind that is needed, sorted by kind. Needs of glibc's own parts do not count.
     pub versions: Vec<Bound>,
-    /// The lowest kernel, by the notes of all objects, and the first that has it.
-    pub kernel: Option<(Kernel, ImagePath)>,
+    /// The lowest kernel, by the notes of all objects.
+    pub kernel: Option<KernelBound>,
+}
+
+/// The lowest kernel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KernelBound {
+    /// Its version.
+    pub version: Kernel,
+    /// The first object that needs it, by path.
+    pub needed_by: ImagePath,
 }
 
 /// The newest version of one kind.
@@ -58,8 +67,9 @@ pub(super) fn floor(closure: &Closure, facts: &Facts) -> Floor {
         }
     }
     floor.kernel = objects()
-        .filter_map(|(path, facts)| Some((facts.platform.kernel?, path.clone())))
-        .max_by_key(|(kernel, path)| (*kernel, Reverse(path.clone())));
+        .filter_map(|(path, facts)| Some((facts.platform.kernel?, Reverse(path))))
+        .max()
+        .map(|(version, Reverse(path))| KernelBound { version, needed_by: path.clone() });
     floor
 }
 

@@ -6,6 +6,7 @@
 //! command lines.
 //!
 //! ```text
+//! programs.rs             what of an image is a program, what a module of one
 //! Closure -> scope.rs     who is asked for a symbol, in which order
 //!            facts.rs     symbols, versions and notes of each object, read once, in parallel
 //!            versions.rs  every DT_VERNEED is met by the object that DT_NEEDED led to
@@ -29,12 +30,14 @@ mod floor;
 pub mod jail;
 pub mod loader;
 mod parts;
+mod programs;
 mod report;
 mod scope;
 mod versions;
 
 pub use agree::agree;
-pub use floor::{Bound, Floor};
+pub use floor::{Bound, Floor, KernelBound};
+pub use programs::Requests;
 pub use report::{Asked, Finding, Notice, Problem, Report, Scoped};
 pub use versions::Unmet;
 
@@ -44,15 +47,17 @@ use scope::Scope;
 /// Checks every scope of a closure.
 ///
 /// `strangers` are requested objects whose program is not known: what they miss may be defined by
-/// whoever opens them, and is a notice and no problem.
+/// whoever opens them, and is a notice and no problem. A module that is requested for several programs
+/// need fit only one of them.
 pub fn check(closure: &Closure, sysroot: &Sysroot, strangers: &BTreeSet<ImagePath>) -> Report {
     let facts = Facts::of(closure, sysroot);
     let index = binding::Index::new(&facts);
     let numbers: Vec<usize> = (0..closure.programs.len()).collect();
-    let scopes: Vec<Found> = numbers
+    let mut scopes: Vec<Found> = numbers
         .into_par_iter()
         .map(|number| check_scope(closure, number, &facts, &index, strangers))
         .collect();
+    forgive_modules(&mut scopes);
     let mut report = Report { floor: floor::floor(closure, &facts), ..Report::default() };
     let mut problems: BTreeMap<Problem, BTreeSet<ImagePath>> = BTreeMap::new();
     let mut notices = BTreeSet::new();
@@ -73,6 +78,21 @@ pub fn check(closure: &Closure, sysroot: &Sysroot, strangers: &BTreeSet<ImagePat
         .collect();
     report.notices = notices.into_iter().collect();
     report
+}
+
+/// Drops what a module misses in one program, if it misses nothing in another.
+fn forgive_modules(scopes: &mut [Found]) {
+    let is_module = |found: &Found| found.scoped.module;
+    let fit: BTreeSet<ImagePath> = scopes
+        .iter()
+        .filter(|found| is_module(found) && found.problems.is_empty())
+        .map(|found| found.scoped.program.clone())
+        .collect();
+    for found in scopes.iter_mut().filter(|found| is_module(found)) {
+        if fit.contains(&found.scoped.program) {
+            found.problems.clear();
+        }
+    }
 }
 
 /// What one scope has.

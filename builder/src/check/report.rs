@@ -217,6 +217,10 @@ fn place(path: Option<&Name>) -> String {
 }
 
 impl Problem {
+    /// What the person can do about symbols that nothing defines.
+    pub const UNDEFINED_HINT: &'static str = "install the version of the library that defines it, or \
+                                              link the object against the library that does";
+
     /// What the person can do.
     pub fn hint(&self) -> String {
         match self {
@@ -247,11 +251,6 @@ impl Problem {
 }
 
 impl Report {
-    /// Whether nothing would fail.
-    pub fn is_clean(&self) -> bool {
-        self.problems.is_empty()
-    }
-
     /// Adds a problem of one program.
     pub(super) fn add(&mut self, problem: Problem, program: &ImagePath) {
         if let Some(known) = self.problems.iter_mut().find(|known| known.problem == problem) {

@@ -68,9 +68,30 @@ impl Diagnostic for ResolutionError {
 impl ResolutionArgs {
     /// The closure of the files: paths, or names that stand on PATH.
     pub fn resolve(&self, files: &[OsString]) -> Result<Closure, ResolutionError> {
+        self.resolve_in(&self.open()?, files)
+    }
+
+    /// The root in which everything is looked up.
+    pub fn open(&self) -> Result<Sysroot, ResolutionError> {
         let root = self.sysroot.clone().unwrap_or_else(|| PathBuf::from("/"));
-        let sysroot = Sysroot::open(&root)
-            .map_err(|source| ResolutionError::Sysroot { root: root.clone(), source })?;
+        Sysroot::open(&root).map_err(|source| ResolutionError::Sysroot { root, source })
+    }
+
+    /// What changes the search.
+    pub fn options(&self) -> Options {
+        Options {
+            library_path: self.library_path.as_ref().map(|list| Name::from(list.as_bytes())),
+            preload: self.preload.iter().map(|name| Name::from(name.as_bytes())).collect(),
+            path: None,
+        }
+    }
+
+    /// As [`Self::resolve`], in the root that [`Self::open`] gave.
+    pub fn resolve_in(
+        &self,
+        sysroot: &Sysroot,
+        files: &[OsString],
+    ) -> Result<Closure, ResolutionError> {
         let path = match &self.sysroot {
             Some(_) => None,
             None => std::env::var_os("PATH"),
@@ -88,12 +109,7 @@ impl ResolutionArgs {
                 links.extend(walk.links);
             }
         }
-        let options = Options {
-            library_path: self.library_path.as_ref().map(|list| Name::from(list.as_bytes())),
-            preload: self.preload.iter().map(|name| Name::from(name.as_bytes())).collect(),
-            path: None,
-        };
-        let mut closure = resolve_closure(&requests, &sysroot, &options)?;
+        let mut closure = resolve_closure(&requests, sysroot, &self.options())?;
         closure.links.extend(links.into_iter().map(|(path, target)| (path, Link { target })));
         Ok(closure)
     }

@@ -19,7 +19,7 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::parse::Image;
 use super::{Class, ElfError, Endian, Machine, Name, ReadAt};
@@ -73,7 +73,7 @@ pub enum IsaLevel {
 }
 
 /// A version of the Linux kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kernel(pub u32, pub u32, pub u32);
 
 /// What the toolchain's notes say of the machine that an object runs on.
@@ -156,6 +156,12 @@ impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(major, minor, patch) = self;
         write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+impl Serialize for Kernel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -10,7 +10,8 @@
 //! config      Configuration -> OCI configuration and manifest, canonical JSON
 //! provenance  why each entry is there, as a blob beside the layer
 //! formats/    OCI archive and folder, plain tarball, unpacked folder
-//! read        an image that is already there: for why, inspect, images
+//! read        an image that is already there: for why, inspect, images, check
+//! unpack      its root filesystem as a folder, as far as a check looks at it
 //! ```
 
 use std::io;
@@ -32,6 +33,7 @@ mod gzip;
 mod layer;
 pub mod provenance;
 pub mod read;
+pub mod unpack;
 
 pub use layer::{Compression, Encoder, Layer};
 

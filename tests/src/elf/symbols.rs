@@ -16,7 +16,7 @@ pub struct Symbol {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Symbols {
     /// With the type of the relocation that uses each.
-    symbols: Vec<(Symbol, Option<u64>)>,
+    all: Vec<(Symbol, Option<u64>)>,
     /// File, version, index, flags.
     needed: Vec<(String, String, u16, u16)>,
     /// Version, index, flags.
@@ -70,14 +70,14 @@ impl Elf {
     /// One more dynamic symbol.
     #[must_use]
     pub fn symbol(mut self, symbol: Symbol) -> Self {
-        self.symbols.symbols.push((symbol, None));
+        self.symbols.all.push((symbol, None));
         self
     }
 
     /// One more dynamic symbol, and a relocation of this type that uses it.
     #[must_use]
     pub fn uses(mut self, symbol: Symbol, relocation: u64) -> Self {
-        self.symbols.symbols.push((symbol, Some(relocation)));
+        self.symbols.all.push((symbol, Some(relocation)));
         self
     }
 
@@ -101,7 +101,7 @@ impl Elf {
         strings: &mut Vec<u8>,
         file: &mut Vec<u8>,
     ) -> Vec<(u64, u64)> {
-        let all = &self.symbols.symbols;
+        let all = &self.symbols.all;
         let mut string = |text: &str| {
             strings.extend_from_slice(text.as_bytes());
             strings.push(0);
@@ -153,7 +153,7 @@ impl Elf {
         let word = if self.wide { 8 } else { 4 };
         let target = append(file, &[0; 8]) as u64;
         let mut table = Vec::new();
-        for (number, (_, relocation)) in (1_u64..).zip(&self.symbols.symbols) {
+        for (number, (_, relocation)) in (1_u64..).zip(&self.symbols.all) {
             let Some(kind) = relocation else { continue };
             let info = if self.wide { number << 32 | kind } else { number << 8 | kind };
             for field in [target, info] {

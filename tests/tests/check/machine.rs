@@ -98,8 +98,8 @@ fn compare(files: &BTreeSet<PathBuf>) {
             wrong.insert(file, (loader, check));
         }
     }
-    println!("{} objects, {faulty} with faults", files.len());
-    assert!(wrong.is_empty(), "{} of {} differ: {wrong:#?}", wrong.len(), files.len());
+    let (count, all) = (wrong.len(), files.len());
+    assert!(wrong.is_empty(), "{count} of {all} differ ({faulty} have faults): {wrong:#?}");
     let notices = Report { problems: Vec::new(), ..report };
     assert_eq!(faults(&notices), told);
 }

@@ -19,10 +19,10 @@ const CALL: u64 = 7;
 
 type Case = (&'static str, Vec<(&'static str, Elf)>);
 
-fn run(loader: &str, cases: Vec<Case>) {
+fn run(loader: &str, cases: &[Case]) {
     let mut wrong = Vec::new();
     let mut silent = 0;
-    for (rule, objects) in &cases {
+    for (rule, objects) in cases {
         let root = tempfile::tempdir().unwrap();
         let inside = |path: &str| root.path().join(path.trim_start_matches('/'));
         std::fs::create_dir_all(inside(loader).parent().unwrap()).unwrap();
@@ -74,7 +74,7 @@ fn glibc_symbols_without_versions() {
     let d = || Symbol::defined("f");
     run(
         GLIBC,
-        vec![
+        &[
             ("defined", vec![(PROGRAM, uses(f(), CALL)), (A, lib(d()))]),
             ("undefined", vec![(PROGRAM, uses(f(), CALL)), (A, lib(Symbol::defined("g")))]),
             ("undefined data", vec![(PROGRAM, uses(f(), ADDRESS)), (A, library("liba.so", &[]))]),
@@ -183,7 +183,7 @@ fn glibc_versions() {
     let plain = || uses(Symbol::undefined("f"), CALL);
     run(
         GLIBC,
-        vec![
+        &[
             ("met", vec![(PROGRAM, uses_version(2)), (A, versioned(2, &["V1"]))]),
             ("not met", vec![(PROGRAM, uses_version(2)), (A, versioned(2, &["V2"]))]),
             (
@@ -353,7 +353,7 @@ fn musl_symbols() {
     };
     run(
         MUSL,
-        vec![
+        &[
             ("defined", vec![(PROGRAM, uses(f(), CALL)), (A, lib(d()))]),
             ("undefined", vec![(PROGRAM, uses(f(), CALL)), (A, lib(Symbol::defined("g")))]),
             (
