@@ -13,7 +13,7 @@ use common::report::{Diagnostic, ExitCode, warn};
 use super::search::SearchArgs;
 use crate::report::problems;
 use crate::resolve::{
-    Closure, Link, LinkAt, Request, ResolveError, Sysroot, closure as resolve_closure,
+    Closure, Link, LinkAt, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
 };
 use crate::spec::DEFAULT_PATH;
 use crate::spec::search::{Cpus, DlopenPolicy};
@@ -67,9 +67,26 @@ impl Diagnostic for ResolutionError {
 impl ResolutionArgs {
     /// The closure of the files: paths, or names that stand on PATH.
     pub fn resolve(&self, files: &[OsString]) -> Result<Closure, ResolutionError> {
+        self.resolve_in(&self.open()?, files)
+    }
+
+    /// The root in which everything is looked up.
+    pub fn open(&self) -> Result<Sysroot, ResolutionError> {
         let root = self.sysroot.clone().unwrap_or_else(|| PathBuf::from("/"));
-        let sysroot = Sysroot::open(&root)
-            .map_err(|source| ResolutionError::Sysroot { root: root.clone(), source })?;
+        Sysroot::open(&root).map_err(|source| ResolutionError::Sysroot { root, source })
+    }
+
+    /// What changes the search.
+    pub fn options(&self) -> Options {
+        self.search.options(Cpus::default(), &DlopenPolicy::default())
+    }
+
+    /// As [`Self::resolve`], in the root that [`Self::open`] gave.
+    pub fn resolve_in(
+        &self,
+        sysroot: &Sysroot,
+        files: &[OsString],
+    ) -> Result<Closure, ResolutionError> {
         let path = match &self.sysroot {
             Some(_) => None,
             None => std::env::var_os("PATH"),
@@ -88,8 +105,7 @@ impl ResolutionArgs {
                 links.extend(walk.links.iter().map(pair));
             }
         }
-        let options = self.search.options(Cpus::default(), &DlopenPolicy::default());
-        let mut closure = resolve_closure(&requests, &sysroot, &options)?;
+        let mut closure = resolve_closure(&requests, sysroot, &self.options())?;
         closure.links.extend(links.into_iter().map(|(path, target)| (path, Link { target })));
         Ok(closure)
     }

@@ -16,8 +16,9 @@ use super::header::{Class, Endian, Identity, Kind, Machine};
 use super::{ElfError, ReadAt};
 
 pub(super) use goblin::elf::dynamic::{
-    DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRTAB,
-    DT_SYMTAB,
+    DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_PLTREL, DT_PLTRELSZ, DT_REL,
+    DT_RELA, DT_RELASZ, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_SYMTAB,
+    DT_VERDEF, DT_VERNEED, DT_VERSYM,
 };
 // `elf.h`; goblin does not name them.
 pub(super) const DT_AUXILIARY: u64 = 0x7fff_fffd;
@@ -38,7 +39,7 @@ const MAX_SEGMENT: u64 = 4 * 1024 * 1024;
 /// A string is read up to this many bytes; search paths of store-based distributions are long.
 const MAX_STRING: usize = 256 * 1024;
 /// Symbols are read up to this many; the largest real libraries have some 100 000.
-const MAX_SYMBOLS: usize = 1 << 20;
+pub(super) const MAX_SYMBOLS: usize = 1 << 20;
 
 /// An object's headers, and its bytes by address.
 pub(super) struct Image<'r, R: ?Sized> {
@@ -53,11 +54,18 @@ pub(super) struct Image<'r, R: ?Sized> {
 }
 
 /// What a symbol's entry says of its name and definition.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Symbol {
     /// Offset of its name in the string table.
     pub(super) name: u64,
-    /// Whether another object must define it.
-    pub(super) undefined: bool,
+    /// `st_info`: binding in the upper half, type in the lower.
+    pub(super) info: u8,
+    /// `st_other`: visibility in the lower two bits.
+    pub(super) other: u8,
+    /// `st_shndx`: 0 where another object must define it.
+    pub(super) section: u16,
+    /// Whether `st_value` is anything but 0.
+    pub(super) valued: bool,
 }
 
 impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
@@ -208,13 +216,10 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
         }
     }
 
-    /// A 32-bit or address-sized word of the object's byte order; `None` outside the file.
+    /// A 32-bit word of the object's byte order; `None` outside the file.
     pub(super) fn word(&self, address: u64) -> Result<Option<u32>, ElfError> {
         let bytes = self.memory(address, 4)?;
-        Ok(bytes.try_into().ok().map(|bytes: [u8; 4]| match self.endian() {
-            Endian::Little => u32::from_le_bytes(bytes),
-            Endian::Big => u32::from_be_bytes(bytes),
-        }))
+        Ok(u32::try_from(self.endian().number(&bytes)).ok().filter(|_| bytes.len() == 4))
     }
 
     /// `count` symbols of the table at an address, as many as there are.
@@ -227,7 +232,11 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
             .iter()
             .map(|symbol| Symbol {
                 name: symbol.st_name as u64,
-                undefined: symbol.st_shndx == 0 && symbol.st_name != 0,
+                info: symbol.st_info,
+                other: symbol.st_other,
+                // 16 bits in the file.
+                section: u16::try_from(symbol.st_shndx).unwrap_or(u16::MAX),
+                valued: symbol.st_value != 0,
             })
             .collect())
     }
