@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use super::parse::{DT_GNU_HASH, DT_HASH, DT_STRTAB, DT_SYMTAB, Image};
+use super::parse::{DT_GNU_HASH, DT_HASH, DT_STRTAB, DT_SYMTAB, Image, MAX_SYMBOLS};
 use super::{Class, ElfError, Name, ReadAt};
 
 /// Names of the undefined dynamic symbols. Read on demand: the search for libraries needs none.
@@ -35,7 +35,8 @@ pub fn undefined_symbols<R: ReadAt + ?Sized>(bytes: &R) -> Result<BTreeSet<Name>
         .collect()
 }
 
-/// Number of symbols by a `DT_GNU_HASH` table; what lies outside the file ends it.
+/// Number of symbols by a `DT_GNU_HASH` table; what lies outside the file ends it, and so does a number
+/// that no object has.
 fn gnu_count<R: ReadAt + ?Sized>(image: &Image<'_, R>, hash: u64) -> Result<u32, ElfError> {
     let mut header = [0_u64; 3];
     for (index, field) in (0..).zip(&mut header) {
@@ -45,7 +46,8 @@ fn gnu_count<R: ReadAt + ?Sized>(image: &Image<'_, R>, hash: u64) -> Result<u32,
     let word = if image.class() == Class::Elf64 { 8 } else { 4 };
     let table = hash.wrapping_add(16 + bloom * word);
     let mut last = 0;
-    for index in 0..buckets {
+    let most = MAX_SYMBOLS as u64;
+    for index in 0..buckets.min(most) {
         let Some(symbol) = image.word(table.wrapping_add(index * 4))? else { break };
         last = last.max(u64::from(symbol));
     }
@@ -55,7 +57,7 @@ fn gnu_count<R: ReadAt + ?Sized>(image: &Image<'_, R>, hash: u64) -> Result<u32,
     let chains = table.wrapping_add(buckets * 4);
     while let Some(entry) = image.word(chains.wrapping_add((last - first) * 4))? {
         last += 1;
-        if entry & 1 == 1 {
+        if entry & 1 == 1 || last - first > most {
             break;
         }
     }
