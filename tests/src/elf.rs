@@ -56,6 +56,8 @@ pub struct Elf {
     entries: Vec<(u64, Value)>,
     /// Owner with its NUL, type, text.
     notes: Vec<(Vec<u8>, u32, Vec<u8>)>,
+    /// What follows the notes in their segment, right or wrong.
+    raw_notes: Vec<u8>,
 }
 
 #[derive(Debug, Clone)]
@@ -76,6 +78,7 @@ impl Default for Elf {
             interpreter: None,
             entries: Vec::new(),
             notes: Vec::new(),
+            raw_notes: Vec::new(),
         }
     }
 }
@@ -155,6 +158,12 @@ impl Elf {
         self
     }
 
+    /// These bytes behind the notes, in their segment.
+    #[must_use]
+    pub fn raw_notes(self, bytes: &[u8]) -> Self {
+        Self { raw_notes: bytes.to_vec(), ..self }
+    }
+
     /// The object's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let headers = 5 * self.segment_size();
@@ -172,7 +181,7 @@ impl Elf {
         if self.dynamic {
             segments.push((2, 6, dynamic.0, dynamic.1, 8));
         }
-        if !self.notes.is_empty() {
+        if !note_bytes.is_empty() {
             segments.push((4, 4, notes, note_bytes.len(), 4));
         }
         let header = self.header(segments.len());
@@ -206,6 +215,7 @@ impl Elf {
                 bytes.resize(bytes.len().next_multiple_of(4), 0);
             }
         }
+        bytes.extend_from_slice(&self.raw_notes);
         bytes
     }
 

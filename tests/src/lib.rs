@@ -6,6 +6,7 @@
 //! outcome    run a command under a time limit and keep all that it said
 //! scratch    a folder with a store and a state of its own, for root or for an ordinary user
 //! elf        tiny ELF objects of any class, byte order and dynamic section
+//! fuzz       what is fuzzed: one function for each kind of hostile bytes
 //! loader     what the dynamic loader itself says about a program
 //! cbpf       an interpreter for seccomp filters
 //! images     images of archives, however wrong; unpacked folders read back
@@ -25,6 +26,7 @@
 pub mod archive;
 pub mod cbpf;
 pub mod elf;
+pub mod fuzz;
 pub mod images;
 pub mod leftovers;
 pub mod loader;

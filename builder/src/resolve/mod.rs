@@ -17,6 +17,7 @@ mod findings;
 pub mod gather;
 pub mod incomplete;
 pub mod ld_cache;
+pub mod ld_conf;
 mod probe;
 mod root_facts;
 pub mod rules;
