@@ -328,3 +328,26 @@ fn append(file: &mut Vec<u8>, bytes: &[u8]) -> usize {
     file.extend_from_slice(bytes);
     at
 }
+
+/// An `ld.so.cache` of the new layout: name, path and architecture id of each entry, in the order in which
+/// they are given. (ldconfig makes real ones; this makes wrong ones.)
+///
+/// # Panics
+/// Never for a cache of less than 4 GiB.
+pub fn cache(entries: &[(&[u8], &[u8], u32)], big: bool) -> Vec<u8> {
+    let order = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+    let word = |value: usize| order(u32::try_from(value).expect("a small cache"));
+    let start = 48 + 24 * entries.len();
+    let mut strings = Vec::new();
+    let mut table = Vec::new();
+    for (name, path, id) in entries {
+        table.extend(order(*id));
+        for text in [name, path] {
+            table.extend(word(start + strings.len()));
+            strings.extend([text, &b"\0"[..]].concat());
+        }
+        table.extend([0; 12]);
+    }
+    let counts = [word(entries.len()), word(strings.len()), [2 + u8::from(big), 0, 0, 0]].concat();
+    [b"glibc-ld.so.cache1.1".as_slice(), &counts, &[0; 16], &table, &strings].concat()
+}

@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use builder::resolve::{Closure, Relation};
+
 /// Names asked for and the paths that were opened for them; names that no place had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
@@ -40,7 +42,18 @@ impl Loader<'_> {
     /// # Panics
     /// When the loader cannot be started.
     pub fn list(self, program: &OsStr) -> Answer {
-        let output = std::thread::scope(|scope| {
+        let output = self.inside(self.command().arg(program));
+        answer(&output)
+    }
+
+    /// Runs a program of the root in it.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn inside(self, command: &mut Command) -> Output {
+        // Closed input would be `/dev/null`, which such a root does not have.
+        command.stdin(Stdio::inherit());
+        std::thread::scope(|scope| {
             // A thread of its own, so that the rest of the test keeps its root. (`chroot` as a program
             // would be traced itself.)
             let thread = scope.spawn(|| {
@@ -50,18 +63,15 @@ impl Loader<'_> {
                     nix::unistd::chroot(self.root).expect("the root");
                     nix::unistd::chdir("/").expect("the root");
                 }
-                self.command().arg(program).output().expect("the loader starts")
+                command.output().expect("the program starts")
             });
-            thread.join().expect("the thread that asks the loader")
-        });
-        answer(&output)
+            thread.join().expect("the thread of the other root")
+        })
     }
 
     fn command(self) -> Command {
         let mut command = Command::new(self.path);
         command.env_remove("LD_LIBRARY_PATH").env_remove("LD_PRELOAD");
-        // Closed input would be `/dev/null`, which such a root does not have.
-        command.stdin(Stdio::inherit());
         if self.path.contains("musl") {
             command.arg("--list");
         } else {
@@ -75,6 +85,33 @@ impl Loader<'_> {
             command.args(["--preload", name]);
         }
         command
+    }
+}
+
+impl Answer {
+    /// What the resolver says of its first request, in the loader's words.
+    pub fn of(closure: &Closure) -> Self {
+        if !closure.refused.is_empty() {
+            return Self { fatal: true, ..Self::default() };
+        }
+        let loads = &closure.programs[0].loads;
+        let found = loads[1..].iter().filter(|load| load.relation != Relation::Interpreter);
+        // Tracing names auxiliary objects that do not exist; to start without them is no failure.
+        let auxiliary = loads
+            .iter()
+            .flat_map(|load| &load.dependencies)
+            .filter(|asked| asked.relation == Relation::Auxiliary && asked.load.is_none());
+        Self {
+            found: found
+                .map(|load| (load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec()))
+                .collect(),
+            missing: auxiliary
+                .map(|asked| &asked.name)
+                .chain(closure.missing.iter().map(|missing| &missing.name))
+                .map(|name| name.as_bytes().to_vec())
+                .collect(),
+            fatal: false,
+        }
     }
 }
 

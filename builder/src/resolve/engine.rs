@@ -26,6 +26,8 @@ pub(super) struct Engine<'a> {
     pub(super) options: &'a Options,
     pub(super) closure: Closure,
     pub(super) facts: RootFacts,
+    /// Folders of `/etc/ld.so.conf`, once a hint has asked for them.
+    pub(super) configured: Option<Vec<Name>>,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
@@ -45,6 +47,7 @@ impl<'a> Engine<'a> {
             options,
             closure: Closure::default(),
             facts: RootFacts::default(),
+            configured: None,
             objects: HashMap::new(),
             scopes: Vec::new(),
         }

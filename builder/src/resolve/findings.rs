@@ -6,6 +6,7 @@ use std::fmt;
 use common::tree::ImagePath;
 use serde::Serialize;
 
+use super::Clue;
 use crate::elf::Name;
 
 /// Why an object is asked for.
@@ -132,6 +133,8 @@ pub struct Missing {
     pub program: ImagePath,
     /// Every place tried, in order.
     pub tried: Vec<Attempt>,
+    /// Where the root has it all the same.
+    pub clue: Option<Clue>,
 }
 
 /// A file that was found and that the loader would stop at.
@@ -248,7 +251,7 @@ impl Relation {
 /// tried.
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, needed_by, relation, program, tried } = self;
+        let Self { name, needed_by, relation, program, tried, clue: _ } = self;
         let by = needed_by.as_ref().unwrap_or(program);
         write!(f, "`{name}` is missing, {} `{by}`", relation.to_whom())?;
         if by != program {
@@ -285,10 +288,60 @@ impl Missing {
                     --sysroot"
                 .to_owned();
         }
+        if let Some(clue) = &self.clue {
+            return clue.hint(name);
+        }
+        if let Some(hint) = self.tried.iter().find_map(Attempt::hint) {
+            return hint;
+        }
         if name.has_slash() {
             return format!("install the package that ships {name}");
         }
         format!("install the package that ships {name}, or name its folder with --library-path")
+    }
+}
+
+impl Clue {
+    fn hint(&self, name: &Name) -> String {
+        match self {
+            Self::Uncached { path, cache } => {
+                let cache = if *cache { "is older" } else { "is missing" };
+                format!(
+                    "`{path}` lies in a folder of /etc/ld.so.conf, which the loader never reads, and \
+                     the root's ld.so.cache {cache}: run `ldconfig -r ROOT`, or name its folder with \
+                     --library-path"
+                )
+            }
+            Self::OtherArchitecture { path } => format!(
+                "`{path}` is for another architecture; install the package that ships {name} for the \
+                 program's"
+            ),
+        }
+    }
+}
+
+impl Attempt {
+    /// What can be done so that this place is taken.
+    fn hint(&self) -> Option<String> {
+        let Self { path, how, reason } = self;
+        Some(match reason {
+            Reason::Dangling => {
+                format!("`{path}` is a link that leads nowhere; install its package again")
+            }
+            Reason::Denied => format!("`{path}` cannot be read; build as a user who may read it"),
+            Reason::Relative => format!(
+                "`{path}` means the folder that the program is started in, which an image cannot \
+                 promise; link the program with a name, not a path"
+            ),
+            Reason::OtherClass | Reason::OtherMachine => format!(
+                "`{path}` is for another architecture; install the same library for the program's"
+            ),
+            Reason::Absent if *how == How::Cache => format!(
+                "ld.so.cache says `{path}`, which is gone; install its package again, or run \
+                 `ldconfig -r ROOT`"
+            ),
+            _ => return None,
+        })
     }
 }
 

@@ -11,6 +11,7 @@
 //! ```
 
 mod closure;
+mod clues;
 mod engine;
 pub mod expand;
 mod findings;
@@ -31,6 +32,7 @@ pub mod system_dirs;
 mod walk;
 
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
+pub use clues::Clue;
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use ld_cache::architecture_id;
 pub use sysroot::{FileId, Sysroot, Target, Walk};

@@ -136,6 +136,7 @@ impl Engine<'_> {
                 relation: Relation::Interpreter,
                 program: path.clone(),
                 tried: vec![Attempt { path: name.clone(), how: How::Path, reason }],
+                clue: None,
             }),
             Opened::Refused(error) => self.closure.refused.push(Refused {
                 name: name.clone(),

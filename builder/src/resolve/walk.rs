@@ -148,12 +148,14 @@ impl<'a> Engine<'a> {
         if relation == Relation::Auxiliary {
             return;
         }
+        let clue = self.clue(&walking.rules, name, relation);
         self.closure.missing.push(Missing {
             name: name.into(),
             needed_by: requester.map(|load| self.real_path(walking, load)),
             relation,
             program: walking.program.clone(),
             tried,
+            clue,
         });
     }
 

@@ -52,33 +52,13 @@ fn in_order(bytes: &[u8], endian: Endian) {
         entries.push((text(input.chunk()), text(input.chunk()), id));
     }
     entries.sort_by(|left, right| compare(&right.0, &left.0));
-    let cache = LdCache::parse(ld_cache_bytes(&entries, endian), endian).expect("a good cache");
+    let borrowed: Vec<(&[u8], &[u8], u32)> =
+        entries.iter().map(|(name, path, id)| (name.as_slice(), path.as_slice(), *id)).collect();
+    let bytes = crate::elf::cache(&borrowed, endian == Endian::Big);
+    let cache = LdCache::parse(bytes, endian).expect("a good cache");
     assert_eq!(cache.iter().count(), entries.len());
     for (name, _, id) in &entries {
         let first = entries.iter().find(|(key, _, of)| of == id && compare(key, name).is_eq());
         assert_eq!(cache.lookup(name, *id), first.map(|entry| entry.1.as_slice()));
     }
-}
-
-/// A cache of the new layout.
-fn ld_cache_bytes(entries: &[Entry], endian: Endian) -> Vec<u8> {
-    let word = |value: usize| {
-        let value = u32::try_from(value).expect("a small cache");
-        if endian == Endian::Little { value.to_le_bytes() } else { value.to_be_bytes() }
-    };
-    let start = 48 + 24 * entries.len();
-    let mut strings = Vec::new();
-    let mut table = Vec::new();
-    for (name, path, id) in entries {
-        table.extend(word(*id as usize));
-        for text in [name, path] {
-            table.extend(word(start + strings.len()));
-            strings.extend_from_slice(text);
-            strings.push(0);
-        }
-        table.extend([0; 12]);
-    }
-    let flag = if endian == Endian::Little { 2 } else { 3 };
-    let counts = [word(entries.len()), word(strings.len()), [flag, 0, 0, 0]].concat();
-    [b"glibc-ld.so.cache1.1".as_slice(), &counts, &[0; 16], &table, &strings].concat()
 }
