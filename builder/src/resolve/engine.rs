@@ -29,6 +29,8 @@ pub(super) struct Engine<'a> {
     pub(super) options: &'a Options,
     pub(super) closure: Closure,
     pub(super) facts: RootFacts,
+    /// Folders of `/etc/ld.so.conf`, once a hint has asked for them.
+    pub(super) configured: Option<Vec<Name>>,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
@@ -64,6 +66,7 @@ impl<'a> Engine<'a> {
             options,
             closure: Closure::default(),
             facts,
+            configured: None,
             objects: HashMap::new(),
             scopes: Vec::new(),
             request: 0,

@@ -7,6 +7,7 @@ use common::escape::Escaped;
 use common::tree::ImagePath;
 use serde::Serialize;
 
+use super::Clue;
 use crate::elf::Name;
 
 /// Why an object is asked for.
@@ -136,6 +137,8 @@ pub struct Missing {
     pub request: usize,
     /// Every place tried, in order.
     pub tried: Vec<Attempt>,
+    /// Where the root has it all the same.
+    pub clue: Option<Clue>,
 }
 
 /// A file that was found and that the loader would stop at.
@@ -318,10 +321,60 @@ impl Missing {
                     --sysroot"
                 .to_owned();
         }
+        if let Some(clue) = &self.clue {
+            return clue.hint(name);
+        }
+        if let Some(hint) = self.tried.iter().find_map(Attempt::hint) {
+            return hint;
+        }
         if name.has_slash() {
             return format!("install the package that ships {name}");
         }
         format!("install the package that ships {name}, or name its folder with --library-path")
+    }
+}
+
+impl Clue {
+    fn hint(&self, name: &Name) -> String {
+        match self {
+            Self::Uncached { path, cache } => {
+                let cache = if *cache { "is older" } else { "is missing" };
+                format!(
+                    "`{path}` lies in a folder of /etc/ld.so.conf, which the loader never reads, and \
+                     the root's ld.so.cache {cache}: run `ldconfig -r ROOT`, or name its folder with \
+                     --library-path"
+                )
+            }
+            Self::OtherArchitecture { path } => format!(
+                "`{path}` is for another architecture; install the package that ships {name} for the \
+                 program's"
+            ),
+        }
+    }
+}
+
+impl Attempt {
+    /// What can be done so that this place is taken.
+    fn hint(&self) -> Option<String> {
+        let Self { path, how, reason } = self;
+        Some(match reason {
+            Reason::Dangling => {
+                format!("`{path}` is a link that leads nowhere; install its package again")
+            }
+            Reason::Denied => format!("`{path}` cannot be read; build as a user who may read it"),
+            Reason::Relative => format!(
+                "`{path}` means the folder that the program is started in, which an image cannot \
+                 promise; link the program with a name, not a path"
+            ),
+            Reason::OtherClass | Reason::OtherMachine => format!(
+                "`{path}` is for another architecture; install the same library for the program's"
+            ),
+            Reason::Absent if *how == How::Cache => format!(
+                "ld.so.cache says `{path}`, which is gone; install its package again, or run \
+                 `ldconfig -r ROOT`"
+            ),
+            _ => return None,
+        })
     }
 }
 

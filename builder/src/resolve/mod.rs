@@ -12,6 +12,7 @@
 //! ```
 
 mod closure;
+mod clues;
 mod dlopen;
 mod engine;
 pub mod expand;
@@ -20,6 +21,7 @@ pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;
 pub mod ld_cache;
+pub mod ld_conf;
 mod preload_file;
 mod probe;
 mod root_facts;
@@ -34,6 +36,7 @@ pub mod system_dirs;
 mod walk;
 
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
+pub use clues::Clue;
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;

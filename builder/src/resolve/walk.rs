@@ -150,6 +150,7 @@ impl<'a> Engine<'a> {
         if relation == Relation::Auxiliary {
             return;
         }
+        let clue = self.clue(&walking.rules, name, relation);
         self.closure.missing.push(Missing {
             name: name.into(),
             needed_by: requester.map(|load| self.real_path(walking, load)),
@@ -157,6 +158,7 @@ impl<'a> Engine<'a> {
             program: walking.program.clone(),
             request: self.request,
             tried,
+            clue,
         });
     }
 
