@@ -10,6 +10,7 @@
 //! parse    headers and bytes by address, the only file that names goblin
 //! object   Object, and how it is read
 //! note     .note.dlopen and .note.package
+//! package  what .note.package says, in words
 //! symbols  the names that an object expects others to define
 //! token    $ORIGIN, $LIB and $PLATFORM in its strings
 //! ```
@@ -19,6 +20,7 @@ mod header;
 mod name;
 mod note;
 mod object;
+mod package;
 mod parse;
 mod reader;
 mod symbols;
@@ -29,6 +31,7 @@ pub use header::{Class, Endian, Identity, Kind, Machine};
 pub use name::Name;
 pub use note::{DlopenFeature, Priority};
 pub use object::{DynamicFlags, Object, read_only_data};
+pub use package::Package;
 pub use parse::architecture;
 pub use reader::ReadAt;
 pub use symbols::undefined_symbols;
