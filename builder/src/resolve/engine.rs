@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use common::tree::ImagePath;
 
+use super::explain::Explanation;
 use super::probe::{Candidate, Files, Opened};
 use super::root_facts::RootFacts;
 use super::scope::Scope;
@@ -26,6 +27,8 @@ pub(super) struct Engine<'a> {
     pub(super) options: &'a Options,
     pub(super) closure: Closure,
     pub(super) facts: RootFacts,
+    /// Kept where it was asked for.
+    pub(super) explanation: Option<Explanation>,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
@@ -45,12 +48,13 @@ impl<'a> Engine<'a> {
             options,
             closure: Closure::default(),
             facts: RootFacts::default(),
+            explanation: None,
             objects: HashMap::new(),
             scopes: Vec::new(),
         }
     }
 
-    pub(super) fn run(mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
+    pub(super) fn run(&mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
         for (index, request) in requests.iter().enumerate() {
             let origin = Origin::Request { index };
             match request {
@@ -74,7 +78,7 @@ impl<'a> Engine<'a> {
             paths.sort();
             paths.dedup();
         }
-        Ok(self.closure)
+        Ok(std::mem::take(&mut self.closure))
     }
 
     /// A file that is executed.
@@ -125,6 +129,7 @@ impl<'a> Engine<'a> {
             self.walk(&mut walking);
             self.audits(&mut walking, &object);
         }
+        self.explain_loads(&walking, 0);
         self.closure.programs.push(Program {
             path: path.clone(),
             origin,
@@ -185,6 +190,7 @@ impl<'a> Engine<'a> {
         let path = answer.map(|(number, _)| walking.scope.load(number).object);
         let path = path.map_or_else(|| program.clone(), |at| self.closure.objects[at].path.clone());
         let libc = walking.rules.facts.libc;
+        self.explain_loads(&walking, first);
         let loads = walking.scope.forget(mark);
         self.scopes[context] = Some(Loaded { rules: loaded.rules, scope: walking.scope });
         self.closure.programs.push(Program {

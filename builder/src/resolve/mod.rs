@@ -7,12 +7,14 @@
 //! ```text
 //! requests -> scripts (#!) -> program -> preloads -> needed, breadth first -> Closure
 //!             scripts.rs      engine.rs: soname table, identity    search.rs: one order per libc
+//! explain.rs: what each search would have met, had it gone on
 //! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
 //! ```
 
 mod closure;
 mod engine;
 pub mod expand;
+mod explain;
 mod findings;
 pub mod gather;
 pub mod incomplete;
@@ -30,6 +32,7 @@ pub mod system_dirs;
 mod walk;
 
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
+pub use explain::{Explanation, Fit, Trace};
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use ld_cache::architecture_id;
 pub use sysroot::{FileId, Sysroot, Target, Walk};
@@ -186,4 +189,22 @@ pub fn closure(
     options: &Options,
 ) -> Result<Closure, ResolveError> {
     engine::Engine::new(sysroot, options).run(requests)
+}
+
+/// The closure, and for everything that an object asks for the whole way of its search: what was tried,
+/// what else would have done. Costs a second search for each distinct question.
+///
+/// # Errors
+/// As [`closure`].
+pub fn explain(
+    requests: &[Request],
+    sysroot: &Sysroot,
+    options: &Options,
+) -> Result<(Closure, Explanation), ResolveError> {
+    let mut engine = engine::Engine::new(sysroot, options);
+    engine.explanation = Some(Explanation::default());
+    let closure = engine.run(requests)?;
+    let mut explanation = engine.explanation.unwrap_or_default();
+    explanation.measure(&closure, sysroot);
+    Ok((closure, explanation))
 }

@@ -55,6 +55,8 @@ pub(super) struct Search<'a, 's> {
     pub(super) cache: Option<&'a LdCache>,
     pub(super) tried: &'a mut Vec<Attempt>,
     pub(super) warnings: &'a mut Vec<Warning>,
+    /// Takes nothing: notes what fits among what was tried, and goes on to the end (`explain.rs`).
+    pub(super) to_the_end: bool,
 }
 
 impl Search<'_, '_> {
@@ -241,7 +243,9 @@ impl Search<'_, '_> {
     fn place(&mut self, path: Vec<u8>, how: impl FnOnce() -> How) -> Result<Outcome, Reason> {
         let opened = Name::from(path);
         let rules = self.rules;
-        match self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc) {
+        let found = self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc);
+        let found = if self.to_the_end { found.noted() } else { found };
+        match found {
             Opened::Object(candidate) => Ok(Outcome::Found { candidate, opened, how: how() }),
             Opened::Refused(error) => Ok(Outcome::Refused { path: opened, error }),
             Opened::Passed(reason) => {
