@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use common::report::{Diagnostic, ExitCode, warn};
+use common::tree::ImagePath;
 
 use crate::elf::Name;
 use crate::report::problems;
+use crate::report::tree::Explained;
 use crate::resolve::{
-    Closure, Link, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
+    self, Closure, Link, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
 };
 use crate::spec::DEFAULT_PATH;
 
@@ -28,6 +30,26 @@ pub struct ResolutionArgs {
     /// Load this object first, as with `LD_PRELOAD` (the environment's own is ignored)
     #[arg(long, value_name = "OBJECT")]
     pub preload: Vec<OsString>,
+}
+
+/// What a command line asks the resolver.
+struct Asked {
+    sysroot: Sysroot,
+    requests: Vec<Request>,
+    options: Options,
+    /// Links on the way to what was named.
+    links: BTreeMap<ImagePath, Link>,
+}
+
+/// A closure, and where it is from.
+#[derive(Debug)]
+pub struct Resolved {
+    /// What is loaded.
+    pub closure: Closure,
+    /// The files that were named, with all folders above them resolved.
+    pub programs: Vec<ImagePath>,
+    /// The root.
+    pub sysroot: Sysroot,
 }
 
 /// Why nothing was resolved.
@@ -47,6 +69,16 @@ pub enum ResolutionError {
     /// A file cannot be resolved at all.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// The executable needs nothing of that name.
+    #[error("`{program}` needs no `{what}`")]
+    NotNeeded {
+        /// What was asked about.
+        what: Name,
+        /// The executable, escaped.
+        program: String,
+        /// Names like it that are needed, escaped.
+        similar: Vec<String>,
+    },
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -60,6 +92,12 @@ impl Diagnostic for ResolutionError {
         match self {
             Self::Sysroot { .. } => Some("--sysroot names a folder that holds a root".to_owned()),
             Self::Resolve(error) => error.hint(),
+            Self::NotNeeded { similar, .. } if !similar.is_empty() => {
+                Some(format!("it needs {}", similar.join(", ")))
+            }
+            Self::NotNeeded { .. } => {
+                Some("`coracle tree EXE` shows everything that it needs".to_owned())
+            }
             Self::WorkingDirectory(_) | Self::Output(_) | Self::Json(_) => None,
         }
     }
@@ -68,6 +106,31 @@ impl Diagnostic for ResolutionError {
 impl ResolutionArgs {
     /// The closure of the files: paths, or names that stand on PATH.
     pub fn resolve(&self, files: &[OsString]) -> Result<Closure, ResolutionError> {
+        Ok(self.resolve_in_root(files)?.closure)
+    }
+
+    /// The closure of the files, with what it was asked for and found in.
+    pub fn resolve_in_root(&self, files: &[OsString]) -> Result<Resolved, ResolutionError> {
+        let asked = self.asked(files)?;
+        let mut closure = resolve_closure(&asked.requests, &asked.sysroot, &asked.options)?;
+        closure.links.extend(asked.links);
+        let programs = asked.requests.into_iter().filter_map(|request| match request {
+            Request::Program(path) => Some(path),
+            _ => None,
+        });
+        Ok(Resolved { closure, programs: programs.collect(), sysroot: asked.sysroot })
+    }
+
+    /// The closure of the files, and why it is as it is.
+    pub fn explain(&self, files: &[OsString]) -> Result<Explained, ResolutionError> {
+        let asked = self.asked(files)?;
+        let (mut closure, explanation) =
+            resolve::explain(&asked.requests, &asked.sysroot, &asked.options)?;
+        closure.links.extend(asked.links);
+        Ok(Explained { closure, explanation })
+    }
+
+    fn asked(&self, files: &[OsString]) -> Result<Asked, ResolutionError> {
         let root = self.sysroot.clone().unwrap_or_else(|| PathBuf::from("/"));
         let sysroot = Sysroot::open(&root)
             .map_err(|source| ResolutionError::Sysroot { root: root.clone(), source })?;
@@ -93,14 +156,13 @@ impl ResolutionArgs {
             preload: self.preload.iter().map(|name| Name::from(name.as_bytes())).collect(),
             path: None,
         };
-        let mut closure = resolve_closure(&requests, &sysroot, &options)?;
-        closure.links.extend(links.into_iter().map(|(path, target)| (path, Link { target })));
-        Ok(closure)
+        let links = links.into_iter().map(|(path, target)| (path, Link { target })).collect();
+        Ok(Asked { sysroot, requests, options, links })
     }
 
     /// A path relative to the working directory becomes absolute; inside another root it starts at
     /// that root.
-    fn absolute(&self, file: &OsString) -> Result<Vec<u8>, ResolutionError> {
+    pub(super) fn absolute(&self, file: &OsString) -> Result<Vec<u8>, ResolutionError> {
         let file = file.as_bytes();
         if self.sysroot.is_some() || file.starts_with(b"/") || !file.contains(&b'/') {
             return Ok(file.to_vec());

@@ -3,9 +3,11 @@
 //! Turns values of other stages into text and JSON; decides nothing and prints nothing.
 //!
 //! ```text
+//! size       numbers for people
 //! problems   what is missing or refused, with who needs it and every place tried
-//! tree       who needs whom, and how each was found
+//! tree/      who needs whom, how each was found, and what it shadows
 //! ```
 
 pub mod problems;
+pub mod size;
 pub mod tree;
