@@ -44,13 +44,11 @@ pub enum SubjectError {
         /// The name, escaped.
         what: String,
     },
-    /// A file that is no executable, and cannot be read as an image.
+    /// A file that looks like neither.
     #[error("`{what}` is neither a program nor an image")]
     Neither {
         /// The name, escaped.
         what: String,
-        /// Why it is no image.
-        source: ImageError,
     },
     /// The image cannot be opened.
     #[error(transparent)]
@@ -65,7 +63,12 @@ impl Diagnostic for SubjectError {
                  by its path"
                     .to_owned(),
             ),
-            Self::Neither { source: error, .. } | Self::Image(error) => error.hint(),
+            Self::Neither { .. } => Some(
+                "a program is an ELF file or a script with a `#!` line, an image an OCI archive or \
+                 folder"
+                    .to_owned(),
+            ),
+            Self::Image(error) => error.hint(),
         }
     }
 
@@ -96,10 +99,12 @@ pub(super) fn subject(
         return match start(path) {
             Start::Nothing => Err(SubjectError::Nothing { what: shown(what) }),
             Start::Executable => Ok(Subject::Executable),
-            Start::Folder => image(read::at(path)?),
-            Start::Tar | Start::Other => match read::at(path) {
+            Start::Folder | Start::Tar => image(read::at(path)?),
+            Start::Other => match read::at(path) {
                 Ok(opened) => image(opened),
-                Err(source) => Err(SubjectError::Neither { what: shown(what), source }),
+                // A compressed archive, say: then there is something to be done.
+                Err(error) if error.hint().is_some() => Err(error.into()),
+                Err(_) => Err(SubjectError::Neither { what: shown(what) }),
             },
         };
     }
