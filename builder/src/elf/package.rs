@@ -4,7 +4,6 @@
 //! `architecture`, `os`, `osVersion`, and what else a distribution adds. It is advice: nothing checks it.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use common::escape::Escaped;
 use serde::Serialize;
@@ -33,14 +32,10 @@ impl Package {
     pub fn field(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
-}
 
-/// `deb zlib1g 1:1.2.13`: type, name, version, as far as they are there.
-impl fmt::Display for Package {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words: Vec<&str> =
-            ["type", "name", "version"].into_iter().filter_map(|key| self.field(key)).collect();
-        f.write_str(&words.join(" "))
+    /// `deb`, `zlib1g`, `1:1.2.13`: type, name and version, as far as they are there, escaped.
+    pub fn words(&self) -> Vec<&str> {
+        ["type", "name", "version"].into_iter().filter_map(|key| self.field(key)).collect()
     }
 }
 
@@ -64,7 +59,7 @@ mod tests {
             ("", ""),
         ] {
             let package = Package::parse(&Name::from(note));
-            assert_eq!(package.map(|p| p.to_string()).unwrap_or_default(), shown, "{note}");
+            assert_eq!(package.map(|p| p.words().join(" ")).unwrap_or_default(), shown, "{note}");
         }
     }
 }

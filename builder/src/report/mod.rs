@@ -6,7 +6,7 @@
 //! size       numbers for people
 //! problems   what is missing or refused, with who needs it and every place tried
 //! tree/      who needs whom, how each was found, and what it shadows
-//! why        the chains of who needs whom
+//! why/       the chains of who needs whom
 //! ```
 
 pub mod problems;

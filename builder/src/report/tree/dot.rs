@@ -69,7 +69,8 @@ impl Cluster<'_, '_> {
     fn node(&mut self, own: usize, load: &Load) {
         let id = self.id(self.program.first + own);
         let shape = if own == 0 { ", shape=box" } else { "" };
-        let package = self.explained.package(load).map(|package| format!("\n{package}"));
+        let package =
+            self.explained.package(load).map(|package| format!("\n{}", package.words().join(" ")));
         let label = format!("{}{}", load.opened, package.unwrap_or_default());
         let _ = writeln!(self.text, "    {id} [label=\"{}\"{shape}];", Quoted(&label));
     }

@@ -40,7 +40,7 @@ const MOST_LINES: usize = 100_000;
 ///
 /// 4 files, 2.1 MB, 1 missing
 /// ```
-/// A name with a blank in it stands in quotes.
+/// A name with a blank or a bracket in it stands in quotes.
 pub fn text(explained: &Explained, style: Style) -> String {
     let mut text = String::new();
     for (number, program) in explained.closure.programs.iter().enumerate() {
@@ -316,8 +316,9 @@ impl<'a> Drawing<'a, '_> {
     }
 
     fn owner(&self, load: &Load) -> String {
-        let package = self.explained.package(load);
-        package.map(|package| format!(" [{package}]")).unwrap_or_default()
+        let Some(package) = self.explained.package(load) else { return String::new() };
+        let words = package.words().into_iter().map(|word| Shown(word.to_owned()).to_string());
+        format!(" [{}]", words.collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -328,12 +329,12 @@ fn wait<'a>(waiting: &mut Vec<Waiting<'a>>, level: usize, lines: Vec<What<'a>>) 
     waiting.extend(lines.map(|(at, what)| Waiting { level, more: at < last, what }));
 }
 
-/// A name on a line: in quotes where a blank in it could pass for the end of it.
+/// A name on a line: in quotes where a blank or bracket in it could pass for the end of it.
 struct Shown(String);
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() || self.0.contains([' ', '"']) {
+        if self.0.is_empty() || self.0.contains([' ', '"', '[', ']']) {
             write!(f, "\"{}\"", self.0.replace('"', "\\\""))
         } else {
             f.write_str(&self.0)

@@ -1,135 +1,15 @@
-//! Why a file belongs to an executable: the chains of who needs whom, as text and as JSON.
-//!
-//! ```text
-//! the loads of every scope -> entries (objects, scripts, links, missing names) with reasons -> plan::chains
-//! ```
-//! Who asks for what is loaded already needs it as much as who asked first, so both are reasons.
+//! The graph of who needs whom: entries with their reasons, made from the scopes of a closure.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io::Read as _;
 
 use common::tree::ImagePath;
-use serde::Serialize;
 
+use super::{Answer, Asked, Kind, Step, Why};
 use crate::elf::Name;
 use crate::plan::chains::{Chains, Leads, Total, chains};
 use crate::resolve::shebang::{HEAD, shebang};
-use crate::resolve::{Closure, Origin, Program, Relation, Sysroot};
-
-/// A closure and what it was asked for.
-#[derive(Debug)]
-pub struct Asked<'a> {
-    /// What is loaded.
-    pub closure: &'a Closure,
-    /// The root that it was found in.
-    pub sysroot: &'a Sysroot,
-    /// Programs and scripts that were named, as they were resolved.
-    pub programs: &'a [ImagePath],
-}
-
-/// One file, and why it is needed.
-#[derive(Debug, Serialize)]
-pub struct Answer {
-    /// The path with all links above it resolved; of a missing library the name.
-    pub path: String,
-    /// What it is.
-    pub kind: Kind,
-    /// What it says, if it is a link.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<Name>,
-    /// Some chains, the shortest first.
-    pub chains: Vec<Vec<Step>>,
-    /// Number of all chains.
-    pub total: u64,
-    /// Whether `total` was counted to the end; else there are at least so many.
-    pub exact: bool,
-}
-
-/// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// An ELF object.
-    Object,
-    /// A script.
-    Script,
-    /// A file that the loader reads.
-    Configuration,
-    /// A symbolic link on the way to a file.
-    Link,
-    /// A name that no place had, or whose file cannot be loaded.
-    Missing,
-}
-
-/// One step of a chain.
-#[derive(Debug, Serialize)]
-pub struct Step {
-    /// The entry.
-    pub path: String,
-    /// Why it is needed.
-    #[serde(flatten)]
-    pub why: Why,
-}
-
-/// One reason.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "reason", rename_all = "kebab-case")]
-pub enum Why {
-    /// A person named it.
-    Asked,
-    /// An object asks for it.
-    Loaded {
-        /// That object.
-        by: String,
-        /// The name it asks for.
-        name: Name,
-        /// As what.
-        relation: &'static str,
-        /// The rule that found it; nothing where it was loaded already, or was not found.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        how: Option<String>,
-        /// Whether it was loaded already.
-        already: bool,
-    },
-    /// The `#!` line of a script starts it, itself or by `env`.
-    Script {
-        /// The script.
-        by: String,
-    },
-    /// The loader reads it, or is told to load it first.
-    LoaderConfiguration,
-    /// It is a link by way of which this path is opened.
-    OnTheWay {
-        /// The path.
-        to: Name,
-    },
-}
-
-/// The files that `what` means, and at most `limit` chains for each: a path with a slash in it (made
-/// absolute), else everything that is called so, was asked for by that name, or has it as its
-/// soname. Empty where the executable needs nothing of that name.
-pub fn why(asked: &Asked<'_>, what: &Name, limit: usize) -> Vec<Answer> {
-    let mut graph = Graph::new(asked);
-    let found = if what.has_slash() { graph.at(asked, what) } else { graph.called(asked, what) };
-    found.into_iter().map(|entry| graph.answer(entry, limit)).collect()
-}
-
-/// Names like this one that the executable asks for, at most five: for somebody who mistyped.
-pub fn similar(closure: &Closure, what: &Name) -> Vec<String> {
-    let base = what.as_bytes().rsplit(|&byte| byte == b'/').next().unwrap_or_default();
-    let stem = base.split(|&byte| byte == b'.').next().unwrap_or_default();
-    let loads = closure.programs.iter().flat_map(|program| &program.loads);
-    let names = loads.flat_map(|load| &load.dependencies).map(|dependency| &dependency.name);
-    let like = |name: &&Name| {
-        stem.len() > 1 && name.as_bytes().windows(stem.len()).any(|part| part == stem)
-    };
-    let mut names: Vec<String> = names.filter(like).map(ToString::to_string).collect();
-    names.sort();
-    names.dedup();
-    names.truncate(5);
-    names
-}
+use crate::resolve::{Origin, Program, Relation, Sysroot};
 
 struct Entry {
     path: String,
@@ -139,7 +19,7 @@ struct Entry {
 }
 
 /// Objects first, with the numbers that the closure gives them; then scripts, then the rest.
-struct Graph {
+pub(super) struct Graph {
     entries: Vec<Entry>,
     scripts: BTreeMap<ImagePath, usize>,
     missing: BTreeMap<Name, usize>,
@@ -147,7 +27,7 @@ struct Graph {
 }
 
 impl Graph {
-    fn new(asked: &Asked<'_>) -> Self {
+    pub(super) fn new(asked: &Asked<'_>) -> Self {
         let closure = asked.closure;
         let mut graph = Self {
             entries: Vec::new(),
@@ -278,7 +158,7 @@ impl Graph {
     }
 
     /// What stands at a path.
-    fn at(&mut self, asked: &Asked<'_>, what: &Name) -> Vec<usize> {
+    pub(super) fn at(&mut self, asked: &Asked<'_>, what: &Name) -> Vec<usize> {
         let closure = asked.closure;
         if let Ok(named) = asked.sysroot.locate(what.as_bytes(), b"") {
             if let Some(link) = closure.links.get(&named) {
@@ -298,26 +178,26 @@ impl Graph {
 
     /// A link is there for everything that is opened by way of it.
     fn ways(&mut self, asked: &Asked<'_>, link: &ImagePath, entry: usize) {
-        let loads = asked.closure.programs.iter().flat_map(|program| {
-            program
-                .loads
-                .iter()
-                .flat_map(|load| [(&load.opened, load.object), (&load.name, load.object)])
+        let loads = asked.closure.programs.iter().flat_map(|program| &program.loads);
+        let objects = loads.flat_map(|load| {
+            [&load.opened, &load.name].map(|path| (path.clone(), Leads::To(load.object)))
         });
-        let objects = loads.map(|(path, object)| (path.clone(), object));
-        let scripts =
-            self.scripts.iter().map(|(path, &entry)| (Name::from(path.as_bytes()), entry));
-        let ways: Vec<(Name, usize)> = objects.chain(scripts).collect();
-        let named = asked.programs.iter().map(|path| (Name::from(path.as_bytes()), usize::MAX));
-        for (to, leads) in ways.into_iter().chain(named) {
+        let scripts = self
+            .scripts
+            .iter()
+            .map(|(path, &entry)| (Name::from(path.as_bytes()), Leads::To(entry)));
+        let named = asked.programs.iter().map(|path| (Name::from(path.as_bytes()), Leads::Ends));
+        let ways: Vec<(Name, Leads)> = objects.chain(scripts).chain(named).collect();
+        for (to, leads) in ways {
             let through = to.has_slash()
                 && asked
                     .sysroot
                     .walk(to.as_bytes())
                     .is_ok_and(|walk| walk.links.contains_key(link));
             if through {
-                let leads = if leads == usize::MAX { Leads::Ends } else { Leads::To(leads) };
-                self.reason(entry, Why::OnTheWay { to }, leads);
+                let itself = leads == Leads::Ends && to.as_bytes() == link.as_bytes();
+                let why = if itself { Why::Asked } else { Why::OnTheWay { to } };
+                self.reason(entry, why, leads);
             }
         }
         let reasons = &mut self.entries[entry].reasons;
@@ -326,7 +206,7 @@ impl Graph {
     }
 
     /// What a name without a slash means.
-    fn called(&self, asked: &Asked<'_>, what: &Name) -> Vec<usize> {
+    pub(super) fn called(&self, asked: &Asked<'_>, what: &Name) -> Vec<usize> {
         let wanted = |name: &Name| name == what;
         let is_base =
             |path: &[u8]| path.rsplit(|&byte| byte == b'/').next() == Some(what.as_bytes());
@@ -350,7 +230,7 @@ impl Graph {
         found
     }
 
-    fn answer(&self, entry: usize, limit: usize) -> Answer {
+    pub(super) fn answer(&self, entry: usize, limit: usize) -> Answer {
         let reasons: Vec<Vec<Leads>> = self
             .entries
             .iter()
@@ -382,55 +262,4 @@ impl Graph {
 
 fn real(sysroot: &Sysroot, path: &[u8]) -> Option<ImagePath> {
     sysroot.walk(path).ok().map(|walk| walk.real)
-}
-
-/// The file, and below it each chain, one level of indentation a step.
-///
-/// ```text
-/// /usr/lib/libz.so.1.3
-///   needed `libz.so.1` of /usr/bin/app (ld.so.cache)
-///     /usr/bin/app: asked for by name
-///   needed `libz.so.1` of /usr/lib/libpng16.so.16 (loaded already)
-///     /usr/lib/libpng16.so.16: needed `libpng16.so.16` of /usr/bin/app (ld.so.cache)
-///       /usr/bin/app: asked for by name
-/// ```
-pub fn text(answer: &Answer) -> String {
-    // Writing to a string cannot fail.
-    let mut text = answer.path.clone();
-    if let Some(target) = &answer.target {
-        let _ = write!(text, " -> {target}");
-    }
-    text.push_str(if answer.kind == Kind::Missing { " is missing\n" } else { "\n" });
-    for chain in &answer.chains {
-        for (depth, step) in chain.iter().enumerate() {
-            let at = if depth == 0 { String::new() } else { format!("{}: ", step.path) };
-            let _ = writeln!(text, "{}{at}{}", "  ".repeat(depth + 1), words(&step.why));
-        }
-    }
-    text + &more(answer.chains.len(), answer.total, answer.exact)
-}
-
-/// A line for the chains that were not told; nothing where all were.
-pub fn more(told: usize, total: u64, exact: bool) -> String {
-    if exact && told as u64 == total {
-        return String::new();
-    }
-    format!("{told} of {}{total} chains\n", if exact { "" } else { "at least " })
-}
-
-fn words(why: &Why) -> String {
-    match why {
-        Why::Asked => "asked for by name".to_owned(),
-        Why::Loaded { by, name, relation, how, already } => {
-            let how = match how {
-                _ if *already => " (loaded already)".to_owned(),
-                Some(how) => format!(" ({how})"),
-                None => String::new(),
-            };
-            format!("{relation} `{name}` of {by}{how}")
-        }
-        Why::Script { by } => format!("interpreter of the script {by}"),
-        Why::LoaderConfiguration => "the loader reads it first".to_owned(),
-        Why::OnTheWay { to } => format!("on the way to {to}"),
-    }
 }
