@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use builder::report::tree;
+use builder::report::tree::{self, Explained};
+use builder::resolve::{Options, Request, Sysroot, explain};
+use common::tree::ImagePath;
 use serde_json::Value;
 use tests::elf::{Elf, library, machine, program, tag};
 
@@ -226,4 +228,38 @@ fn json_has_everything() {
     let sizes =
         value["files"].as_array().unwrap().iter().map(|file| file["size"].as_u64().unwrap());
     assert_eq!(Some(sizes.sum()), value["bytes"].as_u64());
+}
+
+/// A module's loads go on where those of its program end, in numbers and in what answers to a name.
+#[test]
+fn a_module_is_told_in_the_scope_of_its_program() {
+    let root = case(vec![
+        ("/app/run", program(LOADER, &["liba.so"]).rpath("/opt")),
+        ("/opt/liba.so", library("liba.so", &[])),
+        ("/mod/one.so", library("one.so", &["liba.so", "libm.so"]).runpath("$ORIGIN")),
+        ("/mod/liba.so", library("liba.so", &[])),
+        ("/mod/libm.so", library("libm.so", &[])),
+    ])
+    .root();
+    let path = |text: &str| ImagePath::new(text).unwrap();
+    let requests = [
+        Request::Program(path("/app/run")),
+        Request::Module { path: path("/mod/one.so"), program: path("/app/run") },
+    ];
+    let sysroot = Sysroot::open(root.path()).unwrap();
+    let (closure, explanation) = explain(&requests, &sysroot, &Options::default()).unwrap();
+    let explained = Explained { closure, explanation };
+    let value: Value = serde_json::from_str(&tree::json(&explained).unwrap()).unwrap();
+    let module = &value["programs"][1];
+    assert_eq!(module["context"], 0);
+    // The program, its interpreter and its library come first.
+    assert_eq!(module["loads"][0]["number"], 3);
+    let [liba, libm] = [0, 1].map(|number| &module["loads"][0]["dependencies"][number]);
+    assert_eq!((&liba["answer"], &liba["load"]), (&"already-by-name".into(), &2.into()));
+    assert_eq!(liba["instead_of"]["opened"], "/mod/liba.so");
+    assert_eq!(liba["instead_of"]["how"]["written"], "$ORIGIN");
+    assert_eq!((&libm["answer"], &libm["load"]), (&"found".into(), &4.into()));
+    let dot = tree::dot(&explained);
+    assert!(dot.contains("  \"p1n3\" -> \"p0n2\" [style=solid, color=grey50, label="), "{dot}");
+    assert!(dot.contains("  \"p1n3\" -> \"p1n4\" [style=solid, color=black, label="), "{dot}");
 }

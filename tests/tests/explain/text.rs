@@ -1,9 +1,12 @@
 //! The tree as text.
 #![expect(clippy::too_many_lines, reason = "the tests are tables")]
 
+use std::process::Command;
+
 use builder::report::tree::{self, Style};
 use builder::resolve::Options;
 use tests::elf::{Elf, library, machine, program, tag};
+use tests::outcome::run;
 
 use super::{Case, LOADER, MUSL, PACKAGE, case, explained};
 
@@ -333,4 +336,24 @@ fn repeating_ends() {
     assert_eq!(tree::text(&explained, PLAIN).lines().count(), 1 + 1 + 12 + 12 * 12 + 2);
     let text = tree::text(&explained, Style { repeat: true, ..PLAIN });
     assert!(text.contains("\n... more than 100000 lines; try --depth\n"));
+}
+
+#[test]
+fn the_verb_prints_what_it_found_and_ends_with_1() {
+    let root = case(vec![("/app/run", program(LOADER, &["libgone.so"]))]).root();
+    let verb = |arguments: &[&str], status: i32| {
+        let mut command = Command::new(tests::programs::coracle());
+        command.arg("tree").args(arguments).arg("--sysroot").arg(root.path());
+        run(&mut command).exits(status)
+    };
+    let said = verb(&["--depth", "1", "app/run"], 1);
+    assert!(said.text().starts_with("/app/run (glibc)\n├─ "), "{said:?}");
+    assert!(said.text().ends_with("\n\n2 files, 1.0 kB, 1 missing"), "{said:?}");
+    assert!(said.errors().contains("error: `libgone.so` is missing, needed by `/app/run`\n"));
+    let flat = verb(&["-d0", "/app/run"], 1).text();
+    assert_eq!(flat, "/app/run (glibc)\n\n2 files, 1.0 kB, 1 missing");
+    assert!(verb(&["--dot", "/app/run"], 1).text().starts_with("digraph coracle {\n"));
+    assert!(verb(&["--json", "/app/run"], 1).text().starts_with("{\n  \"version\": 1,\n"));
+    verb(&["--dot", "--json", "/app/run"], 2);
+    verb(&["/app/gone"], 1);
 }
