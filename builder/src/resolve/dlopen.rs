@@ -126,6 +126,7 @@ impl Engine<'_> {
         self.notes_of_opened(&mut walking, first);
         let object = answer.map(|(number, _)| walking.scope.load(number).object);
         let path = object.map_or(program, |object| self.closure.objects[object].path.clone());
+        self.explain_loads(&walking, first);
         let loads = walking.scope.forget(mark);
         self.scopes[context] = Some(Loaded { rules: loaded.rules, scope: walking.scope });
         self.closure.programs.push(Program {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use common::tree::ImagePath;
 
 use super::dlopen::Opening;
+use super::explain::Explanation;
 use super::hwcaps::Processor;
 use super::probe::{Candidate, Files, Opened};
 use super::root_facts::RootFacts;
@@ -31,6 +32,8 @@ pub(super) struct Engine<'a> {
     pub(super) facts: RootFacts,
     /// Folders of `/etc/ld.so.conf`, once a hint has asked for them.
     pub(super) configured: Option<Vec<Name>>,
+    /// Kept where it was asked for.
+    pub(super) explanation: Option<Explanation>,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
@@ -39,6 +42,14 @@ pub(super) struct Engine<'a> {
     pub(super) request: usize,
     /// Names of features of `.note.dlopen` that were seen.
     pub(super) features: BTreeSet<String>,
+}
+
+/// What comes of a run.
+pub(super) struct Made<'a> {
+    pub(super) closure: Closure,
+    /// Where it was asked for.
+    pub(super) explanation: Option<Explanation>,
+    pub(super) kept: Kept<'a>,
 }
 
 /// What was read, for the next call.
@@ -67,6 +78,7 @@ impl<'a> Engine<'a> {
             closure: Closure::default(),
             facts,
             configured: None,
+            explanation: None,
             objects: HashMap::new(),
             scopes: Vec::new(),
             request: 0,
@@ -74,7 +86,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn run(mut self, requests: &[Request]) -> Result<(Closure, Kept<'a>), ResolveError> {
+    pub(super) fn run(mut self, requests: &[Request]) -> Result<Made<'a>, ResolveError> {
         for (index, request) in requests.iter().enumerate() {
             self.request = index;
             let origin = Origin::Request { index };
@@ -101,7 +113,8 @@ impl<'a> Engine<'a> {
             paths.sort();
             paths.dedup();
         }
-        Ok((self.closure, Kept { files: self.files, facts: self.facts }))
+        let Self { files, facts, closure, explanation, .. } = self;
+        Ok(Made { closure, explanation, kept: Kept { files, facts } })
     }
 
     /// A file that is executed.
@@ -172,6 +185,7 @@ impl<'a> Engine<'a> {
             self.walk(&mut walking);
             self.audits(&mut walking, &candidate.object);
         }
+        self.explain_loads(&walking, 0);
         self.closure.programs.push(Program {
             path: path.clone(),
             origin,

@@ -119,6 +119,12 @@ pub enum Reason {
     /// Another error number.
     #[error("error {0}")]
     Errno(i32),
+    /// It would do. Only where a search goes on behind what it found ([`super::explain()`]).
+    #[error("it fits")]
+    Fits,
+    /// The loader would stop at it. Only where a search goes on behind it.
+    #[error("it cannot be loaded")]
+    Unloadable,
 }
 
 /// A name that no place had.
@@ -265,6 +271,20 @@ impl fmt::Display for Warning {
 }
 
 impl Relation {
+    /// One word, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Module => "module",
+            Self::Interpreter => "interpreter",
+            Self::Preload => "preload",
+            Self::Needed => "needed",
+            Self::Auxiliary => "auxiliary",
+            Self::Filter => "filter",
+            Self::Audit => "audit",
+        }
+    }
+
     /// What stands between a missing name and who asks for it.
     fn to_whom(self) -> &'static str {
         match self {

@@ -90,6 +90,8 @@ pub(super) struct Search<'a, 's> {
     pub(super) cache: Option<&'a LdCache>,
     pub(super) tried: &'a mut Vec<Attempt>,
     pub(super) warnings: &'a mut Vec<Warning>,
+    /// Takes nothing: notes what fits among what was tried, and goes on to the end (`explain.rs`).
+    pub(super) to_the_end: bool,
 }
 
 impl Search<'_, '_> {
@@ -306,7 +308,9 @@ impl Search<'_, '_> {
     ) -> Result<Outcome, Reason> {
         let opened = Name::from(path);
         let rules = self.rules;
-        match self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc) {
+        let found = self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc);
+        let found = if self.to_the_end { found.noted() } else { found };
+        match found {
             Opened::Object(candidate) => {
                 let hit = Hit { candidate, opened, how: how(), variant };
                 Ok(Outcome::Found(Box::new(hit)))

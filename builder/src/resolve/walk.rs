@@ -117,7 +117,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn search<'b>(
+    pub(super) fn search<'b>(
         &'b mut self,
         walking: &'b Walking,
         tried: &'b mut Vec<Attempt>,
@@ -135,6 +135,7 @@ impl<'a> Engine<'a> {
             cache,
             tried,
             warnings: &mut self.closure.warnings,
+            to_the_end: false,
         }
     }
 
