@@ -43,17 +43,6 @@ pub(super) enum Opened {
     Refused(Rc<ElfError>),
 }
 
-impl Opened {
-    /// The same as something to be passed over.
-    pub(super) fn noted(self) -> Self {
-        Self::Passed(match self {
-            Self::Object(_) => Reason::Fits,
-            Self::Refused(_) => Reason::Unloadable,
-            Self::Passed(reason) => reason,
-        })
-    }
-}
-
 /// What is known of a file's contents.
 #[derive(Clone)]
 enum Contents {

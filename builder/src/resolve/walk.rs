@@ -133,7 +133,7 @@ impl<'a> Engine<'a> {
             cache,
             tried,
             warnings: &mut self.closure.warnings,
-            to_the_end: false,
+            noted: None,
         }
     }
 
