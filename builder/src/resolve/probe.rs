@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::sysroot::{FileId, Sysroot, Target, Walk, errno};
@@ -128,14 +127,8 @@ impl<'s> Files<'s> {
 
     /// An absent file is told apart from a link that leads to one.
     fn reason(&self, path: &[u8], number: Errno) -> Reason {
-        let link = |path| {
-            self.sysroot
-                .root()
-                .symlink_metadata(path)
-                .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Symlink)
-        };
         match plain_reason(number) {
-            Reason::Absent if link(path) => Reason::Dangling,
+            Reason::Absent if self.sysroot.ends_in_link(path) => Reason::Dangling,
             reason => reason,
         }
     }

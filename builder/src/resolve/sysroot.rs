@@ -139,6 +139,14 @@ impl Sysroot {
         matches!(self.lookup(path), Ok((_, Target::Folder)))
     }
 
+    /// Whether a link stands at the end of `path`, wherever it leads. Asks the kernel nothing that a
+    /// lookup of `path` has not asked.
+    pub(super) fn ends_in_link(&self, path: &[u8]) -> bool {
+        let name = path.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let Ok((folder, Target::Folder)) = self.lookup(&path[..name]) else { return false };
+        folder.real.join(&path[name..]).is_ok_and(|end| matches!(self.node(&end), Node::Link(_)))
+    }
+
     /// Opens a file for reading.
     pub fn open_file(&self, path: &ImagePath) -> io::Result<File> {
         self.root.open_file(path.as_bytes())
