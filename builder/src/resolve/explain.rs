@@ -12,6 +12,7 @@ use common::tree::ImagePath;
 use serde::Serialize;
 
 use super::engine::Engine;
+use super::probe::Opened;
 use super::scope::Scope;
 use super::sysroot::{FileId, Sysroot, Target};
 use super::walk::Walking;
@@ -92,6 +93,42 @@ fn file(sysroot: &Sysroot, path: &ImagePath) -> Option<FileId> {
     }
 }
 
+/// What stands at each place that a scope's searches came to, each looked at once: where every object has
+/// a search path of its own, they still lead to the same folders.
+#[derive(Default)]
+pub(super) struct Noted {
+    places: HashMap<Name, (Reason, Option<(FileId, ImagePath)>)>,
+    /// Whether the search that is under way came to something that fits.
+    met: bool,
+}
+
+impl Noted {
+    /// Why a place is passed over by a search that goes on to the end.
+    pub(super) fn reason(&mut self, path: &Name, open: impl FnOnce() -> Opened) -> Reason {
+        let known = self.places.get(path).map(|known| known.0);
+        let reason = known.unwrap_or_else(|| {
+            let known = match open() {
+                Opened::Object(found) => (Reason::Fits, Some((found.id, found.walk.real))),
+                Opened::Refused(_) => (Reason::Unloadable, None),
+                Opened::Passed(reason) => (reason, None),
+            };
+            self.places.entry(path.clone()).or_insert(known).0
+        });
+        self.met |= reason == Reason::Fits;
+        reason
+    }
+
+    /// Whether a place with this reason is worth telling: behind what fits, only what fits too.
+    pub(super) fn tells(&self, reason: Reason) -> bool {
+        !self.met || reason == Reason::Fits
+    }
+
+    /// The file that fits at a place.
+    fn file(&self, path: &Name) -> Option<&(FileId, ImagePath)> {
+        self.places.get(path)?.1.as_ref()
+    }
+}
+
 /// All that a search depends on besides its name: requesters with the same are searched for once.
 #[derive(PartialEq, Eq, Hash)]
 struct Question {
@@ -127,6 +164,7 @@ impl Engine<'_> {
             return;
         }
         let mut known: HashMap<Question, Rc<Trace>> = HashMap::new();
+        let mut noted = Noted::default();
         // What the second search has to say was said by the first.
         let warnings = self.closure.warnings.len();
         let mut loads = Vec::new();
@@ -140,7 +178,7 @@ impl Engine<'_> {
                 if let Some(trace) = known.get(&question) {
                     return Rc::clone(trace);
                 }
-                let trace = Rc::new(self.trace(walking, &question.name, number));
+                let trace = Rc::new(self.trace(walking, &question.name, number, &mut noted));
                 known.insert(question, Rc::clone(&trace));
                 trace
             });
@@ -152,26 +190,28 @@ impl Engine<'_> {
         }
     }
 
-    fn trace(&mut self, walking: &Walking, name: &[u8], requester: usize) -> Trace {
+    fn trace(
+        &mut self,
+        walking: &Walking,
+        name: &[u8],
+        requester: usize,
+        noted: &mut Noted,
+    ) -> Trace {
         let mut places = Vec::new();
+        noted.met = false;
         let mut search = self.search(walking, &mut places);
-        search.to_the_end = true;
+        search.noted = Some(noted);
         search.find(name, Some(requester));
         let mut trace = Trace::default();
         for place in places {
-            if place.reason != Reason::Fits {
-                if trace.fits.is_empty() {
-                    trace.tried.push(place);
+            let file = noted.file(&place.path).filter(|_| place.reason == Reason::Fits);
+            match file {
+                Some((id, path)) if !trace.fits.iter().any(|fit| fit.id == *id) => {
+                    let Attempt { path: opened, how, .. } = place;
+                    trace.fits.push(Fit { opened, path: path.clone(), how, id: *id });
                 }
-                continue;
-            }
-            let Ok((walk, Target::File(id))) = self.files.sysroot.lookup(place.path.as_bytes())
-            else {
-                continue;
-            };
-            if !trace.fits.iter().any(|fit| fit.id == id) {
-                let Attempt { path: opened, how, .. } = place;
-                trace.fits.push(Fit { opened, path: walk.real, how, id });
+                None if trace.fits.is_empty() => trace.tried.push(place),
+                _ => {}
             }
         }
         trace

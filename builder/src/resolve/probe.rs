@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::hwcaps::Hwcaps;
@@ -43,17 +42,6 @@ pub(super) enum Opened {
     Passed(Reason),
     /// The loader stops there.
     Refused(Rc<ElfError>),
-}
-
-impl Opened {
-    /// The same as something to be passed over.
-    pub(super) fn noted(self) -> Self {
-        Self::Passed(match self {
-            Self::Object(_) => Reason::Fits,
-            Self::Refused(_) => Reason::Unloadable,
-            Self::Passed(reason) => reason,
-        })
-    }
 }
 
 /// What is known of a file's contents.
@@ -158,14 +146,8 @@ impl<'s> Files<'s> {
 
     /// An absent file is told apart from a link that leads to one.
     fn reason(&self, path: &[u8], number: Errno) -> Reason {
-        let link = |path| {
-            self.sysroot
-                .root()
-                .symlink_metadata(path)
-                .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Symlink)
-        };
         match plain_reason(number) {
-            Reason::Absent if link(path) => Reason::Dangling,
+            Reason::Absent if self.sysroot.ends_in_link(path) => Reason::Dangling,
             reason => reason,
         }
     }

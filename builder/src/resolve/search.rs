@@ -14,6 +14,7 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
+use super::explain::Noted;
 use super::hwcaps::{Hwcaps, Processor};
 use super::ld_cache::{LdCache, Reader};
 use super::probe::{Candidate, Files, Opened, Wanted};
@@ -90,8 +91,9 @@ pub(super) struct Search<'a, 's> {
     pub(super) cache: Option<&'a LdCache>,
     pub(super) tried: &'a mut Vec<Attempt>,
     pub(super) warnings: &'a mut Vec<Warning>,
-    /// Takes nothing: notes what fits among what was tried, and goes on to the end (`explain.rs`).
-    pub(super) to_the_end: bool,
+    /// Where it is given, nothing is taken: what fits is noted among what was tried, and the search
+    /// goes on to the end (`explain.rs`).
+    pub(super) noted: Option<&'a mut Noted>,
 }
 
 impl Search<'_, '_> {
@@ -308,8 +310,12 @@ impl Search<'_, '_> {
     ) -> Result<Outcome, Reason> {
         let opened = Name::from(path);
         let rules = self.rules;
-        let found = self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc);
-        let found = if self.to_the_end { found.noted() } else { found };
+        let mut open =
+            || self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc);
+        let found = match &mut self.noted {
+            Some(noted) => Opened::Passed(noted.reason(&opened, open)),
+            None => open(),
+        };
         match found {
             Opened::Object(candidate) => {
                 let hit = Hit { candidate, opened, how: how(), variant };
@@ -317,7 +323,9 @@ impl Search<'_, '_> {
             }
             Opened::Refused(error) => Ok(Outcome::Refused { path: opened, error }),
             Opened::Passed(reason) => {
-                self.tried.push(Attempt { path: opened, how: how(), reason });
+                if self.noted.as_ref().is_none_or(|noted| noted.tells(reason)) {
+                    self.tried.push(Attempt { path: opened, how: how(), reason });
+                }
                 Err(reason)
             }
         }

@@ -108,6 +108,12 @@ impl Sysroot {
         matches!(self.lookup(path), Ok((_, Target::Folder)))
     }
 
+    /// Whether a link stands at the end of `path`, wherever it leads. Asks the kernel nothing that a
+    /// lookup of `path` has not asked.
+    pub(super) fn ends_in_link(&self, path: &[u8]) -> bool {
+        self.seen().ends_in_link(&self.root, path)
+    }
+
     /// Opens a file for reading, by its real path.
     pub fn open_file(&self, path: &ImagePath) -> io::Result<File> {
         self.seen().open_file(&self.root, path)

@@ -135,7 +135,7 @@ impl<'a> Engine<'a> {
             cache,
             tried,
             warnings: &mut self.closure.warnings,
-            to_the_end: false,
+            noted: None,
         }
     }
 

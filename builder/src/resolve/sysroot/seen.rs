@@ -83,12 +83,8 @@ impl Seen {
 
     /// Follows `path` from the root, component by component, as the kernel would inside the root.
     pub(super) fn follow(&mut self, root: &Root, path: &[u8]) -> Result<(Position, End), Errno> {
-        let slash = path.iter().rposition(|&byte| byte == b'/');
-        let (prefix, name) = slash.map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
-        let mut position = match self.prefixes.get(prefix) {
-            Some(known) => known.clone(),
-            None => self.enter(root, prefix)?,
-        };
+        let (prefix, name) = split(path);
+        let mut position = self.enter(root, prefix)?;
         let end = match name {
             b"" | b"." => End::Folder,
             name => {
@@ -98,6 +94,14 @@ impl Seen {
             }
         };
         Ok((position, end))
+    }
+
+    /// Whether a link stands at the end of `path`.
+    pub(super) fn ends_in_link(&mut self, root: &Root, path: &[u8]) -> bool {
+        let (prefix, name) = split(path);
+        let Ok(position) = self.enter(root, prefix) else { return false };
+        !matches!(name, b"" | b"." | b"..")
+            && matches!(self.node(root, position.folder, name), Node::Link(_))
     }
 
     /// Opens the file at a real path.
@@ -114,6 +118,9 @@ impl Seen {
 
     /// The folder that a prefix leads to, remembered.
     fn enter(&mut self, root: &Root, prefix: &[u8]) -> Result<Position, Errno> {
+        if let Some(known) = self.prefixes.get(prefix) {
+            return Ok(known.clone());
+        }
         let mut position = Position::default();
         match self.advance(root, &mut position, components(prefix))? {
             End::Folder => {
@@ -233,6 +240,12 @@ impl Seen {
         }
         Ok(handle)
     }
+}
+
+/// The folder part of a path, without the last slash, and what follows.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let slash = path.iter().rposition(|&byte| byte == b'/');
+    slash.map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]))
 }
 
 /// Components, last first; empty ones and `.` left out.
