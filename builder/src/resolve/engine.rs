@@ -20,6 +20,9 @@ use super::{
 };
 use crate::elf::{ElfError, Name, Object};
 
+/// Tried places that a closure tells: more than a person reads, less than memory holds.
+const MAX_TOLD: usize = 1 << 20;
+
 /// The state of one call of [`super::closure`].
 pub(super) struct Engine<'a> {
     pub(super) files: Files<'a>,
@@ -28,6 +31,8 @@ pub(super) struct Engine<'a> {
     pub(super) facts: RootFacts,
     /// Folders of `/etc/ld.so.conf`, once a hint has asked for them.
     pub(super) configured: Option<Vec<Name>>,
+    /// Tried places that will still be told.
+    pub(super) untold: usize,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
@@ -48,6 +53,7 @@ impl<'a> Engine<'a> {
             closure: Closure::default(),
             facts: RootFacts::default(),
             configured: None,
+            untold: MAX_TOLD,
             objects: HashMap::new(),
             scopes: Vec::new(),
         }

@@ -8,6 +8,7 @@
 //! Knowledge: glibc `elf/dl-load.c` (`_dl_map_object`, `open_path`), musl `ldso/dynlink.c`
 //! (`load_library`, `path_open`, `fixup_rpath`), ld.so(8).
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::ld_cache::LdCache;
@@ -62,6 +63,11 @@ impl Search<'_, '_> {
     pub(super) fn find(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
         if name.contains(&b'/') {
             return self.by_path(name);
+        }
+        if self.files.exhausted() {
+            let reason = Reason::GivenUp;
+            self.tried.push(Attempt { path: name.into(), how: How::Path, reason });
+            return Outcome::Nothing;
         }
         let step = match self.rules.facts.libc {
             Libc::Musl => self.musl(name, requester),
@@ -216,6 +222,9 @@ impl Search<'_, '_> {
     /// Tries `name` in each folder.
     fn list(&mut self, name: &[u8], folders: &[Name], how: impl Fn(&Name) -> How) -> Step {
         for folder in folders {
+            if self.files.exhausted() {
+                break;
+            }
             let path = match folder.as_bytes() {
                 b"/" => [b"/", name].concat(),
                 folder => [folder, b"/", name].concat(),
@@ -268,6 +277,7 @@ impl Search<'_, '_> {
 
     fn keep_absolute(&mut self, folders: Vec<Vec<u8>>, list: &Name) -> Vec<Name> {
         let mut kept: Vec<Name> = Vec::new();
+        let mut known = HashSet::new();
         for mut folder in folders {
             while folder.len() > 1 && folder.ends_with(b"/") {
                 folder.pop();
@@ -277,7 +287,7 @@ impl Search<'_, '_> {
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);
                 }
-            } else if !kept.iter().any(|other| other.as_bytes() == folder) {
+            } else if known.insert(folder.clone()) {
                 kept.push(folder.into());
             }
         }

@@ -21,6 +21,9 @@ use crate::elf::Name;
 /// The kernel's limit (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
+/// `PATH_MAX`, which counts the closing NUL byte: of whole paths, before they are looked at.
+const MAX_PATH: usize = 4096;
+
 /// `/`, or a foreign root.
 #[derive(Debug)]
 pub struct Sysroot {
@@ -94,6 +97,9 @@ impl Sysroot {
     /// # Errors
     /// What the kernel would say: `ENOENT`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`, `EACCES`.
     pub fn lookup(&self, path: &[u8]) -> Result<(Walk, Target), Errno> {
+        if path.len() >= MAX_PATH {
+            return Err(Errno::NAMETOOLONG);
+        }
         let mut walk =
             Walk { real: ImagePath::root(), links: BTreeMap::new(), folders: Vec::new() };
         let mut target = Target::Folder;

@@ -86,6 +86,8 @@ impl<'a> Engine<'a> {
         }
         let mut tried = Vec::new();
         let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
+        tried.truncate(self.untold);
+        self.untold -= tried.len();
         match outcome {
             Outcome::Found { candidate, opened, how } => {
                 if let Some(number) = walking.scope.by_file(candidate.id) {
