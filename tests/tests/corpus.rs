@@ -7,17 +7,19 @@ use tests::fuzz::TARGETS;
 #[test]
 fn every_input_is_survived() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let mut failed = Vec::new();
     for (name, target) in TARGETS {
         let inputs = std::fs::read_dir(folder.join(name)).expect("a folder for each target");
-        let mut count = 0;
-        for input in inputs {
-            let path = input.expect("an input").path();
-            println!("{}", path.display());
-            target(&std::fs::read(&path).expect("an input"));
-            count += 1;
+        let inputs: Vec<_> = inputs.map(|input| input.expect("an input").path()).collect();
+        assert!(!inputs.is_empty(), "there is no input for {name}");
+        for path in inputs {
+            let bytes = std::fs::read(&path).expect("an input");
+            if std::panic::catch_unwind(|| target(&bytes)).is_err() {
+                failed.push(path);
+            }
         }
-        assert!(count > 0, "there is no input for {name}");
     }
+    assert!(failed.is_empty(), "{failed:#?}");
 }
 
 #[test]

@@ -30,7 +30,10 @@ const FOLDERS: [&[u8]; 9] = [
     b"include",
 ];
 
-fn make(root: &Path, files: &[(&str, &[u8])]) {
+/// A path, and its contents; or with `-> ` the target of a link.
+type File<'a> = (&'a str, &'a [u8]);
+
+fn make(root: &Path, files: &[File<'_>]) {
     for folder in FOLDERS {
         std::fs::create_dir_all(root.join(OsStr::from_bytes(folder))).unwrap();
     }
@@ -82,7 +85,7 @@ fn folders_are_those_that_ldconfig_scans() {
         return;
     }
     let conf = "etc/ld.so.conf";
-    let cases: &[(&str, &[(&str, &[u8])])] = &[
+    let cases: &[(&str, &[File<'_>])] = &[
         ("none", &[]),
         ("one a line", &[(conf, b"/opt/a\n\n/opt/b\n/opt/none")]),
         (
@@ -220,7 +223,7 @@ fn a_missing_library_is_explained() {
         ),
     ] {
         let root = tempfile::tempdir().unwrap();
-        let borrowed: Vec<(&str, &[u8])> =
+        let borrowed: Vec<File<'_>> =
             files.iter().map(|(path, text)| (*path, text.as_slice())).collect();
         make(root.path(), &borrowed);
         program(GLIBC, &["liba.so"]).write(&root.path().join("bin/p"));

@@ -120,7 +120,8 @@ pub(super) fn bind(
         .and_then(|libc| parts::newest(&facts.objects[libc].symbols.versions))
         .is_some_and(|(version, _)| version.as_slice() < &[2, 30][..]);
     let mut count = 0;
-
+    // The same is asked for by many: `malloc` by every object.
+    let mut answers: HashMap<_, Option<Failure>> = HashMap::new();
     for &object in &scope.bound {
         for symbol in facts.objects[object].symbols.used() {
             if binds_itself(&symbol, scope.libc) {

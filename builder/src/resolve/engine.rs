@@ -24,6 +24,9 @@ use super::{
 };
 use crate::elf::{ElfError, Name, Object};
 
+/// Tried places that a closure tells: more than a person reads, less than memory holds.
+const MAX_TOLD: usize = 1 << 20;
+
 /// The state of one call of [`super::closure`].
 pub(super) struct Engine<'a> {
     pub(super) files: Files<'a>,
@@ -34,6 +37,8 @@ pub(super) struct Engine<'a> {
     pub(super) configured: Option<Vec<Name>>,
     /// Kept where it was asked for.
     pub(super) explanation: Option<Explanation>,
+    /// Tried places that will still be told.
+    pub(super) untold: usize,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
@@ -71,7 +76,8 @@ pub(super) struct Loaded {
 }
 
 impl<'a> Engine<'a> {
-    pub(super) fn new(options: &'a Options, Kept { files, facts }: Kept<'a>) -> Self {
+    pub(super) fn new(options: &'a Options, Kept { mut files, facts }: Kept<'a>) -> Self {
+        files.looks = 0;
         Self {
             files,
             options,
@@ -79,6 +85,7 @@ impl<'a> Engine<'a> {
             facts,
             configured: None,
             explanation: None,
+            untold: MAX_TOLD,
             objects: HashMap::new(),
             scopes: Vec::new(),
             request: 0,

@@ -1,6 +1,7 @@
 //! How names were found, where else they were looked for, and what a closure lacks: the words in
 //! which it is told.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use common::escape::Escaped;
@@ -116,6 +117,9 @@ pub enum Reason {
     /// Relative to whatever folder the program is started in.
     #[error("relative to the working directory")]
     Relative,
+    /// Nothing more is looked at.
+    #[error("not looked for: too many places were looked at already")]
+    GivenUp,
     /// Another error number.
     #[error("error {0}")]
     Errno(i32),
@@ -310,14 +314,12 @@ impl fmt::Display for Missing {
         if by != program {
             write!(f, "\n  in `{program}`, which loads `{by}`")?;
         }
-        let same = |one: &Attempt, other: &Attempt| {
-            (&one.path, one.reason) == (&other.path, other.reason)
-                && one.how.to_string() == other.how.to_string()
-        };
-        for (number, attempt) in tried.iter().enumerate() {
-            if !tried[..number].iter().any(|earlier| same(earlier, attempt)) {
-                let Attempt { path, how, reason } = attempt;
-                write!(f, "\n  tried `{path}` ({how}): {reason}")?;
+        let mut told = HashSet::new();
+        for Attempt { path, how, reason } in tried {
+            let line = format!("\n  tried `{path}` ({how}): {reason}");
+            if !told.contains(&line) {
+                f.write_str(&line)?;
+                told.insert(line);
             }
         }
         Ok(())

@@ -10,6 +10,7 @@
 //! Knowledge: glibc `elf/dl-load.c` (`_dl_map_object`, `open_path`), musl `ldso/dynlink.c`
 //! (`load_library`, `path_open`, `fixup_rpath`), ld.so(8).
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use rustix::io::Errno;
@@ -101,6 +102,11 @@ impl Search<'_, '_> {
     pub(super) fn find(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
         if name.contains(&b'/') {
             return self.by_path(name, requester);
+        }
+        if self.files.exhausted() {
+            let reason = Reason::GivenUp;
+            self.tried.push(Attempt { path: name.into(), how: How::Path, reason });
+            return Outcome::Nothing;
         }
         let step = match self.rules.facts.libc {
             Libc::Musl => self.musl(name, requester),
@@ -268,6 +274,9 @@ impl Search<'_, '_> {
     fn list(&mut self, name: &[u8], folders: &[Name], how: impl Fn(&Name) -> How) -> Step {
         let musl = self.rules.facts.libc == Libc::Musl;
         for folder in folders {
+            if self.files.exhausted() {
+                break;
+            }
             for subfolder in self.files.subfolders(folder, self.rules.hwcaps).iter() {
                 let path = [folder.as_bytes(), b"/", subfolder.as_bytes(), b"/", name].concat();
                 if let Ok(outcome) = self.place(path, Some(subfolder.clone()), || how(folder)) {
@@ -349,6 +358,7 @@ impl Search<'_, '_> {
     fn keep_absolute(&mut self, folders: Vec<Vec<u8>>, list: &Name) -> Vec<Name> {
         let musl = self.rules.facts.libc == Libc::Musl;
         let mut kept: Vec<Name> = Vec::new();
+        let mut known = HashSet::new();
         for mut folder in folders {
             // musl leaves folders as they are written.
             while !musl && folder.len() > 1 && folder.ends_with(b"/") {
@@ -359,7 +369,7 @@ impl Search<'_, '_> {
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);
                 }
-            } else if !kept.iter().any(|other| other.as_bytes() == folder) {
+            } else if known.insert(folder.clone()) {
                 kept.push(folder.into());
             }
         }

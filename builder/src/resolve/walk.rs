@@ -87,6 +87,8 @@ impl<'a> Engine<'a> {
         }
         let mut tried = Vec::new();
         let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
+        tried.truncate(self.untold);
+        self.untold -= tried.len();
         match outcome {
             Outcome::Found(hit) => {
                 let Hit { candidate, opened, how, variant } = *hit;

@@ -23,6 +23,9 @@ const MAX_LINKS: usize = 40;
 /// So many folders are held open; a process may have 1024 descriptors by default.
 const MAX_OPEN: usize = 256;
 
+/// So many names without anything are remembered: who asks for more makes them up.
+const MAX_ABSENT: usize = 1 << 20;
+
 /// What stands under a name.
 #[derive(Debug, Clone)]
 pub(super) enum Node {
@@ -68,13 +71,14 @@ pub(super) struct Seen {
     folders: Vec<Known>,
     prefixes: HashMap<Vec<u8>, Position>,
     open: usize,
+    absent: usize,
 }
 
 impl Seen {
     pub(super) fn new() -> Self {
         let (path, children) = (ImagePath::root(), HashMap::new());
         let root = Known { path, parent: 0, handle: None, children };
-        Self { folders: vec![root], prefixes: HashMap::new(), open: 0 }
+        Self { folders: vec![root], prefixes: HashMap::new(), open: 0, absent: 0 }
     }
 
     pub(super) fn path(&self, folder: usize) -> &ImagePath {
@@ -194,7 +198,11 @@ impl Seen {
             return node.clone();
         }
         let node = self.probe(root, folder, name).unwrap_or_else(Node::Nothing);
-        self.folders[folder].children.insert(name.to_vec(), node.clone());
+        let absent = matches!(node, Node::Nothing(_));
+        if !absent || self.absent < MAX_ABSENT {
+            self.absent += usize::from(absent);
+            self.folders[folder].children.insert(name.to_vec(), node.clone());
+        }
         node
     }
 
