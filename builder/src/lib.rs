@@ -3,6 +3,7 @@
 //! ```text
 //! Recipe -> ImageSpec -> Gathered -> Plan -> Tree -> Image
 //! spec/     (valid)      resolve/    plan/   assemble/ image/
+//!                        check/
 //! ```
 //!
 //! A stage imports only stages to its left, and `common`. Nothing here executes what it packs.
@@ -19,6 +20,7 @@ use common::report::{Diagnostic, ExitCode};
 use common::root::Root;
 
 pub mod assemble;
+pub mod check;
 pub mod cli;
 pub mod elf;
 pub mod image;
@@ -28,6 +30,7 @@ pub mod report;
 pub mod resolve;
 pub mod spec;
 
+use check::Unmet;
 use image::Image;
 use image::formats::{Output, Written};
 use interrupt::Interrupt;
@@ -88,6 +91,7 @@ pub fn plan(spec: &ImageSpec, around: &Surroundings<'_>) -> Result<(Plan, Vec<St
         resolving.advance(objects as u64);
     })?;
     Incomplete::check(&gathered.closure)?;
+    Unmet::check(&gathered.closure, sysroot)?;
     let survey = plan::survey(spec, &gathered, sysroot, || resolving.advance(1))?;
     let plan = plan::plan(spec, &gathered, &survey)?;
     Ok((plan, gathered.warnings))
@@ -176,6 +180,9 @@ pub enum Error {
     /// Libraries are missing.
     #[error(transparent)]
     Incomplete(#[from] Incomplete),
+    /// A library is there, and is of another version.
+    #[error(transparent)]
+    Unmet(#[from] Unmet),
     /// A file cannot be read.
     #[error(transparent)]
     Survey(#[from] plan::SurveyError),
@@ -201,6 +208,7 @@ impl Diagnostic for Error {
             Self::Rules(error) => error.hint(),
             Self::Gather(error) => error.hint(),
             Self::Incomplete(error) => error.hint(),
+            Self::Unmet(error) => error.hint(),
             Self::Survey(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::Image(error) => error.hint(),

@@ -6,7 +6,8 @@
 //! filter hides it, libpathrs walks in user space.
 //!
 //! A resolver asks for thousands of paths that are not there, so a probe is one system call: the
-//! error path of libpathrs was measured at ten.
+//! error path of libpathrs was measured at ten. Who looks at much of one folder holds it open
+//! ([`Folder`]).
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -23,8 +24,10 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 mod chain;
+mod folder;
 
 pub use chain::Resolution;
+pub use folder::Folder;
 
 /// `openat2` gives `EAGAIN` when a rename or mount anywhere on the host races with a `..` step.
 /// Under heavy load a handful of repetitions is normal; more than this is somebody's attack.

@@ -2,11 +2,16 @@
 //! each. Real loaders map them.
 //!
 //! ```text
-//! ELF header | program headers | interpreter | string table | null symbol | hash | dynamic | notes
+//! ELF header | program headers | interpreter | string table | symbols | hash
+//! | versions of symbols, needed, defined | relocations, and the word that they change | dynamic | notes
 //! ```
 //! One `PT_LOAD` covers it all, at address 0, so that addresses are file offsets.
 
 use std::path::Path;
+
+mod symbols;
+
+pub use symbols::Symbol;
 
 /// `DT_NEEDED` and its like: what a test sets by number.
 pub mod tag {
@@ -56,6 +61,7 @@ pub struct Elf {
     entries: Vec<(u64, Value)>,
     /// Owner with its NUL, type, text.
     notes: Vec<(Vec<u8>, u32, Vec<u8>)>,
+    symbols: symbols::Symbols,
 }
 
 /// How much there is of the dynamic section.
@@ -85,6 +91,7 @@ impl Default for Elf {
             interpreter: None,
             entries: Vec::new(),
             notes: Vec::new(),
+            symbols: symbols::Symbols::default(),
         }
     }
 }
@@ -244,19 +251,9 @@ impl Elf {
                 },
             ));
         }
+        entries.extend(self.symbol_tables(&mut strings, file));
         let string_table = append(file, &strings);
-        let symbols = append(file, &vec![0; self.symbol_size()]);
-        // One bucket, one symbol, both empty.
-        let hash: Vec<u8> = [1, 1, 0, 0].into_iter().flat_map(|word| self.order(word, 4)).collect();
-        let hash = append(file, &hash);
-        entries.extend([
-            (5, string_table as u64),
-            (10, strings.len() as u64),
-            (6, symbols as u64),
-            (11, self.symbol_size() as u64),
-            (4, hash as u64),
-            (0, 0),
-        ]);
+        entries.extend([(5, string_table as u64), (10, strings.len() as u64), (0, 0)]);
         let word = if self.wide { 8 } else { 4 };
         let bytes: Vec<u8> = entries
             .iter()

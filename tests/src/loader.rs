@@ -24,6 +24,56 @@ pub struct Answer {
     pub fatal: bool,
 }
 
+/// What a loader says that relocates everything and runs nothing (`ldd -r`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// Nothing defines a symbol.
+    Undefined {
+        /// The symbol.
+        symbol: String,
+        /// Its version, or nothing.
+        version: String,
+        /// Who needs it.
+        object: String,
+    },
+    /// The object of the needed version does not define a symbol.
+    NotInFile {
+        /// The symbol.
+        symbol: String,
+        /// Its version.
+        version: String,
+        /// Who needs it.
+        object: String,
+    },
+    /// An object does not define a version.
+    Version {
+        /// The object.
+        provider: String,
+        /// The version.
+        version: String,
+        /// Who needs it.
+        object: String,
+    },
+    /// As before, and nobody minds.
+    WeakVersion {
+        /// The object.
+        provider: String,
+        /// The version.
+        version: String,
+        /// Who would use it.
+        object: String,
+    },
+    /// An object has no versions at all.
+    NoVersions {
+        /// The object.
+        provider: String,
+        /// Who needs some.
+        object: String,
+    },
+    /// The loader gives up in the middle.
+    Stops,
+}
+
 /// A loader in a root.
 #[derive(Debug, Clone, Copy)]
 pub struct Loader<'a> {
@@ -35,19 +85,35 @@ pub struct Loader<'a> {
     pub library_path: Option<&'a str>,
     /// `--preload`.
     pub preload: Option<&'a str>,
+    /// `--glibc-hwcaps-prepend`: levels that a processor above the baseline has, best first.
+    pub levels: Option<&'a str>,
     /// The user who asks, if it is not the one who runs the test.
     pub user: Option<u32>,
     /// A program of the root that runs the loader: qemu, for the loader of another machine.
     pub runner: Option<&'a str>,
 }
 
+/// What hides from glibc all that this machine's processor can do above the baseline.
+pub const BASELINE: &str = "glibc.cpu.hwcaps=-SSE3,-SSSE3,-SSE4_1,-SSE4_2,-POPCNT,-CMPXCHG16B,-AVX,-AVX2,\
+                        -BMI1,-BMI2,-F16C,-FMA,-LZCNT,-MOVBE,-AVX512F,-AVX512BW,-AVX512CD,-AVX512DQ,\
+                        -AVX512VL,-AVX512ER,-AVX512PF";
+
 impl<'a> Loader<'a> {
     /// The loader at `path` in `root`.
     pub fn new(root: &'a Path, path: &'a str) -> Self {
-        Self { root, path, library_path: None, preload: None, user: None, runner: None }
+        Self {
+            root,
+            path,
+            library_path: None,
+            preload: None,
+            levels: None,
+            user: None,
+            runner: None,
+        }
     }
 
-    /// What this loader would open for a program of its root. The program is not run.
+    /// What this loader would open for a program of its root, on a baseline processor. The program is
+    /// not run.
     ///
     /// The loader itself and the vDSO are left out: the first answers by its own name, the second
     /// has no file.
@@ -75,6 +141,22 @@ impl<'a> Loader<'a> {
         if self.root == Path::new("/") { all() } else { inside(self.root, all) }
     }
 
+    /// What this loader has to say against a program of its root when it relocates all of it. The program
+    /// is not run.
+    ///
+    /// # Panics
+    /// When the loader cannot be started, or says what is not understood.
+    pub fn faults(self, program: &OsStr) -> BTreeSet<Fault> {
+        // What `ldd -r` sets besides.
+        let environment = [("LD_WARN", "yes"), ("LD_BIND_NOW", "yes"), ("LD_VERBOSE", "")];
+        let ask = || {
+            let output = self.command().envs(environment).arg(program).output();
+            output.expect("the loader starts")
+        };
+        let output = if self.root == Path::new("/") { ask() } else { inside(self.root, ask) };
+        faults(&output, program)
+    }
+
     fn command(self) -> Command {
         let mut command = Command::new(self.runner.unwrap_or(self.path));
         if self.runner.is_some() {
@@ -91,6 +173,10 @@ impl<'a> Loader<'a> {
         } else {
             // `--list` stops at the first missing object (2.36); tracing goes on.
             command.env("LD_TRACE_LOADED_OBJECTS", "1");
+            command.env("GLIBC_TUNABLES", BASELINE);
+        }
+        if let Some(list) = self.levels {
+            command.args(["--glibc-hwcaps-prepend", list]);
         }
         if let Some(list) = self.library_path {
             command.args(["--library-path", list]);
@@ -165,6 +251,56 @@ fn answer(output: &Output) -> Answer {
         return Answer { fatal: true, ..Answer::default() };
     }
     answer
+}
+
+/// Reads what both loaders print about symbols and versions.
+fn faults(output: &Output, program: &OsStr) -> BTreeSet<Fault> {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let out = String::from_utf8_lossy(&output.stdout);
+    let program = program.to_string_lossy();
+    assert!(output.status.code().is_some(), "{program}: the loader ended with {}", output.status);
+    text.lines().chain(out.lines()).filter_map(|line| fault(line.trim(), &program)).collect()
+}
+
+fn fault(line: &str, program: &str) -> Option<Fault> {
+    let text = str::to_owned;
+    let object = |line: &str| match line.rsplit_once("\t(").or_else(|| line.rsplit_once(" (")) {
+        Some((_, object)) if object != ")" => text(object.trim_end_matches(')')),
+        _ => text(program),
+    };
+    if line.contains("Inconsistency detected by ld.so") {
+        return Some(Fault::Stops);
+    }
+    // musl.
+    if let Some(rest) = line.strip_prefix("Error relocating ") {
+        let (object, rest) = rest.split_once(": ").expect("an object");
+        let symbol = rest.strip_suffix(": symbol not found").expect("what musl says");
+        let (symbol, version, object) = (text(symbol), String::new(), text(object));
+        return Some(Fault::Undefined { symbol, version, object });
+    }
+    if let Some(rest) = line.strip_prefix("undefined symbol: ") {
+        let (what, _) = rest.split_once("\t(").expect("an object in parentheses");
+        let (symbol, version) = what.split_once(", version ").unwrap_or((what, ""));
+        let (symbol, version) = (text(symbol), text(version));
+        return Some(Fault::Undefined { symbol, version, object: object(line) });
+    }
+    if let Some((what, _)) = line.split_once(" not defined in file ") {
+        let (symbol, version) = what.strip_prefix("symbol ")?.split_once(" version ")?;
+        let (symbol, version) = (text(symbol), text(version));
+        return Some(Fault::NotInFile { symbol, version, object: object(line) });
+    }
+    let (before, by) = line.split_once(" (required by ")?;
+    let object = text(by.trim_end_matches(')'));
+    let mut parts = before.splitn(3, ": ").skip(1);
+    let (provider, what) = (text(parts.next()?), parts.next()?);
+    let version = || text(what.split(['`', '\'']).nth(1).expect("a version in quotes"));
+    Some(match what {
+        "no version information available" => Fault::NoVersions { provider, object },
+        _ if what.starts_with("weak version") => {
+            Fault::WeakVersion { provider, version: version(), object }
+        }
+        _ => Fault::Version { provider, version: version(), object },
+    })
 }
 
 /// Reads lines `\tNAME => PATH (0xADDRESS)`, `\tNAME => not found` and `\tPATH (0xADDRESS)`.

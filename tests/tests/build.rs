@@ -13,6 +13,7 @@ use common::digest::Digest;
 use common::tree::dump::dump_tar;
 use nix::sys::signal::Signal;
 use tests::elf;
+use tests::loader::BASELINE;
 use tests::outcome::run;
 use tests::require;
 use tests::samples::{Sample, compile_c};
@@ -372,6 +373,41 @@ fn a_library_path_becomes_a_cache_of_the_image() {
     run(Command::new("/usr/sbin/chroot").arg(&root).arg("/usr/local/bin/app")).exits(42);
     // Without such a library there is no cache.
     assert!(!listing(&scratch, &["/bin/sh"]).contains("ld.so.cache"));
+}
+
+#[test]
+fn a_cache_of_the_image_lists_variants() {
+    if !require::root() {
+        return;
+    }
+    let scratch = Scratch::new("variants");
+    let libraries = scratch.subfolder("libraries");
+    let shared = ["-shared", "-fPIC", "-Wl,-soname,libcached.so.1"];
+    for (folder, status) in
+        [("", 42), ("glibc-hwcaps/x86-64-v2/", 43), ("glibc-hwcaps/x86-64-v3/", 44)]
+    {
+        let library = libraries.join(folder).join("libcached.so.1");
+        fs::create_dir_all(library.parent().unwrap()).unwrap();
+        let source = format!("int cached(void) {{ return {status}; }}");
+        if compile_c("gcc", &shared, &source, &library).is_none() {
+            return;
+        }
+    }
+    let program = scratch.path().join("app");
+    let library = libraries.join("libcached.so.1");
+    let options = ["-Wl,--no-as-needed", library.to_str().unwrap()];
+    let source = "int cached(void); int main(void) { return cached(); }";
+    compile_c("gcc", &options, source, &program).unwrap();
+    let root = scratch.path().join("root");
+    let mut build = scratch.coracle();
+    build.args(["build", "-q", "--cpu", "all", "--library-path"]).arg(&libraries).arg(&program);
+    run(build.arg("-o").arg(format!("{}/", root.display()))).ok();
+    for (levels, status) in [("none", 42), ("x86-64-v2", 43), ("x86-64-v3:x86-64-v2", 44)] {
+        let mut command = Command::new("/usr/sbin/chroot");
+        command.env("GLIBC_TUNABLES", BASELINE);
+        command.arg(&root).arg("/lib64/ld-linux-x86-64.so.2");
+        run(command.args(["--glibc-hwcaps-prepend", levels, "/usr/local/bin/app"])).exits(status);
+    }
 }
 
 #[test]

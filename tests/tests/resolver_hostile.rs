@@ -3,7 +3,9 @@
 use builder::elf::{
     Class, Endian, Machine, Name, Object, architecture, read_only_data, undefined_symbols,
 };
-use builder::resolve::ld_cache::LdCache;
+use builder::resolve::Processor;
+use builder::resolve::hwcaps::Hwcaps;
+use builder::resolve::ld_cache::{LdCache, Reader};
 use builder::resolve::shebang;
 use proptest::prelude::*;
 use tests::elf::{Elf, library, machine, program, tag};
@@ -13,7 +15,7 @@ fn read(bytes: &[u8]) {
     let _object = Object::parse(bytes);
     let _architecture = architecture(bytes);
     let _symbols = undefined_symbols(bytes);
-    let _data = read_only_data(bytes);
+    let _data = read_only_data(bytes, true);
 }
 
 fn sample() -> Elf {
@@ -181,11 +183,13 @@ proptest! {
         tail in proptest::collection::vec(any::<u8>(), 0..400),
         name in proptest::collection::vec(any::<u8>(), 0..12),
     ) {
+        let hwcaps = Hwcaps::new(Processor::default(), Machine::X86_64, Class::Elf64, None);
+        let reader = Reader { id: 0x303, hwcaps };
         for magic in [&b"glibc-ld.so.cache1.1"[..], b"ld.so-1.7.0\0"] {
             for count in [count, count % 8] {
                 let bytes = [magic, &count.to_le_bytes(), &tail].concat();
                 if let Some(cache) = LdCache::parse(bytes, Endian::Little) {
-                    let _path = cache.lookup(&name, 0x303);
+                    let _path = cache.lookup(&name, reader);
                     let _count = cache.iter().count();
                 }
             }

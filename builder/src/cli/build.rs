@@ -10,6 +10,7 @@ use common::progress::Progress;
 use common::report;
 use serde_json::json;
 
+use super::search::SearchArgs;
 use super::{Failure, StoreOption, output, signals};
 use crate::assemble::Epoch;
 use crate::elf::Name;
@@ -51,12 +52,8 @@ pub(super) struct Arguments {
     /// Take programs and libraries from this root instead of the host's
     #[arg(long, value_name = "DIR", default_value = "/")]
     sysroot: PathBuf,
-    /// Folders to search for libraries first, joined by `:` (the environment is not read)
-    #[arg(long, value_name = "DIRS")]
-    library_path: Option<String>,
-    /// A library to load before all others (the environment is not read); may be repeated
-    #[arg(long, value_name = "LIB")]
-    preload: Vec<String>,
+    #[command(flatten)]
+    search: SearchArgs,
     /// A folder of rules, which replace or add to those that come with coracle
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -191,9 +188,8 @@ fn surroundings<'a>(
     Ok(Surroundings {
         sysroot,
         options: Options {
-            library_path: arguments.library_path.as_ref().map(|path| Name::from(path.as_str())),
-            preload: arguments.preload.iter().map(|name| Name::from(name.as_str())).collect(),
             path: image_path.map(|path| Name::from(path.as_str())),
+            ..arguments.search.options(spec.cpus, &spec.dlopen)
         },
         path: path.map_or(DEFAULT_PATH.into(), std::ffi::OsString::into_encoded_bytes),
         rules: RuleSet::load(arguments.rules.as_deref())?.switched(&spec.rules)?,

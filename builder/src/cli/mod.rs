@@ -9,16 +9,18 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use common::location::Who;
-use common::report;
+use common::report::{self, Diagnostic};
 
 use crate::Error;
 
 mod build;
+pub mod check;
 pub mod closure;
 mod images;
 mod inspect;
 mod output;
 pub mod resolution;
+pub mod search;
 mod signals;
 pub mod tree;
 mod why;
@@ -39,6 +41,10 @@ enum Verb {
     Images(images::Arguments),
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
+    Check(check::CheckArgs),
+    /// Asks a loader in a jail; started by `check`
+    #[command(name = crate::check::jail::VERB, hide = true)]
+    AskLoader(crate::check::jail::Arguments),
 }
 
 /// Where the store is.
@@ -100,6 +106,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Images(arguments) => images::run(&arguments, &mut out),
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
+        Verb::Check(arguments) => return finish(check::run(&arguments)),
+        Verb::AskLoader(arguments) => {
+            crate::check::jail::enter(arguments);
+            return report::ExitCode::Ok.into();
+        }
     };
     let result = result.and_then(|()| out.flush().map_err(Failure::Print));
     match result {
@@ -113,7 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn finish(result: Result<report::ExitCode, resolution::ResolutionError>) -> ExitCode {
+fn finish(result: Result<report::ExitCode, impl Diagnostic>) -> ExitCode {
     match result {
         Ok(code) => code.into(),
         Err(error) => report::fail(&error),

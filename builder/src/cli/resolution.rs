@@ -5,16 +5,18 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use common::report::{Diagnostic, ExitCode, warn};
 
-use crate::elf::Name;
+use super::search::SearchArgs;
 use crate::report::problems;
 use crate::resolve::{
-    Closure, Link, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
+    Closure, Link, LinkAt, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
 };
 use crate::spec::DEFAULT_PATH;
+use crate::spec::search::{Cpus, DlopenPolicy};
 
 /// Options that change where names are found.
 #[derive(Debug, Args)]
@@ -22,12 +24,9 @@ pub struct ResolutionArgs {
     /// Resolve inside this folder, as if it were `/`
     #[arg(long, value_name = "DIR")]
     pub sysroot: Option<PathBuf>,
-    /// Folders to search as with `LD_LIBRARY_PATH`, joined by `:` (the environment's own is ignored)
-    #[arg(long, value_name = "DIRS")]
-    pub library_path: Option<OsString>,
-    /// Load this object first, as with `LD_PRELOAD` (the environment's own is ignored)
-    #[arg(long, value_name = "OBJECT")]
-    pub preload: Vec<OsString>,
+    /// Which libraries.
+    #[command(flatten)]
+    pub search: SearchArgs,
 }
 
 /// Why nothing was resolved.
@@ -68,9 +67,26 @@ impl Diagnostic for ResolutionError {
 impl ResolutionArgs {
     /// The closure of the files: paths, or names that stand on PATH.
     pub fn resolve(&self, files: &[OsString]) -> Result<Closure, ResolutionError> {
+        self.resolve_in(&self.open()?, files)
+    }
+
+    /// The root in which everything is looked up.
+    pub fn open(&self) -> Result<Sysroot, ResolutionError> {
         let root = self.sysroot.clone().unwrap_or_else(|| PathBuf::from("/"));
-        let sysroot = Sysroot::open(&root)
-            .map_err(|source| ResolutionError::Sysroot { root: root.clone(), source })?;
+        Sysroot::open(&root).map_err(|source| ResolutionError::Sysroot { root, source })
+    }
+
+    /// What changes the search.
+    pub fn options(&self) -> Options {
+        self.search.options(Cpus::default(), &DlopenPolicy::default())
+    }
+
+    /// As [`Self::resolve`], in the root that [`Self::open`] gave.
+    pub fn resolve_in(
+        &self,
+        sysroot: &Sysroot,
+        files: &[OsString],
+    ) -> Result<Closure, ResolutionError> {
         let path = match &self.sysroot {
             Some(_) => None,
             None => std::env::var_os("PATH"),
@@ -85,15 +101,11 @@ impl ResolutionArgs {
             if file.contains(&b'/')
                 && let Ok(walk) = sysroot.walk(&file)
             {
-                links.extend(walk.links);
+                let pair = |link: &Arc<LinkAt>| (link.path.clone(), link.target.clone());
+                links.extend(walk.links.iter().map(pair));
             }
         }
-        let options = Options {
-            library_path: self.library_path.as_ref().map(|list| Name::from(list.as_bytes())),
-            preload: self.preload.iter().map(|name| Name::from(name.as_bytes())).collect(),
-            path: None,
-        };
-        let mut closure = resolve_closure(&requests, &sysroot, &options)?;
+        let mut closure = resolve_closure(&requests, sysroot, &self.options())?;
         closure.links.extend(links.into_iter().map(|(path, target)| (path, Link { target })));
         Ok(closure)
     }

@@ -22,6 +22,17 @@ pub enum Endian {
     Big,
 }
 
+impl Endian {
+    /// The number that at most eight bytes of this order mean.
+    pub(super) fn number(self, bytes: &[u8]) -> u64 {
+        let add = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
+        match self {
+            Self::Little => bytes.iter().rev().fold(0, add),
+            Self::Big => bytes.iter().fold(0, add),
+        }
+    }
+}
+
 /// The architecture (`e_machine`), as the number that stands in the header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Machine(pub u16);

@@ -7,29 +7,38 @@
 //! ```text
 //! reader   ReadAt: byte ranges of an object, from a file or from memory
 //! header   its vocabulary: width, byte order, architecture
+//! level    names of processor levels
 //! parse    headers and bytes by address, the only file that names goblin
 //! object   Object, and how it is read
-//! note     .note.dlopen and .note.package
-//! symbols  the names that an object expects others to define
+//! note     .note.dlopen and .note.package; the processor and kernel that an object is for
+//! versions which versions of which objects it needs, and which it defines
+//! symbols  what it defines, and what its relocations expect others to define
+//! relocations  which symbols relocations name, and what for
 //! token    $ORIGIN, $LIB and $PLATFORM in its strings
 //! ```
 
 mod error;
 mod header;
+mod level;
 mod name;
 mod note;
 mod object;
 mod parse;
 mod reader;
+mod relocations;
 mod symbols;
 mod token;
+mod versions;
 
 pub use error::ElfError;
 pub use header::{Class, Endian, Identity, Kind, Machine};
+pub use level::{all_levels, levels};
 pub use name::Name;
-pub use note::{DlopenFeature, Priority};
+pub use note::{DlopenFeature, IsaLevel, Kernel, Platform, Priority};
 pub use object::{DynamicFlags, Object, read_only_data};
 pub use parse::architecture;
 pub use reader::ReadAt;
-pub use symbols::undefined_symbols;
+pub use relocations::Use;
+pub use symbols::{Binding, Symbol, SymbolType, Symbols, undefined_symbols};
 pub use token::{Expanded, Tokens, expand, has_origin, has_token, origin_is_unsafe};
+pub use versions::{DefinedVersion, FileNeeds, NeededVersion, Versions};

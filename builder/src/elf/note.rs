@@ -1,4 +1,5 @@
-//! Notes that name what ELF itself does not: `.note.dlopen` and `.note.package`.
+//! Notes that name what ELF itself does not: `.note.dlopen` and `.note.package`; and those of the
+//! toolchain that say which processor and kernel an object is for.
 //!
 //! ```text
 //! u32 namesz | u32 descsz | u32 type | name, padded to 4 | desc, padded to 4      (one note)
@@ -6,13 +7,29 @@
 //! Both have the owner `FDO` and hold JSON (UAPI group, "ELF dlopen Metadata", type 0x407c0c0a, and
 //! "Package Metadata for Executable Files", type 0xcafe1a7e). JSON that does not fit is passed over:
 //! a note is advice.
+//!
+//! The owner `GNU` has `NT_GNU_ABI_TAG` (Linux Standard Base, "Core", ABI note tag) and
+//! `NT_GNU_PROPERTY_TYPE_0` (System V ABI, "Linux Extensions to gABI", and the x86-64 psABI, which
+//! defines the bits of `GNU_PROPERTY_X86_ISA_1_NEEDED`):
+//!
+//! ```text
+//! u32 system (0: Linux) | u32 major | u32 minor | u32 patch                     (an ABI tag)
+//! (u32 type | u32 datasz | data, padded to the size of an address)*             (properties)
+//! ```
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
 
-use super::{Endian, Name};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::parse::Image;
+use super::{Class, ElfError, Endian, Machine, Name, ReadAt};
 
 const DLOPEN: u32 = 0x407c_0c0a;
 const PACKAGE: u32 = 0xcafe_1a7e;
+const ABI_TAG: u32 = 1;
+const PROPERTIES: u32 = 5;
+/// `GNU_PROPERTY_X86_ISA_1_NEEDED`.
+const X86_ISA_NEEDED: u64 = 0xc000_8002;
 
 /// One entry of a `.note.dlopen` array: a feature that needs one of several objects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,7 +43,7 @@ pub struct DlopenFeature {
 }
 
 /// How much an object misses what it opens at run time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// It does not work without.
@@ -36,6 +53,116 @@ pub enum Priority {
     Recommended,
     /// Few miss it.
     Suggested,
+}
+
+/// A level of the x86-64 psABI ("Micro-architecture levels").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub enum IsaLevel {
+    /// What every x86-64 processor has.
+    #[serde(rename = "x86-64")]
+    Baseline,
+    /// SSE4.2 and before (2009).
+    #[serde(rename = "x86-64-v2")]
+    V2,
+    /// AVX2 (2013).
+    #[serde(rename = "x86-64-v3")]
+    V3,
+    /// AVX-512 (2017).
+    #[serde(rename = "x86-64-v4")]
+    V4,
+}
+
+/// A version of the Linux kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kernel(pub u32, pub u32, pub u32);
+
+/// What the toolchain's notes say of the machine that an object runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Platform {
+    /// The highest level that a processor must have, where the object says so.
+    pub isa: Option<IsaLevel>,
+    /// The lowest kernel.
+    pub kernel: Option<Kernel>,
+}
+
+impl Platform {
+    /// Reads the notes of an object.
+    pub fn read<R: ReadAt + ?Sized>(bytes: &R) -> Result<Self, ElfError> {
+        let image = Image::open(bytes)?;
+        let is_x86 = matches!(image.machine(), Machine::X86 | Machine::X86_64);
+        let endian = image.endian();
+        let mut platform = Self::default();
+        for segment in image.notes()? {
+            let mut rest = segment.as_slice();
+            while let Some((kind, owner, contents)) = next(&mut rest, endian) {
+                match (owner, kind) {
+                    (b"GNU\0", ABI_TAG) => {
+                        platform.kernel = platform.kernel.max(kernel(contents, endian));
+                    }
+                    (b"GNU\0", PROPERTIES) if is_x86 => {
+                        platform.isa = platform.isa.max(isa(contents, endian, image.class()));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(platform)
+    }
+}
+
+fn kernel(mut contents: &[u8], endian: Endian) -> Option<Kernel> {
+    let mut words = [0; 4];
+    for word in &mut words {
+        *word = number(take(&mut contents, 4)?, endian)?;
+    }
+    let [system, major, minor, patch] = words;
+    (system == 0).then_some(Kernel(major, minor, patch))
+}
+
+/// The highest bit of the property counts: a level includes those below it.
+fn isa(mut contents: &[u8], endian: Endian, class: Class) -> Option<IsaLevel> {
+    let word = if class == Class::Elf64 { 8 } else { 4 };
+    while contents.len() >= 8 {
+        let kind = endian.number(take(&mut contents, 4)?);
+        let size = usize::try_from(endian.number(take(&mut contents, 4)?)).ok()?;
+        let data = take(&mut contents, size)?;
+        if kind == X86_ISA_NEEDED && size == 4 {
+            return match endian.number(data) {
+                0 => None,
+                1 => Some(IsaLevel::Baseline),
+                2..=3 => Some(IsaLevel::V2),
+                4..=7 => Some(IsaLevel::V3),
+                _ => Some(IsaLevel::V4),
+            };
+        }
+        let padding = size.next_multiple_of(word) - size;
+        contents = contents.get(padding..).unwrap_or_default();
+    }
+    None
+}
+
+impl fmt::Display for IsaLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Baseline => "x86-64",
+            Self::V2 => "x86-64-v2",
+            Self::V3 => "x86-64-v3",
+            Self::V4 => "x86-64-v4",
+        })
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(major, minor, patch) = self;
+        write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+impl Serialize for Kernel {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// An entry as it stands in the JSON.
@@ -98,9 +225,5 @@ fn take<'a>(rest: &mut &'a [u8], count: usize) -> Option<&'a [u8]> {
 }
 
 fn number(bytes: &[u8], endian: Endian) -> Option<u32> {
-    let bytes = bytes.try_into().ok()?;
-    Some(match endian {
-        Endian::Little => u32::from_le_bytes(bytes),
-        Endian::Big => u32::from_be_bytes(bytes),
-    })
+    u32::try_from(endian.number(bytes)).ok()
 }

@@ -139,7 +139,11 @@ impl Object {
     }
 }
 
-/// Bytes of the segments that an object never writes to: where its compiled-in strings are.
-pub fn read_only_data<R: ReadAt + ?Sized>(bytes: &R) -> Result<Vec<Vec<u8>>, ElfError> {
-    Image::open(bytes)?.read_only()
+/// Bytes of the segments that an object never writes to: where its compiled-in strings are. Those that
+/// it executes are left out unless asked for.
+pub fn read_only_data<R: ReadAt + ?Sized>(
+    bytes: &R,
+    executable: bool,
+) -> Result<Vec<Vec<u8>>, ElfError> {
+    Image::open(bytes)?.read_only(executable)
 }

@@ -9,15 +9,16 @@ use std::cell::RefCell;
 
 use goblin::container::{Container, Ctx};
 use goblin::elf::dynamic::Dynamic;
-use goblin::elf::program_header::{PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE};
+use goblin::elf::program_header::{PF_W, PF_X, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_NOTE};
 use goblin::elf::{Elf, Header, ProgramHeader, Sym};
 
 use super::header::{Class, Endian, Identity, Kind, Machine};
 use super::{ElfError, ReadAt};
 
 pub(super) use goblin::elf::dynamic::{
-    DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_NEEDED, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRTAB,
-    DT_SYMTAB,
+    DT_FLAGS_1, DT_GNU_HASH, DT_HASH, DT_JMPREL, DT_NEEDED, DT_PLTREL, DT_PLTRELSZ, DT_REL,
+    DT_RELA, DT_RELASZ, DT_RELSZ, DT_RPATH, DT_RUNPATH, DT_SONAME, DT_STRSZ, DT_STRTAB, DT_SYMTAB,
+    DT_VERDEF, DT_VERNEED, DT_VERSYM,
 };
 // `elf.h`; goblin does not name them.
 pub(super) const DT_AUXILIARY: u64 = 0x7fff_fffd;
@@ -25,8 +26,12 @@ pub(super) const DT_FILTER: u64 = 0x7fff_ffff;
 pub(super) const DT_DEPAUDIT: u64 = 0x6fff_fefb;
 pub(super) const DT_AUDIT: u64 = 0x6fff_fefc;
 
-/// Bytes read at once: headers and small dynamic sections fit.
+/// Bytes read first: headers, the interpreter and notes of nearly all objects.
+const START: usize = 1024;
+/// Bytes read at once elsewhere, from a multiple of half of it: a dynamic section fits.
 const WINDOW: usize = 4096;
+/// The larger of the two ELF headers.
+const HEADER: usize = 64;
 /// More entries than any linker writes; an unterminated section ends here.
 const MAX_DYNAMIC: usize = 64 * 1024;
 /// A note segment or read-only segment is read up to this many bytes.
@@ -34,7 +39,7 @@ const MAX_SEGMENT: u64 = 4 * 1024 * 1024;
 /// A string is read up to this many bytes; search paths of store-based distributions are long.
 const MAX_STRING: usize = 256 * 1024;
 /// Symbols are read up to this many; the largest real libraries have some 100 000.
-const MAX_SYMBOLS: usize = 1 << 20;
+pub(super) const MAX_SYMBOLS: usize = 1 << 20;
 
 /// An object's headers, and its bytes by address.
 pub(super) struct Image<'r, R: ?Sized> {
@@ -42,23 +47,32 @@ pub(super) struct Image<'r, R: ?Sized> {
     header: Header,
     context: Ctx,
     segments: Vec<ProgramHeader>,
+    /// The first bytes: headers, and in most objects notes and the interpreter.
+    start: Vec<u8>,
     /// The bytes read last, and their offset.
     window: RefCell<(u64, Vec<u8>)>,
 }
 
 /// What a symbol's entry says of its name and definition.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Symbol {
     /// Offset of its name in the string table.
     pub(super) name: u64,
-    /// Whether another object must define it.
-    pub(super) undefined: bool,
+    /// `st_info`: binding in the upper half, type in the lower.
+    pub(super) info: u8,
+    /// `st_other`: visibility in the lower two bits.
+    pub(super) other: u8,
+    /// `st_shndx`: 0 where another object must define it.
+    pub(super) section: u16,
+    /// Whether `st_value` is anything but 0.
+    pub(super) valued: bool,
 }
 
 impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
     /// Reads and checks the ELF header and the program headers.
     pub(super) fn open(bytes: &'r R) -> Result<Self, ElfError> {
-        let mut start = vec![0; WINDOW];
-        let count = bytes.read_at(0, &mut start).map_err(ElfError::Read)?;
+        let mut start = vec![0; START];
+        let count = bytes.read_at_least(0, &mut start, HEADER).map_err(ElfError::Read)?;
         start.truncate(count);
         check_identity(&start)?;
         let header = Elf::parse_header(&start)
@@ -67,7 +81,8 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
         let endian = header.endianness().map_err(|_why| ElfError::Endian(start[5]))?;
         let context = Ctx::new(container, endian);
         let segments = segments(bytes, &start, &header, context)?;
-        Ok(Self { bytes, header, context, segments, window: RefCell::new((0, start)) })
+        let window = RefCell::default();
+        Ok(Self { bytes, header, context, segments, start, window })
     }
 
     pub(super) fn class(&self) -> Class {
@@ -136,7 +151,7 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
         let mut entries = Vec::new();
         let mut address = segment.p_vaddr;
         while entries.len() < MAX_DYNAMIC {
-            let mut chunk = self.memory(address, WINDOW / 4)?;
+            let mut chunk = self.memory(address, 1024)?;
             chunk.truncate(chunk.len() / size * size);
             let part = self.entries(&chunk)?;
             if part.is_empty() {
@@ -201,13 +216,10 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
         }
     }
 
-    /// A 32-bit or address-sized word of the object's byte order; `None` outside the file.
+    /// A 32-bit word of the object's byte order; `None` outside the file.
     pub(super) fn word(&self, address: u64) -> Result<Option<u32>, ElfError> {
         let bytes = self.memory(address, 4)?;
-        Ok(bytes.try_into().ok().map(|bytes: [u8; 4]| match self.endian() {
-            Endian::Little => u32::from_le_bytes(bytes),
-            Endian::Big => u32::from_be_bytes(bytes),
-        }))
+        Ok(u32::try_from(self.endian().number(&bytes)).ok().filter(|_| bytes.len() == 4))
     }
 
     /// `count` symbols of the table at an address, as many as there are.
@@ -220,7 +232,11 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
             .iter()
             .map(|symbol| Symbol {
                 name: symbol.st_name as u64,
-                undefined: symbol.st_shndx == 0 && symbol.st_name != 0,
+                info: symbol.st_info,
+                other: symbol.st_other,
+                // 16 bits in the file.
+                section: u16::try_from(symbol.st_shndx).unwrap_or(u16::MAX),
+                valued: symbol.st_value != 0,
             })
             .collect())
     }
@@ -234,11 +250,13 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
             .collect()
     }
 
-    /// Bytes of every loaded segment that cannot be written.
-    pub(super) fn read_only(&self) -> Result<Vec<Vec<u8>>, ElfError> {
+    /// Bytes of every loaded segment that cannot be written, with or without those that can be executed:
+    /// older linkers put both kinds into one.
+    pub(super) fn read_only(&self, executable: bool) -> Result<Vec<Vec<u8>>, ElfError> {
+        let refused = if executable { PF_W } else { PF_W | PF_X };
         self.segments
             .iter()
-            .filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & PF_W == 0)
+            .filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & refused == 0)
             .map(|segment| self.file_bytes(segment.p_offset, segment.p_filesz.min(MAX_SEGMENT)))
             .collect()
     }
@@ -246,18 +264,25 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
     /// Up to `count` bytes at a file offset; fewer at the end of the file.
     fn file_bytes(&self, offset: u64, count: u64) -> Result<Vec<u8>, ElfError> {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let mut window = self.window.borrow_mut();
-        if let Some(bytes) = within(&window, offset, count) {
+        if let Some(bytes) = within(0, &self.start, offset, count) {
             return Ok(bytes.to_vec());
         }
-        if count > WINDOW {
+        let mut window = self.window.borrow_mut();
+        if let Some(bytes) = within(window.0, &window.1, offset, count) {
+            return Ok(bytes.to_vec());
+        }
+        if count > WINDOW / 2 {
             return self.large(offset, count);
         }
         let start = offset - offset % (WINDOW as u64 / 2);
-        let mut bytes = vec![0; WINDOW * 2];
-        let filled = self.bytes.read_at(start, &mut bytes).map_err(ElfError::Read)?;
+        // The same memory again: it is zeroed once.
+        let mut bytes = std::mem::take(&mut window.1);
+        bytes.resize(WINDOW, 0);
+        let from = usize::try_from(offset - start).unwrap_or(usize::MAX);
+        let least = from.saturating_add(count);
+        let filled = self.bytes.read_at_least(start, &mut bytes, least).map_err(ElfError::Read)?;
         bytes.truncate(filled);
-        let from = usize::try_from(offset - start).unwrap_or(usize::MAX).min(filled);
+        let from = from.min(filled);
         let wanted = bytes[from..filled.min(from.saturating_add(count))].to_vec();
         *window = (start, bytes);
         Ok(wanted)
@@ -293,9 +318,10 @@ pub fn architecture<R: ReadAt + ?Sized>(bytes: &R) -> Option<(Class, Machine)> {
     Some((class, Machine(Elf::parse_header(&start).ok()?.e_machine)))
 }
 
-fn within(window: &(u64, Vec<u8>), offset: u64, count: usize) -> Option<&[u8]> {
-    let from = usize::try_from(offset.checked_sub(window.0)?).ok()?;
-    window.1.get(from..from.checked_add(count)?)
+/// The bytes at an offset of the file, if they are all among those that begin at `start`.
+fn within(start: u64, bytes: &[u8], offset: u64, count: usize) -> Option<&[u8]> {
+    let from = usize::try_from(offset.checked_sub(start)?).ok()?;
+    bytes.get(from..from.checked_add(count)?)
 }
 
 /// The first six bytes, so that each mistake has its own name.

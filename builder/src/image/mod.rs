@@ -10,7 +10,8 @@
 //! config      Configuration -> OCI configuration and manifest, canonical JSON
 //! provenance  why each entry is there, as a blob beside the layer
 //! formats/    OCI archive and folder, plain tarball, unpacked folder
-//! read        an image that is already there: for why, inspect, images
+//! read        an image that is already there: for why, inspect, images, check
+//! unpack      its root filesystem as a folder, as far as a check looks at it
 //! ```
 
 use std::io;
@@ -32,6 +33,7 @@ mod gzip;
 mod layer;
 pub mod provenance;
 pub mod read;
+pub mod unpack;
 
 pub use layer::{Compression, Encoder, Layer};
 
@@ -56,6 +58,9 @@ pub enum ImageError {
     /// A file of the image could not be read or the layer not be written.
     #[error("cannot write the layer")]
     Layer(#[source] io::Error),
+    /// A layer of an image that is there cannot be read.
+    #[error("cannot read a layer of the image")]
+    Unread(#[source] TarError),
     /// The tree cannot be said in tar.
     #[error("cannot write the layer")]
     Tar(#[source] TarError),

@@ -170,7 +170,7 @@ impl Provenance {
     fn next(&self, at: &str, known: &Known, why: &Value) -> Option<String> {
         let field = |key: &str| why.get(key).and_then(Value::as_str).map(str::to_owned);
         match why.get("reason").and_then(Value::as_str)? {
-            "loaded" | "script" => field("by"),
+            "loaded" | "script" | "opened" => field("by"),
             "rule" => field("trigger"),
             // A link is there for what it leads to.
             "on-the-way" if known.kind == "link" => self.follow(at, true).map(str::to_owned),
@@ -211,6 +211,13 @@ pub fn words(why: &Value) -> String {
                 field("by")
             )
         }
+        "opened" => format!(
+            "{} `{}` of {} for its feature `{}`",
+            field("priority"),
+            field("name"),
+            field("by"),
+            field("feature")
+        ),
         "script" => format!("interpreter of the script {}", field("by")),
         "rule" => {
             format!("rule {}: {} (because of {})", field("rule"), field("why"), field("trigger"))

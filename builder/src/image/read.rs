@@ -3,7 +3,7 @@
 //! Everything in it is untrusted: blobs are verified by their digests, names are escaped before
 //! they are shown.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use common::digest::Digest;
@@ -13,8 +13,8 @@ use common::oci::compression::{self, Decoder, Limits};
 use common::oci::layout::{ImageLayout, LayoutError};
 use common::oci::reference::Reference;
 use common::oci::{Descriptor, ImageConfiguration, ImageIndex, ImageManifest, media_type};
-use common::tree::Tree;
 use common::tree::tar::{self, Reader};
+use common::tree::{ImagePath, Tree};
 
 use super::ImageError;
 use super::provenance::Provenance;
@@ -75,14 +75,8 @@ pub struct Opened {
 /// (`/`, `./`, `../`); then an archive or folder of that name. Without a `store` there are no
 /// names.
 pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
-    let is_path = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
-    if let (false, Ok(name), Some(store)) = (is_path, what.parse::<Reference>(), store)
-        && store.join("oci-layout").is_file()
-    {
-        let layout = ImageLayout::open(store)?;
-        if let Some(descriptor) = layout.find(&name)? {
-            return read(Place::Layout(layout), Some(name), descriptor);
-        }
+    if let Some(image) = named(what, store)? {
+        return Ok(image);
     }
     let path = Path::new(what);
     if path.is_dir() {
@@ -92,6 +86,20 @@ pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
         return first(Place::Archive(Box::new(Archive::open(path)?)));
     }
     Err(ImageError::NoImage(what.escape_debug().to_string()))
+}
+
+/// The image of that name in the store, unless `what` starts like a path.
+pub fn named(what: &str, store: Option<&Path>) -> Result<Option<Opened>, ImageError> {
+    let is_path = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
+    if let (false, Ok(name), Some(store)) = (is_path, what.parse::<Reference>(), store)
+        && store.join("oci-layout").is_file()
+    {
+        let layout = ImageLayout::open(store)?;
+        if let Some(descriptor) = layout.find(&name)? {
+            return read(Place::Layout(layout), Some(name), descriptor).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// The only image of a place, or the first by name.
@@ -145,6 +153,14 @@ impl Opened {
 
     /// The root filesystem's entries, layer by layer; contents are dropped.
     pub fn trees(&self) -> Result<Vec<Tree<()>>, ImageError> {
+        self.trees_with(|_, content| io::copy(content, &mut io::sink()).map(drop))
+    }
+
+    /// The root filesystem's entries, layer by layer; `keep` makes of each file's bytes what is kept.
+    pub fn trees_with<C>(
+        &self,
+        mut keep: impl FnMut(&ImagePath, &mut dyn Read) -> io::Result<C>,
+    ) -> Result<Vec<Tree<C>>, ImageError> {
         let mut trees = Vec::new();
         for layer in self.manifest.layers() {
             let Some(compression) = compression::Compression::of(layer.media_type()) else {
@@ -153,10 +169,8 @@ impl Opened {
             let blob = self.place.open_blob(layer)?;
             let decoder =
                 Decoder::new(compression, blob, Limits::default()).map_err(ImageError::Layer)?;
-            let tree = tar::read(&mut Reader::new(decoder), |_, content| {
-                std::io::copy(content, &mut std::io::sink()).map(drop)
-            })
-            .map_err(ImageError::Tar)?;
+            let tree =
+                tar::read(&mut Reader::new(decoder), &mut keep).map_err(ImageError::Unread)?;
             trees.push(tree);
         }
         Ok(trees)

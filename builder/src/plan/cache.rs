@@ -15,7 +15,7 @@ use super::error::PlanError;
 use super::{Generated, Node, Source, Why};
 use crate::elf::{Class, Machine, Name};
 use crate::resolve::gather::Gathered;
-use crate::resolve::{How, Libc};
+use crate::resolve::{How, Libc, Load};
 
 /// One line of the cache.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -30,6 +30,8 @@ pub struct CacheEntry {
     pub machine: Machine,
     /// Its `e_flags`.
     pub header_flags: u32,
+    /// For which processors: the subdirectory of the searched folder that it is in.
+    pub variant: Option<Name>,
 }
 
 pub(super) fn add(draft: &mut Draft, gathered: &Gathered) -> Result<(), PlanError> {
@@ -38,8 +40,7 @@ pub(super) fn add(draft: &mut Draft, gathered: &Gathered) -> Result<(), PlanErro
     for program in closure.programs.iter().filter(|program| program.libc == Libc::Glibc) {
         for load in &program.loads {
             let (How::Cache | How::LibraryPath { .. }) = &load.how else { continue };
-            let path = load.opened.as_bytes();
-            let folder = path.iter().rposition(|&b| b == b'/').map_or(path, |slash| &path[..slash]);
+            let folder = searched_folder(load);
             if program.system_folders.iter().any(|system| trim(system.as_bytes()) == folder) {
                 continue;
             }
@@ -50,6 +51,7 @@ pub(super) fn add(draft: &mut Draft, gathered: &Gathered) -> Result<(), PlanErro
                 class: found.object.class,
                 machine: found.object.machine,
                 header_flags: found.object.header_flags,
+                variant: load.variant.clone(),
             });
         }
     }
@@ -77,6 +79,14 @@ fn check_musl(gathered: &Gathered) -> Result<(), PlanError> {
         }
     }
     Ok(())
+}
+
+/// The folder that was searched: without the subdirectory of a variant.
+fn searched_folder(load: &Load) -> &[u8] {
+    let parent = |path: &'_ [u8]| path.iter().rposition(|&b| b == b'/').unwrap_or(0);
+    let path = load.opened.as_bytes();
+    let parts = load.variant.iter().flat_map(|variant| variant.as_bytes().split(|&b| b == b'/'));
+    parts.fold(&path[..parent(path)], |folder, _| &folder[..parent(folder)])
 }
 
 fn trim(folder: &[u8]) -> &[u8] {

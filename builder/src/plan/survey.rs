@@ -16,10 +16,10 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::elf::Name;
-use crate::resolve::Sysroot;
 use crate::resolve::expand::{self, Kind};
 use crate::resolve::gather::Gathered;
 use crate::resolve::ship::Added;
+use crate::resolve::{Sysroot, Walk};
 use crate::spec::glob::Glob;
 use crate::spec::{ImageSpec, Source};
 
@@ -251,7 +251,7 @@ fn look(
     match sysroot.walk(path.as_bytes()) {
         Ok(walk) => {
             let fact = fact(root, walk.real.as_bytes(), needed_by)?;
-            Ok(Surveyed { links: walk.links, real: walk.real, fact })
+            Ok(Surveyed { links: links(&walk), real: walk.real, fact })
         }
         // A link that leads nowhere is packed as it is; programs may make its target later.
         Err(failure) => match (root.read_link(path.as_bytes()), path.parent()) {
@@ -261,13 +261,17 @@ fn look(
                 let real = walk.real.join(name).map_err(|wrong| {
                     error(io::Error::new(io::ErrorKind::InvalidFilename, wrong))
                 })?;
-                let mut links = walk.links;
+                let mut links = links(&walk);
                 links.insert(real.clone(), Name::from(target));
                 Ok(Surveyed { links, real, fact: Fact::Nothing })
             }
             _ => Err(error(failure)),
         },
     }
+}
+
+fn links(walk: &Walk) -> BTreeMap<ImagePath, Name> {
+    walk.links.iter().map(|link| (link.path.clone(), link.target.clone())).collect()
 }
 
 /// What stands at a path, links followed; a file is opened to see that it can be read.

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::place::Placement;
 use super::{asked, is_root};
+use crate::elf::Priority;
 use crate::resolve::gather::Gathered;
 use crate::resolve::ship::Because;
 use crate::resolve::{How, Load, Origin, Program, Relation, Request};
@@ -32,6 +33,19 @@ pub enum Why {
         name: String,
         /// As what: needed, interpreter, preload ...
         relation: String,
+        /// How the name was found.
+        found: Found,
+    },
+    /// An object says in its `.note.dlopen` that it opens it.
+    Opened {
+        /// That object.
+        by: ImagePath,
+        /// What for.
+        feature: String,
+        /// How much is lost without it.
+        priority: Priority,
+        /// The name that it asks for.
+        name: String,
         /// How the name was found.
         found: Found,
     },
@@ -188,6 +202,13 @@ fn of_load(gathered: &Gathered, program: &Program, load: &Load, placement: &Plac
         Origin::Shebang { script } | Origin::Env { script } => {
             vec![Why::Script { by: placement.destination(script) }]
         }
+        Origin::Note { by, feature, priority } => vec![Why::Opened {
+            by: placement.destination(by),
+            feature: feature.clone(),
+            priority: *priority,
+            name: load.name.to_string(),
+            found: Found::from(&load.how),
+        }],
     };
     if !is_root(load.relation) {
         whys.retain(|why| *why != Why::Asked);

@@ -27,6 +27,9 @@ pub fn text(closure: &Closure) -> String {
             Origin::Shebang { script } => {
                 writeln!(text, "{} ({}), interpreter of {script}", program.path, program.libc)
             }
+            Origin::Note { by, .. } => {
+                writeln!(text, "{} ({}), which {by} opens", program.path, program.libc)
+            }
             Origin::Env { script } => {
                 writeln!(text, "{} ({}), which {script} gives to env", program.path, program.libc)
             }

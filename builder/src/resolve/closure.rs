@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 use serde::Serialize;
 
+use super::hwcaps::Processor;
 use super::{Attempt, How, Missing, Refused, Relation, Warning};
-use crate::elf::{Name, Object};
+use crate::elf::{Name, Object, Priority};
 
 /// The closure of all requests. Files that an image needs: every `files()` path, plus `links` (each
 /// before anything below it).
@@ -73,7 +75,7 @@ pub struct Found {
     /// Its path with all links resolved inside the root.
     pub path: ImagePath,
     /// What its headers say.
-    pub object: Object,
+    pub object: Arc<Object>,
 }
 
 /// One program, or one module in the context of its program, as the loader sees it.
@@ -83,8 +85,12 @@ pub struct Program {
     pub path: ImagePath,
     /// How it came to be resolved.
     pub origin: Origin,
+    /// Number of the request that led to it.
+    pub request: usize,
     /// Whose rules were used.
     pub libc: Libc,
+    /// The processor that its loader ran on.
+    pub processor: Processor,
     /// The directories that are compiled into its loader: found there, a library needs no cache.
     pub system_folders: Vec<Name>,
     /// For a module or library: the index in [`Closure::programs`] of the program that opens it.
@@ -116,6 +122,15 @@ pub enum Origin {
         /// The script.
         script: ImagePath,
     },
+    /// An object says in its `.note.dlopen` that it opens it.
+    Note {
+        /// Real path of the object.
+        by: ImagePath,
+        /// The feature.
+        feature: String,
+        /// How much is lost without it.
+        priority: Priority,
+    },
 }
 
 /// Whose search rules hold.
@@ -145,6 +160,9 @@ pub struct Load {
     pub by: Option<usize>,
     /// How it was found.
     pub how: How,
+    /// The subdirectory of the folder that it was found in, where it is a variant for some processors
+    /// (`glibc-hwcaps/x86-64-v3`).
+    pub variant: Option<Name>,
     /// What was tried before it was found.
     pub tried: Vec<Attempt>,
     /// What it asks for itself, in order.

@@ -1,13 +1,16 @@
 //! Requests to scopes: what each starts with, and whose rules hold in it.
 //!
-//! A program's preloads come behind it and before its dependencies. A module starts in the scope that
-//! its program has left.
+//! A program's preloads come behind it and before its dependencies. What it opens at run time is
+//! `dlopen.rs`'s.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 
+use super::dlopen::Opening;
+use super::hwcaps::Processor;
 use super::probe::{Candidate, Files, Opened};
 use super::root_facts::RootFacts;
 use super::scope::Scope;
@@ -29,41 +32,62 @@ pub(super) struct Engine<'a> {
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
-    scopes: Vec<Option<Loaded>>,
+    pub(super) scopes: Vec<Option<Loaded>>,
+    /// Number of the request that is followed.
+    pub(super) request: usize,
+    /// Names of features of `.note.dlopen` that were seen.
+    pub(super) features: BTreeSet<String>,
 }
 
-/// A program whose closure is done, kept for its modules.
-struct Loaded {
-    rules: Rc<Rules>,
-    scope: Scope,
+/// What was read, for the next call.
+pub(super) struct Kept<'a> {
+    files: Files<'a>,
+    facts: RootFacts,
+}
+
+impl<'a> Kept<'a> {
+    pub(super) fn new(sysroot: &'a Sysroot) -> Self {
+        Self { files: Files::new(sysroot), facts: RootFacts::default() }
+    }
+}
+
+/// A program whose closure is done, kept for what it opens.
+pub(super) struct Loaded {
+    pub(super) rules: Rc<Rules>,
+    pub(super) scope: Scope,
 }
 
 impl<'a> Engine<'a> {
-    pub(super) fn new(sysroot: &'a Sysroot, options: &'a Options) -> Self {
+    pub(super) fn new(options: &'a Options, Kept { files, facts }: Kept<'a>) -> Self {
         Self {
-            files: Files::new(sysroot),
+            files,
             options,
             closure: Closure::default(),
-            facts: RootFacts::default(),
+            facts,
             objects: HashMap::new(),
             scopes: Vec::new(),
+            request: 0,
+            features: BTreeSet::new(),
         }
     }
 
-    pub(super) fn run(mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
+    pub(super) fn run(mut self, requests: &[Request]) -> Result<(Closure, Kept<'a>), ResolveError> {
         for (index, request) in requests.iter().enumerate() {
+            self.request = index;
             let origin = Origin::Request { index };
             match request {
-                Request::Program(path) => self.program(path, origin, 0)?,
+                Request::Program(path) => self.program(path, &origin, 0)?,
                 Request::Module { path, program } => {
-                    let name = Name::from(path.as_bytes());
-                    self.module(&name, program, None, false, origin)?;
+                    let name = &Name::from(path.as_bytes());
+                    self.open(program, &Opening { name, caller: None, optional: false, origin })?;
                 }
                 Request::Library { name, program, caller, optional } => {
-                    self.module(name, program, caller.as_ref(), *optional, origin)?;
+                    let (caller, optional) = (caller.as_ref(), *optional);
+                    self.open(program, &Opening { name, caller, optional, origin })?;
                 }
             }
         }
+        self.follow_notes();
         let mut seen = BTreeSet::new();
         self.closure.missing.retain(|m| seen.insert((m.name.clone(), m.needed_by.clone())));
         let mut seen = BTreeSet::new();
@@ -74,14 +98,14 @@ impl<'a> Engine<'a> {
             paths.sort();
             paths.dedup();
         }
-        Ok(self.closure)
+        Ok((self.closure, Kept { files: self.files, facts: self.facts }))
     }
 
     /// A file that is executed.
     pub(super) fn program(
         &mut self,
         path: &ImagePath,
-        origin: Origin,
+        origin: &Origin,
         depth: usize,
     ) -> Result<(), ResolveError> {
         match self.files.open(path.as_bytes()) {
@@ -99,11 +123,31 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn elf_program(&mut self, path: &ImagePath, candidate: &Candidate, origin: Origin) {
-        let object = Rc::clone(&candidate.object);
-        let loader = self.loader_of(path, &object);
-        let rules = Rc::new(self.rules(candidate, loader.as_ref().map(|(_, found)| found)));
-        let libc = rules.facts.libc;
+    fn elf_program(&mut self, path: &ImagePath, candidate: &Candidate, origin: &Origin) {
+        let loader = self.loader_of(path, &candidate.object);
+        let rules = self.rules(candidate, loader.as_ref().map(|(_, found)| found));
+        let processors = match rules.facts.libc {
+            Libc::Glibc => {
+                Processor::all(self.options.cpus, rules.wanted.machine, rules.facts.version)
+            }
+            Libc::Musl | Libc::Static => vec![Processor::default()],
+        };
+        for processor in processors {
+            let rules = Rc::new(rules.clone().on(processor));
+            self.scope(path, candidate, loader.as_ref(), rules, origin.clone());
+        }
+    }
+
+    /// What a program loads on one processor.
+    fn scope(
+        &mut self,
+        path: &ImagePath,
+        candidate: &Candidate,
+        loader: Option<&(Name, Candidate)>,
+        rules: Rc<Rules>,
+        origin: Origin,
+    ) {
+        let (libc, processor) = (rules.facts.libc, rules.hwcaps.processor());
         let mut walking = Walking {
             rules,
             scope: Scope::default(),
@@ -116,109 +160,27 @@ impl<'a> Engine<'a> {
         let program = walking.push(load, candidate, None);
         walking.queue.push_back(program);
         if let Some((name, found)) = loader {
-            let load =
-                self.load(&found, name.clone(), name, Relation::Interpreter, Some(0), How::Path);
-            walking.push(load, &found, None);
+            let (name, opened) = (name.clone(), name.clone());
+            let load = self.load(found, name, opened, Relation::Interpreter, Some(0), How::Path);
+            walking.push(load, found, None);
         }
         if libc != Libc::Static {
             self.preloads(&mut walking);
             self.walk(&mut walking);
-            self.audits(&mut walking, &object);
+            self.audits(&mut walking, &candidate.object);
         }
         self.closure.programs.push(Program {
             path: path.clone(),
             origin,
+            request: self.request,
             libc,
+            processor,
             system_folders: walking.rules.facts.folders.clone(),
             context: None,
             loads: walking.scope.loads(),
             first: 0,
         });
         self.scopes.push(Some(Loaded { rules: walking.rules, scope: walking.scope }));
-    }
-
-    /// An object that a program opens at run time, by path or by name.
-    fn module(
-        &mut self,
-        name: &Name,
-        program: &ImagePath,
-        caller: Option<&ImagePath>,
-        optional: bool,
-        origin: Origin,
-    ) -> Result<(), ResolveError> {
-        let of = |p: &Program| p.context.is_none() && p.path == *program;
-        let Some(context) = self.closure.programs.iter().position(of) else {
-            return Err(ResolveError::NoProgram { module: name.clone(), program: program.clone() });
-        };
-        let Some(loaded) = self.scopes[context].take() else {
-            return Err(ResolveError::NoProgram { module: name.clone(), program: program.clone() });
-        };
-        let rules = self.rules_for_modules(&loaded);
-        let mut walking = Walking {
-            rules,
-            scope: loaded.scope,
-            program: program.clone(),
-            queue: VecDeque::new(),
-        };
-        let mark = walking.scope.mark();
-        let first = walking.scope.len();
-        let caller = caller
-            .and_then(|path| self.closure.objects.iter().position(|found| found.path == *path))
-            .and_then(|object| walking.scope.by_object(object))
-            .unwrap_or(0);
-        // musl does not ask who calls: whatever is opened counts as needed by the program.
-        let musl = walking.rules.facts.libc == Libc::Musl;
-        let caller = if musl { 0 } else { caller };
-        let (missing, refused) = (self.closure.missing.len(), self.closure.refused.len());
-        let ask = Ask {
-            name: name.as_bytes(),
-            relation: Relation::Module,
-            requester: Some(caller),
-            loader: musl.then_some(0),
-        };
-        let answer = self.ask(&mut walking, &ask);
-        if optional && answer.is_none() {
-            self.closure.missing.truncate(missing);
-            self.closure.refused.truncate(refused);
-        }
-        if let Some((number, false)) = answer {
-            walking.queue.push_back(number);
-            self.walk(&mut walking);
-        }
-        let path = answer.map(|(number, _)| walking.scope.load(number).object);
-        let path = path.map_or_else(|| program.clone(), |at| self.closure.objects[at].path.clone());
-        let libc = walking.rules.facts.libc;
-        let loads = walking.scope.forget(mark);
-        self.scopes[context] = Some(Loaded { rules: loaded.rules, scope: walking.scope });
-        self.closure.programs.push(Program {
-            path,
-            origin,
-            libc,
-            system_folders: walking.rules.facts.folders.clone(),
-            context: Some(context),
-            loads,
-            first,
-        });
-        self.scopes.push(None);
-        Ok(())
-    }
-
-    /// A static program that opens libraries all the same (NSS in a static glibc) uses the loader that
-    /// is usual for it.
-    fn rules_for_modules(&mut self, loaded: &Loaded) -> Rc<Rules> {
-        if loaded.rules.facts.libc != Libc::Static {
-            return Rc::clone(&loaded.rules);
-        }
-        let program = loaded.scope.object(0).clone();
-        let facts = self.facts.usual(&mut self.files, Libc::Glibc, &program, &mut self.closure);
-        Rc::new(Rules {
-            facts,
-            wanted: loaded.rules.wanted,
-            cache_id: loaded.rules.cache_id,
-            secure: loaded.rules.secure,
-            library_path: loaded.rules.library_path.clone(),
-            path_file: None,
-        })
     }
 
     fn preloads(&mut self, walking: &mut Walking) {
@@ -306,20 +268,22 @@ impl<'a> Engine<'a> {
                 let path = candidate.walk.real.clone();
                 let known = self.closure.objects.iter().position(|found| found.path == path);
                 known.unwrap_or_else(|| {
-                    let object = Object::clone(&candidate.object);
+                    let object = Arc::clone(&candidate.object);
                     self.closure.objects.push(Found { path, object });
                     self.closure.objects.len() - 1
                 })
             }
         };
         self.objects.entry(candidate.id).or_insert(object);
-        Load { object, name, opened, relation, by, how, tried: vec![], dependencies: vec![] }
+        let (variant, tried, dependencies) = (None, Vec::new(), Vec::new());
+        Load { object, name, opened, relation, by, how, variant, tried, dependencies }
     }
 
     pub(super) fn note_walk(&mut self, walk: &Walk) {
-        for (path, target) in &walk.links {
-            if !self.closure.links.contains_key(path) {
-                self.closure.links.insert(path.clone(), Link { target: target.clone() });
+        for link in &walk.links {
+            if !self.closure.links.contains_key(&link.path) {
+                let target = link.target.clone();
+                self.closure.links.insert(link.path.clone(), Link { target });
             }
         }
         self.closure.folders.extend(walk.folders.iter().cloned());

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use common::escape::Escaped;
 use common::tree::ImagePath;
 use serde::Serialize;
 
@@ -130,6 +131,9 @@ pub struct Missing {
     pub relation: Relation,
     /// Path of the program in whose scope it is missing.
     pub program: ImagePath,
+    /// Number of the request that led there.
+    #[serde(skip)]
+    pub request: usize,
     /// Every place tried, in order.
     pub tried: Vec<Attempt>,
 }
@@ -145,6 +149,9 @@ pub struct Refused {
     pub needed_by: Option<ImagePath>,
     /// Path of the program in whose scope it is refused.
     pub program: ImagePath,
+    /// Number of the request that led there.
+    #[serde(skip)]
+    pub request: usize,
     /// What is wrong with it, as a fragment.
     pub why: String,
 }
@@ -172,6 +179,20 @@ pub enum Warning {
     PreloadIgnored {
         /// The object.
         name: Name,
+    },
+    /// What an object recommends in its `.note.dlopen` is nowhere.
+    FeatureAbsent {
+        /// Real path of the object.
+        by: ImagePath,
+        /// The feature.
+        feature: String,
+        /// The libraries of which one would do.
+        names: Vec<Name>,
+    },
+    /// A feature was named that no object has.
+    NoSuchFeature {
+        /// Its name.
+        name: String,
     },
 }
 
@@ -224,6 +245,18 @@ impl fmt::Display for Warning {
                 f,
                 "`/etc/ld.so.preload` names `{name}`, which cannot be loaded; the loader ignores it"
             ),
+            Self::FeatureAbsent { by, feature, names } => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                write!(
+                    f,
+                    "`{by}` goes without its feature `{}`: {} is not there",
+                    Escaped(feature.as_bytes()),
+                    names.join(" or ")
+                )
+            }
+            Self::NoSuchFeature { name } => {
+                write!(f, "no object has a feature `{}`", Escaped(name.as_bytes()))
+            }
         }
     }
 }
@@ -248,7 +281,7 @@ impl Relation {
 /// tried.
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, needed_by, relation, program, tried } = self;
+        let Self { name, needed_by, relation, program, tried, .. } = self;
         let by = needed_by.as_ref().unwrap_or(program);
         write!(f, "`{name}` is missing, {} `{by}`", relation.to_whom())?;
         if by != program {
@@ -270,7 +303,7 @@ impl fmt::Display for Missing {
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, path, needed_by, program, why } = self;
+        let Self { name, path, needed_by, program, why, .. } = self;
         let by = needed_by.as_ref().unwrap_or(program);
         write!(f, "`{path}` cannot be loaded as `{name}`, needed by `{by}`: {why}")
     }

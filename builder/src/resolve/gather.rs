@@ -5,7 +5,7 @@
 //! further rules fire. What rules add and cannot be resolved is left out with a warning: only what
 //! a person asked for is allowed to fail the build.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::report::Diagnostic;
 use common::tree::ImagePath;
@@ -13,7 +13,7 @@ use common::tree::ImagePath;
 use super::rules::RuleSet;
 use super::rules::fire::{SymbolCache, fire};
 use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
-use super::{Closure, Options, Request, ResolveError, Sysroot};
+use super::{Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
 use crate::spec::ImageSpec;
 
 /// Programs, their closure, and what rules add to it.
@@ -70,9 +70,10 @@ pub fn gather(
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut cache = SymbolCache::default();
     let mut left_out = LeftOut::default();
+    let mut resolver = Resolver::new(sysroot, options);
     loop {
         let asked: Vec<Request> = requests.iter().map(|(request, _)| request.clone()).collect();
-        let closure = super::closure(&asked, sysroot, options)?;
+        let closure = resolver.closure(&asked)?;
         on_round(closure.objects.len());
         if left_out.remove_failures(&mut requests, &closure) {
             continue;
@@ -106,33 +107,32 @@ struct LeftOut {
 }
 
 impl LeftOut {
-    /// Takes requests of rules out of the list in whose scope something is missing or refused;
-    /// whether there was one.
+    /// Takes requests of rules out of the list that lead to something missing or refused; whether there
+    /// was one.
     fn remove_failures(
         &mut self,
         requests: &mut Vec<(Request, Option<Because>)>,
         closure: &Closure,
     ) -> bool {
-        let failures: Vec<(&ImagePath, String)> =
-            closure
-                .missing
-                .iter()
-                .map(|missing| (&missing.program, format!("`{}` is missing", missing.name)))
-                .chain(closure.refused.iter().map(|refused| {
-                    (&refused.program, format!("`{}`: {}", refused.path, refused.why))
-                }))
-                .collect();
+        let mut failures: BTreeMap<usize, String> = BTreeMap::new();
+        for missing in &closure.missing {
+            failures.entry(missing.request).or_insert(format!("`{}` is missing", missing.name));
+        }
+        for Refused { request, path, why, .. } in &closure.refused {
+            failures.entry(*request).or_insert(format!("`{path}`: {why}"));
+        }
         let before = requests.len();
+        let mut number = 0;
         requests.retain(|(request, because)| {
-            let Some(because) = because else { return true };
-            let (Request::Module { path, .. } | Request::Program(path)) = request else {
-                return true;
-            };
-            let Some((_, why)) = failures.iter().find(|(program, _)| *program == path) else {
-                return true;
-            };
+            let failure = failures.get(&number);
+            number += 1;
+            let (Some(because), Some(why)) = (because, failure) else { return true };
             self.requests.push(request.clone());
-            self.warnings.insert(format!("rule {} leaves out `{path}`: {why}", because.rule));
+            let what = match request {
+                Request::Module { path, .. } | Request::Program(path) => path.to_string(),
+                Request::Library { name, .. } => name.to_string(),
+            };
+            self.warnings.insert(format!("rule {} leaves out `{what}`: {why}", because.rule));
             false
         });
         requests.len() != before

@@ -7,14 +7,17 @@
 //! ```text
 //! requests -> scripts (#!) -> program -> preloads -> needed, breadth first -> Closure
 //!             scripts.rs      engine.rs: soname table, identity    search.rs: one order per libc
+//!                             dlopen.rs: what is opened later      hwcaps.rs: variants by processor
 //! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
 //! ```
 
 mod closure;
+mod dlopen;
 mod engine;
 pub mod expand;
 mod findings;
 pub mod gather;
+pub mod hwcaps;
 pub mod incomplete;
 pub mod ld_cache;
 mod preload_file;
@@ -32,8 +35,9 @@ mod walk;
 
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
+pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;
-pub use sysroot::{FileId, Sysroot, Target, Walk};
+pub use sysroot::{FileId, LinkAt, Sysroot, Target, Walk};
 
 use std::rc::Rc;
 
@@ -42,6 +46,7 @@ use common::tree::ImagePath;
 use common::report::Diagnostic;
 
 use crate::elf::{ElfError, Name};
+use crate::spec::search::{Cpus, DlopenPolicy};
 
 /// A root of resolution.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +76,9 @@ pub enum Request {
     },
 }
 
-/// Build inputs that change the search. Nothing is read from the environment.
-#[derive(Debug, Clone, Default)]
+/// Build inputs that change the search. Nothing is read from the environment. The default is what a
+/// loader does on a baseline processor.
+#[derive(Debug, Clone)]
 pub struct Options {
     /// `LD_LIBRARY_PATH`: folders joined by `:` or `;`.
     pub library_path: Option<Name>,
@@ -80,6 +86,22 @@ pub struct Options {
     pub preload: Vec<Name>,
     /// `PATH` that `#!/usr/bin/env NAME` searches; the usual one where `None`.
     pub path: Option<Name>,
+    /// Processors that it is resolved for.
+    pub cpus: Cpus,
+    /// Features of `.note.dlopen` that are followed.
+    pub dlopen: DlopenPolicy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            library_path: None,
+            preload: Vec::new(),
+            path: None,
+            cpus: Cpus::Baseline,
+            dlopen: DlopenPolicy::none(),
+        }
+    }
 }
 
 /// Why there is no closure at all. (A library that is missing or refused leaves a closure: it is
@@ -186,5 +208,36 @@ pub fn closure(
     sysroot: &Sysroot,
     options: &Options,
 ) -> Result<Closure, ResolveError> {
-    engine::Engine::new(sysroot, options).run(requests)
+    Resolver::new(sysroot, options).closure(requests)
+}
+
+/// Makes several closures in one root; what one has read, the next does not read again.
+pub struct Resolver<'a> {
+    sysroot: &'a Sysroot,
+    options: &'a Options,
+    kept: Option<engine::Kept<'a>>,
+}
+
+impl<'a> Resolver<'a> {
+    /// A resolver that has read nothing.
+    pub fn new(sysroot: &'a Sysroot, options: &'a Options) -> Self {
+        Self { sysroot, options, kept: None }
+    }
+
+    /// As [`closure`].
+    ///
+    /// # Errors
+    /// As [`closure`].
+    pub fn closure(&mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
+        let kept = self.kept.take().unwrap_or_else(|| engine::Kept::new(self.sysroot));
+        let (closure, kept) = engine::Engine::new(self.options, kept).run(requests)?;
+        self.kept = Some(kept);
+        Ok(closure)
+    }
+}
+
+impl std::fmt::Debug for Resolver<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver").field("sysroot", self.sysroot).finish_non_exhaustive()
+    }
 }

@@ -4,13 +4,15 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use super::hwcaps::Hwcaps;
 use super::sysroot::{FileId, Sysroot, Target, Walk, errno};
 use super::{Libc, Reason};
-use crate::elf::{Class, ElfError, Endian, Kind, Machine, Object, architecture};
+use crate::elf::{Class, ElfError, Endian, Kind, Machine, Name, Object, architecture};
 
 /// What libraries must be to fit the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ impl From<&Object> for Wanted {
 pub(super) struct Candidate {
     pub(super) id: FileId,
     pub(super) walk: Walk,
-    pub(super) object: Rc<Object>,
+    pub(super) object: Arc<Object>,
 }
 
 /// What became of a path.
@@ -46,7 +48,7 @@ pub(super) enum Opened {
 /// What is known of a file's contents.
 #[derive(Clone)]
 enum Contents {
-    Object(Rc<Object>),
+    Object(Arc<Object>),
     Unreadable(Reason),
     Broken { error: Rc<ElfError>, architecture: Option<(Class, Machine)> },
 }
@@ -55,11 +57,28 @@ enum Contents {
 pub(super) struct Files<'s> {
     pub(super) sysroot: &'s Sysroot,
     read: HashMap<FileId, Contents>,
+    /// Of each searched folder, the subdirectories that exist among those of a processor.
+    subfolders: HashMap<Hwcaps, HashMap<Name, Rc<[Name]>>>,
 }
 
 impl<'s> Files<'s> {
     pub(super) fn new(sysroot: &'s Sysroot) -> Self {
-        Self { sysroot, read: HashMap::new() }
+        Self { sysroot, read: HashMap::new(), subfolders: HashMap::new() }
+    }
+
+    /// Subdirectories for a processor that exist below `folder`, in the order of the search.
+    pub(super) fn subfolders(&mut self, folder: &Name, hwcaps: Hwcaps) -> Rc<[Name]> {
+        let known = self.subfolders.entry(hwcaps).or_default();
+        if let Some(found) = known.get(folder) {
+            return Rc::clone(found);
+        }
+        let is_there = |name: &String| {
+            self.sysroot.is_folder(&[folder.as_bytes(), b"/", name.as_bytes()].concat())
+        };
+        let found = hwcaps.subfolders().into_iter().filter(is_there).map(Name::from);
+        let found: Rc<[Name]> = found.collect();
+        known.insert(folder.clone(), Rc::clone(&found));
+        found
     }
 
     /// Opens what stands at `path`, whatever it is.
@@ -116,7 +135,7 @@ impl<'s> Files<'s> {
         let contents = match self.sysroot.open_file(&walk.real) {
             Err(error) => Contents::Unreadable(plain_reason(errno(&error))),
             Ok(file) => match Object::parse(&file) {
-                Ok(object) => Contents::Object(Rc::new(object)),
+                Ok(object) => Contents::Object(Arc::new(object)),
                 Err(error) => {
                     Contents::Broken { error: Rc::new(error), architecture: architecture(&file) }
                 }

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 use rustix::io::Errno;
 
 use super::engine::Engine;
+use super::hwcaps::{Hwcaps, Processor};
 use super::ld_cache::{LdCache, architecture_id};
 use super::preload_file;
 use super::probe::{Candidate, Files, Opened, Wanted};
@@ -25,8 +26,20 @@ const MAX_FILE: u64 = 64 * 1024 * 1024;
 #[derive(Default)]
 pub(super) struct RootFacts {
     loaders: HashMap<FileId, Option<Facts>>,
-    caches: BTreeMap<Endian, Option<LdCache>>,
-    preload: Option<Vec<Name>>,
+    caches: BTreeMap<Endian, Cache>,
+    preload: Option<PreloadFile>,
+}
+
+/// `/etc/ld.so.preload`, if it is there.
+struct PreloadFile {
+    path: Option<ImagePath>,
+    names: Vec<Name>,
+}
+
+enum Cache {
+    Absent,
+    Broken,
+    Whole(LdCache),
 }
 
 impl RootFacts {
@@ -38,27 +51,34 @@ impl RootFacts {
         closure: &mut Closure,
     ) -> Option<&LdCache> {
         let endian = rules.wanted.endian;
-        self.caches
-            .entry(endian)
-            .or_insert_with(|| {
-                let bytes = read(files, b"/etc/ld.so.cache").ok()?.1;
-                let cache = LdCache::parse(bytes, endian);
-                if cache.is_none() {
+        let cache =
+            self.caches.entry(endian).or_insert_with(|| match read(files, b"/etc/ld.so.cache") {
+                Ok((_, bytes)) => LdCache::parse(bytes, endian).map_or(Cache::Broken, Cache::Whole),
+                Err(_) => Cache::Absent,
+            });
+        match cache {
+            Cache::Whole(cache) => Some(cache),
+            Cache::Absent => None,
+            Cache::Broken => {
+                if !closure.warnings.contains(&Warning::BrokenCache) {
                     closure.warnings.push(Warning::BrokenCache);
                 }
-                cache
-            })
-            .as_ref()
+                None
+            }
+        }
     }
 
     /// The names in `/etc/ld.so.preload`.
     pub(super) fn preload_file(&mut self, files: &Files<'_>, closure: &mut Closure) -> Vec<Name> {
-        let names = self.preload.get_or_insert_with(|| {
-            let Ok((path, text)) = read(files, b"/etc/ld.so.preload") else { return Vec::new() };
-            closure.configuration.push(path);
-            preload_file::names(text)
-        });
-        names.clone()
+        let preload =
+            self.preload.get_or_insert_with(|| match read(files, b"/etc/ld.so.preload") {
+                Ok((path, text)) => {
+                    PreloadFile { path: Some(path), names: preload_file::names(text) }
+                }
+                Err(_) => PreloadFile { path: None, names: Vec::new() },
+            });
+        closure.configuration.extend(preload.path.clone());
+        preload.names.clone()
     }
 
     /// What the loader has compiled in, or what is usual.
@@ -71,7 +91,10 @@ impl RootFacts {
     ) -> Facts {
         let facts = self.loaders.entry(loader.id).or_insert_with(|| {
             let file = files.sysroot.open_file(&loader.walk.real).ok()?;
-            system_dirs::from_loader(&read_only_data(&file).ok()?, &loader.object)
+            [false, true].into_iter().find_map(|executable| {
+                let data = read_only_data(&file, executable).ok()?;
+                system_dirs::from_loader(&data, &loader.object)
+            })
         });
         facts.clone().unwrap_or_else(|| {
             let interpreter = loader.walk.real.as_bytes().into();
@@ -106,7 +129,7 @@ impl Engine<'_> {
     pub(super) fn loader_of(
         &mut self,
         path: &ImagePath,
-        object: &Rc<Object>,
+        object: &Arc<Object>,
     ) -> Option<(Name, Candidate)> {
         let Some(name) = &object.interpreter else {
             if object.needed.is_empty() {
@@ -130,6 +153,7 @@ impl Engine<'_> {
                 needed_by,
                 relation: Relation::Interpreter,
                 program: path.clone(),
+                request: self.request,
                 tried: vec![Attempt { path: name.clone(), how: How::Path, reason }],
             }),
             Opened::Refused(error) => self.closure.refused.push(Refused {
@@ -137,6 +161,7 @@ impl Engine<'_> {
                 path: name.clone(),
                 needed_by,
                 program: path.clone(),
+                request: self.request,
                 why: error.to_string(),
             }),
         }
@@ -159,14 +184,17 @@ impl Engine<'_> {
             (Some(file), ..) => self.path_file(&Name::from(&b"/lib/ld"[..]), file),
             _ => None,
         };
-        Rules {
+        let (machine, class) = (object.machine, object.class);
+        let rules = Rules {
             wanted: Wanted::from(&**object),
+            hwcaps: Hwcaps::none(machine, class),
             cache_id: architecture_id(object.machine, object.class, object.header_flags),
             secure: program.id.privileged || self.has_capabilities(program),
             library_path: self.options.library_path.clone(),
             path_file,
             facts,
-        }
+        };
+        rules.on(Processor::default())
     }
 
     /// musl's own search path: a file below the prefix of the interpreter's path. One that cannot be
@@ -221,8 +249,9 @@ fn read(files: &Files<'_>, path: &[u8]) -> Result<(ImagePath, Vec<u8>), Errno> {
         return Err(Errno::INVAL);
     }
     let number = |error: std::io::Error| super::sysroot::errno(&error);
-    let mut bytes = Vec::new();
     let file = files.sysroot.open_file(&walk.real).map_err(number)?;
+    let size = file.metadata().map_err(number)?.len().min(MAX_FILE);
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
     file.take(MAX_FILE).read_to_end(&mut bytes).map_err(number)?;
     Ok((walk.real, bytes))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::sysroot::FileId;
 use super::{Libc, Load, Relation};
@@ -22,7 +22,7 @@ pub(super) struct Scope {
 #[derive(Debug)]
 struct Loaded {
     load: Load,
-    object: Rc<Object>,
+    object: Arc<Object>,
     /// The folder that `$ORIGIN` means.
     origin: Vec<u8>,
     /// The load whose search paths are searched after its own (`l_loader`, `needed_by`).
@@ -92,7 +92,7 @@ impl Scope {
     pub(super) fn push(
         &mut self,
         load: Load,
-        object: Rc<Object>,
+        object: Arc<Object>,
         id: FileId,
         loader: Option<usize>,
         libc: Libc,

@@ -46,14 +46,14 @@ impl Engine<'_> {
         self.note_walk(&walk);
         self.closure.scripts.push(walk.real);
         let script = path.clone();
-        self.program(&interpreter, Origin::Shebang { script: script.clone() }, depth + 1)
+        self.program(&interpreter, &Origin::Shebang { script: script.clone() }, depth + 1)
             .map_err(|error| wrap(path, error))?;
         if let Some(name) = line.env_program() {
             let folders = self.options.path.as_ref();
             let folders = folders.map_or(DEFAULT_PATH.as_bytes(), Name::as_bytes);
             let program =
                 self.files.sysroot.locate(&name, folders).map_err(|error| wrap(path, error))?;
-            self.program(&program, Origin::Env { script }, depth + 1)
+            self.program(&program, &Origin::Env { script }, depth + 1)
                 .map_err(|error| wrap(path, error))?;
         }
         Ok(())

@@ -5,6 +5,8 @@
 //!        -> library path -> RUNPATH of the requester -> ld.so.cache -> system folders
 //! musl   library path -> rpath of the requester and all its ancestors -> path file or system folders
 //! ```
+//! Of every folder glibc searches the subdirectories for its processor first (`hwcaps.rs`).
+//!
 //! Knowledge: glibc `elf/dl-load.c` (`_dl_map_object`, `open_path`), musl `ldso/dynlink.c`
 //! (`load_library`, `path_open`, `fixup_rpath`), ld.so(8).
 
@@ -12,10 +14,11 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use super::ld_cache::LdCache;
+use super::hwcaps::{Hwcaps, Processor};
+use super::ld_cache::{LdCache, Reader};
 use super::probe::{Candidate, Files, Opened, Wanted};
 use super::scope::Scope;
-use super::system_dirs::{Facts, platform};
+use super::system_dirs::Facts;
 use super::{Attempt, How, Libc, Reason, Warning};
 use crate::elf::{
     ElfError, Expanded, Name, Tokens, expand, has_origin, has_token, origin_is_unsafe,
@@ -25,10 +28,12 @@ use crate::elf::{
 const MUSL_PATH_MAX: usize = 511;
 
 /// What holds for a whole scope.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Rules {
     pub(super) facts: Facts,
     pub(super) wanted: Wanted,
+    /// The processor, as the loader sees it.
+    pub(super) hwcaps: Hwcaps,
     /// What marks the entries of this architecture in the cache.
     pub(super) cache_id: Option<u32>,
     /// set-uid, set-gid or file capabilities: tokens are restricted, the library path is ignored.
@@ -41,9 +46,32 @@ pub(super) struct Rules {
 
 /// What came of a search.
 pub(super) enum Outcome {
-    Found { candidate: Candidate, opened: Name, how: How },
+    Found(Box<Hit>),
     Refused { path: Name, error: Rc<ElfError> },
     Nothing,
+}
+
+impl Rules {
+    /// The same on a processor.
+    pub(super) fn on(self, processor: Processor) -> Self {
+        let Wanted { machine, class, .. } = self.wanted;
+        let hwcaps = match self.facts.libc {
+            Libc::Musl => Hwcaps::none(machine, class),
+            Libc::Glibc | Libc::Static => {
+                Hwcaps::new(processor, machine, class, self.facts.version)
+            }
+        };
+        Self { hwcaps, ..self }
+    }
+}
+
+/// What was found.
+pub(super) struct Hit {
+    pub(super) candidate: Candidate,
+    pub(super) opened: Name,
+    pub(super) how: How,
+    /// The subdirectory of the variant that it is.
+    pub(super) variant: Option<Name>,
 }
 
 /// How to go on after a place, or a list of places.
@@ -106,7 +134,7 @@ impl Search<'_, '_> {
             });
             return Outcome::Nothing;
         }
-        match self.place(path, || How::Path) {
+        match self.place(path, None, || How::Path) {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Nothing,
         }
@@ -160,16 +188,19 @@ impl Search<'_, '_> {
 
     fn cached(&mut self, name: &[u8], no_default: bool) -> Step {
         let Some((cache, id)) = self.cache.zip(self.rules.cache_id) else { return Step::NextList };
-        let Some(path) = cache.lookup(name, id) else { return Step::NextList };
+        let reader = Reader { id, hwcaps: self.rules.hwcaps };
+        let Some(hit) = cache.lookup(name, reader) else { return Step::NextList };
         let system = |folder: &Name| {
-            path.strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
+            hit.path.strip_prefix(folder.as_bytes()).is_some_and(|rest| rest.starts_with(b"/"))
         };
+        let path = hit.path.to_vec();
         if no_default && self.rules.facts.folders.iter().any(system) {
             let path = Name::from(path);
             self.tried.push(Attempt { path, how: How::Cache, reason: Reason::NoDefault });
             return Step::NextList;
         }
-        match self.place(path.to_vec(), || How::Cache) {
+        let variant = (!hit.variant.is_empty()).then(|| Name::from(hit.variant));
+        match self.place(path, variant, || How::Cache) {
             Ok(outcome) => Step::Done(outcome),
             Err(_) => Step::NextList,
         }
@@ -233,6 +264,12 @@ impl Search<'_, '_> {
     fn list(&mut self, name: &[u8], folders: &[Name], how: impl Fn(&Name) -> How) -> Step {
         let musl = self.rules.facts.libc == Libc::Musl;
         for folder in folders {
+            for subfolder in self.files.subfolders(folder, self.rules.hwcaps).iter() {
+                let path = [folder.as_bytes(), b"/", subfolder.as_bytes(), b"/", name].concat();
+                if let Ok(outcome) = self.place(path, Some(subfolder.clone()), || how(folder)) {
+                    return Step::Done(outcome);
+                }
+            }
             let path = match folder.as_bytes() {
                 b"/" if !musl => [b"/", name].concat(),
                 folder => [folder, b"/", name].concat(),
@@ -243,7 +280,7 @@ impl Search<'_, '_> {
                 self.tried.push(Attempt { path: path.into(), how: how(folder), reason });
                 continue;
             }
-            match self.place(path, || how(folder)) {
+            match self.place(path, None, || how(folder)) {
                 Ok(outcome) => return Step::Done(outcome),
                 Err(Reason::Errno(number))
                     if musl && number == Errno::NAMETOOLONG.raw_os_error() => {}
@@ -261,11 +298,19 @@ impl Search<'_, '_> {
     }
 
     /// Tries one path; the reason when it is passed over.
-    fn place(&mut self, path: Vec<u8>, how: impl FnOnce() -> How) -> Result<Outcome, Reason> {
+    fn place(
+        &mut self,
+        path: Vec<u8>,
+        variant: Option<Name>,
+        how: impl FnOnce() -> How,
+    ) -> Result<Outcome, Reason> {
         let opened = Name::from(path);
         let rules = self.rules;
         match self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc) {
-            Opened::Object(candidate) => Ok(Outcome::Found { candidate, opened, how: how() }),
+            Opened::Object(candidate) => {
+                let hit = Hit { candidate, opened, how: how(), variant };
+                Ok(Outcome::Found(Box::new(hit)))
+            }
             Opened::Refused(error) => Ok(Outcome::Refused { path: opened, error }),
             Opened::Passed(reason) => {
                 self.tried.push(Attempt { path: opened, how: how(), reason });
@@ -320,7 +365,7 @@ impl Search<'_, '_> {
         let tokens = Tokens {
             origin: Some(self.scope.origin(load)),
             lib: self.rules.facts.lib.as_ref().map(Name::as_bytes),
-            platform: platform(self.rules.wanted.machine),
+            platform: self.rules.hwcaps.platform().map(str::as_bytes),
         };
         match expand(text, tokens) {
             // The origin of a program with privileges is held to folders that only root writes to.

@@ -1,42 +1,39 @@
 //! `Sysroot`: the root in which everything is looked up. Each path is probed once.
 //!
 //! Paths are followed component by component, so that every link on the way is known: the image
-//! needs them all. What a component is, is remembered for the life of the value; a root that
-//! changes meanwhile is not noticed.
+//! needs them all. What a component is, is remembered for the life of the value (`seen.rs`); a root
+//! that changes meanwhile is not noticed.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use common::root::Root;
 use common::tree::{ImagePath, PathError};
-use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::ResolveError;
 use crate::elf::Name;
 
-/// The kernel's limit (`path_resolution(7)`).
-const MAX_LINKS: usize = 40;
+mod seen;
+
+use seen::{End, Seen};
 
 /// `/`, or a foreign root.
 #[derive(Debug)]
 pub struct Sysroot {
     root: Root,
-    nodes: Mutex<HashMap<ImagePath, Node>>,
+    seen: Mutex<Seen>,
 }
 
-/// What stands at a path whose folders are all real.
-#[derive(Debug, Clone)]
-enum Node {
-    Nothing(Errno),
-    Folder,
-    Link(Name),
-    File(FileId),
-    /// A device, pipe or socket: never opened.
-    Special,
+/// A symbolic link, where it stands and what it says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct LinkAt {
+    /// Where; its folder has no links in it.
+    pub path: ImagePath,
+    /// What it says, byte for byte.
+    pub target: Name,
 }
 
 /// What tells a file from all others of the host, and the part of its status that matters to loaders.
@@ -55,8 +52,8 @@ pub struct FileId {
 pub struct Walk {
     /// The path with all links resolved inside the root.
     pub real: ImagePath,
-    /// Links on the way and what they say.
-    pub links: BTreeMap<ImagePath, Name>,
+    /// Links on the way, each once, in the order they were crossed.
+    pub links: Vec<Arc<LinkAt>>,
     /// Folders that were entered only to be left by `..`.
     pub folders: Vec<ImagePath>,
 }
@@ -75,7 +72,7 @@ pub enum Target {
 impl Sysroot {
     /// A folder as a root; `/` for the host itself.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        Ok(Self { root: Root::open(folder)?, nodes: Mutex::default() })
+        Ok(Self { root: Root::open(folder)?, seen: Mutex::new(Seen::new()) })
     }
 
     /// The root, for whoever copies files out of it.
@@ -94,44 +91,16 @@ impl Sysroot {
     /// # Errors
     /// What the kernel would say: `ENOENT`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`, `EACCES`.
     pub fn lookup(&self, path: &[u8]) -> Result<(Walk, Target), Errno> {
-        let mut walk =
-            Walk { real: ImagePath::root(), links: BTreeMap::new(), folders: Vec::new() };
-        let mut target = Target::Folder;
-        let mut rest = components(path);
-        let mut links = 0;
-        while let Some(component) = rest.pop() {
-            if target != Target::Folder {
-                return Err(Errno::NOTDIR);
+        let mut seen = self.seen();
+        let (position, end) = seen.follow(&self.root, path)?;
+        let folder = seen.path(position.folder);
+        let (real, target) = match end {
+            End::Folder => (folder.clone(), Target::Folder),
+            End::Leaf(name, target) => {
+                (folder.join(&name).map_err(|error| path_errno(&error))?, target)
             }
-            if component == b".." {
-                if let Some(parent) = walk.real.parent() {
-                    walk.folders.push(std::mem::replace(&mut walk.real, parent));
-                }
-                continue;
-            }
-            let here = walk.real.join(&component).map_err(|error| path_errno(&error))?;
-            match self.node(&here) {
-                Node::Nothing(errno) => return Err(errno),
-                Node::Folder => walk.real = here,
-                Node::File(id) => (walk.real, target) = (here, Target::File(id)),
-                Node::Special => (walk.real, target) = (here, Target::Special),
-                Node::Link(to) => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(Errno::LOOP);
-                    }
-                    if to.as_bytes().is_empty() {
-                        return Err(Errno::NOENT);
-                    }
-                    if to.as_bytes().starts_with(b"/") {
-                        walk.real = ImagePath::root();
-                    }
-                    rest.extend(components(to.as_bytes()));
-                    walk.links.insert(here, to);
-                }
-            }
-        }
-        Ok((walk, target))
+        };
+        Ok((Walk { real, links: position.links, folders: position.left }, target))
     }
 
     /// Whether `path` leads to a folder.
@@ -139,9 +108,14 @@ impl Sysroot {
         matches!(self.lookup(path), Ok((_, Target::Folder)))
     }
 
-    /// Opens a file for reading.
+    /// Opens a file for reading, by its real path.
     pub fn open_file(&self, path: &ImagePath) -> io::Result<File> {
-        self.root.open_file(path.as_bytes())
+        self.seen().open_file(&self.root, path)
+    }
+
+    /// A panic elsewhere leaves it whole: it only grows.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file that `what` means on the command line: a path, or a name that is looked up in the
@@ -175,41 +149,6 @@ impl Sysroot {
             }
         }
     }
-
-    fn node(&self, path: &ImagePath) -> Node {
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(node) = nodes.get(path) {
-            return node.clone();
-        }
-        let node = self.probe(path).unwrap_or_else(Node::Nothing);
-        nodes.insert(path.clone(), node.clone());
-        node
-    }
-
-    fn probe(&self, path: &ImagePath) -> Result<Node, Errno> {
-        let status = self.root.symlink_metadata(path.as_bytes()).map_err(|e| errno(&e))?;
-        Ok(match FileType::from_raw_mode(status.st_mode) {
-            FileType::Directory => Node::Folder,
-            FileType::Symlink => {
-                Node::Link(self.root.read_link(path.as_bytes()).map_err(|e| errno(&e))?.into())
-            }
-            FileType::RegularFile => Node::File(FileId {
-                device: status.st_dev,
-                inode: status.st_ino,
-                privileged: status.st_mode & 0o4000 != 0 || status.st_mode & 0o2010 == 0o2010,
-            }),
-            _ => Node::Special,
-        })
-    }
-}
-
-/// Components, last first; empty ones and `.` left out.
-fn components(path: &[u8]) -> Vec<Vec<u8>> {
-    path.split(|&byte| byte == b'/')
-        .filter(|component| !matches!(*component, b"" | b"."))
-        .rev()
-        .map(<[u8]>::to_vec)
-        .collect()
 }
 
 /// The number behind an error of the root; what carries none is told as a failed read.

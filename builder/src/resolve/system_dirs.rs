@@ -6,6 +6,8 @@
 //! string with colons, and the pattern of its path file's name. Where that fails, a table of what
 //! distributions use; [`Facts::guessed`] tells.
 
+use memchr::arch::all::memchr::One;
+
 use super::{Libc, Sysroot};
 use crate::elf::{Class, Endian, Machine, Name, Object};
 
@@ -22,6 +24,17 @@ pub struct Facts {
     pub path_file: Option<Name>,
     /// Whether the directories come from the table.
     pub guessed: bool,
+    /// glibc: its version, where the loader says it.
+    pub version: Option<Version>,
+}
+
+/// A version of glibc.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version {
+    /// The first number.
+    pub major: u32,
+    /// The second.
+    pub minor: u32,
 }
 
 /// Reads a loader's facts out of its read-only segments; `None` where nothing is recognised.
@@ -35,6 +48,7 @@ pub fn from_loader(segments: &[Vec<u8>], loader: &Object) -> Option<Facts> {
                 lib: None,
                 path_file: strings(&data[at..]).next().map(Name::from),
                 guessed: false,
+                version: None,
             });
         }
     }
@@ -46,7 +60,26 @@ pub fn from_loader(segments: &[Vec<u8>], loader: &Object) -> Option<Facts> {
         .fold(Vec::new(), |best: Vec<&[u8]>, run| if run.len() > best.len() { run } else { best });
     let folders: Vec<Name> = run.iter().map(|folder| Name::from(without_slash(folder))).collect();
     let lib = lib_of(folders.first()?.as_bytes());
-    Some(Facts { libc: Libc::Glibc, folders, lib: Some(lib), path_file: None, guessed: false })
+    let version = segments.iter().find_map(|data| version(data));
+    Some(Facts {
+        libc: Libc::Glibc,
+        folders,
+        lib: Some(lib),
+        path_file: None,
+        guessed: false,
+        version,
+    })
+}
+
+/// The version in a loader's banner, `ld.so (Debian GLIBC 2.36-9) stable release version 2.36.`
+/// (`elf/dl-usage.c`, before 2.32 `elf/rtld.c` has none).
+fn version(data: &[u8]) -> Option<Version> {
+    const BEFORE: &[u8] = b" release version ";
+    let at = position(data, BEFORE)? + BEFORE.len();
+    let text = data.get(at..(at + 16).min(data.len()))?;
+    let end = text.iter().position(|byte| !byte.is_ascii_digit() && *byte != b'.')?;
+    let mut numbers = str::from_utf8(&text[..end]).ok()?.split('.').map(str::parse);
+    Some(Version { major: numbers.next()?.ok()?, minor: numbers.next()?.ok()? })
 }
 
 /// What distributions use, by what exists in the root.
@@ -58,6 +91,7 @@ pub fn table(libc: Libc, object: &Object, sysroot: &Sysroot) -> Facts {
             lib: None,
             path_file: Some([b"/etc/ld-musl-", musl_arch(object), b".path"].concat().into()),
             guessed: true,
+            version: None,
         };
     }
     let multiarch = triplet(object)
@@ -78,17 +112,8 @@ pub fn table(libc: Libc, object: &Object, sysroot: &Sysroot) -> Facts {
         lib: Some(lib.into()),
         path_file: None,
         guessed: true,
+        version: None,
     }
-}
-
-/// `$PLATFORM`: `AT_PLATFORM` of a baseline processor.
-pub fn platform(machine: Machine) -> Option<&'static [u8]> {
-    Some(match machine {
-        Machine::X86_64 => b"x86_64",
-        Machine::X86 => b"i686",
-        Machine::AARCH64 => b"aarch64",
-        _ => return None,
-    })
 }
 
 /// Loaders of programs that name none (a library as the root of resolution), most usual first.
@@ -152,32 +177,36 @@ fn lib_of(folder: &[u8]) -> Name {
     below.rsplit(|&byte| byte == b'/').next().unwrap_or(below).into()
 }
 
-/// Runs of adjacent strings that look like system directories.
+/// Runs of adjacent strings that look like system directories. Bytes before the first slash of a run
+/// belong to whatever lies before the array.
 fn runs(data: &[u8]) -> Vec<Vec<&[u8]>> {
-    let mut runs = vec![Vec::new()];
-    for text in data.split(|&byte| byte == 0) {
-        let folder = folder_of(text);
-        // Bytes before the slash belong to whatever lies before the array: a run starts here.
-        if folder.is_none_or(|folder| folder.len() != text.len())
-            && runs.last().is_some_and(|run| !run.is_empty())
-        {
-            runs.push(Vec::new());
+    let mut runs: Vec<Vec<&[u8]>> = Vec::new();
+    let mut last = None;
+    let nul = One::new(0);
+    let mut from = 0;
+    while let Some(slash) = position(&data[from..], b"/\0") {
+        let end = from + slash + 1;
+        from = end;
+        let start = nul.rfind(&data[..end]).map_or(0, |nul| nul + 1);
+        let Some(folder) = folder_of(&data[start..end]) else { continue };
+        match runs.last_mut() {
+            Some(run) if last == start.checked_sub(1) && folder.len() == end - start => {
+                run.push(folder);
+            }
+            _ => runs.push(vec![folder]),
         }
-        if let (Some(folder), Some(run)) = (folder, runs.last_mut()) {
-            run.push(folder);
-        }
+        last = Some(end);
     }
-    runs.retain(|run| !run.is_empty());
     runs
 }
 
-/// The part of `text` that is a path with a slash at both ends.
+/// The part of `text`, which ends with a slash, that is a path with a slash at both ends.
 fn folder_of(text: &[u8]) -> Option<&[u8]> {
     let odd = |byte: &u8| !byte.is_ascii_graphic();
     let start = text.iter().rposition(odd).map_or(0, |at| at + 1);
     let start = start + text[start..].iter().position(|&byte| byte == b'/')?;
     let folder = &text[start..];
-    (folder.len() > 2 && folder.ends_with(b"/") && !folder.contains(&b'%')).then_some(folder)
+    (folder.len() > 2 && !folder.contains(&b'%')).then_some(folder)
 }
 
 /// Whether the lengths of a run's strings stand in `data` as an array of the loader's words.
@@ -215,16 +244,11 @@ fn without_slash(folder: &[u8]) -> &[u8] {
     folder.strip_suffix(b"/").unwrap_or(folder)
 }
 
+/// Where `wanted` begins. By words, not by vectors: which vectors there are is asked of the processor,
+/// and in a virtual machine that costs more than the search.
 fn position(data: &[u8], wanted: &[u8]) -> Option<usize> {
-    let first = *wanted.first()?;
-    let mut from = 0;
-    while let Some(at) = data[from..].iter().position(|&byte| byte == first) {
-        if data[from + at..].starts_with(wanted) {
-            return Some(from + at);
-        }
-        from += at + 1;
-    }
-    None
+    let first = One::new(*wanted.first()?);
+    first.iter(data).find(|&at| data[at..].starts_with(wanted))
 }
 
 #[cfg(test)]

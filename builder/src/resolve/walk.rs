@@ -5,13 +5,14 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use common::tree::ImagePath;
 
 use super::engine::Engine;
 use super::probe::{Candidate, loadable};
 use super::scope::Scope;
-use super::search::{Outcome, Rules, Search};
+use super::search::{Hit, Outcome, Rules, Search};
 use super::{Attempt, Dependency, How, Libc, Load, Missing, Reason, Refused, Relation};
 use crate::elf::{ElfError, Name};
 
@@ -87,7 +88,8 @@ impl<'a> Engine<'a> {
         let mut tried = Vec::new();
         let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
         match outcome {
-            Outcome::Found { candidate, opened, how } => {
+            Outcome::Found(hit) => {
+                let Hit { candidate, opened, how, variant } = *hit;
                 if let Some(number) = walking.scope.by_file(candidate.id) {
                     walking.also_known_as(number, ask.name);
                     return Some((number, true));
@@ -101,7 +103,7 @@ impl<'a> Engine<'a> {
                 let name = Name::from(ask.name);
                 let mut load =
                     self.load(&candidate, name, opened, ask.relation, ask.requester, how);
-                load.tried = tried;
+                (load.tried, load.variant) = (tried, variant);
                 Some((walking.push(load, &candidate, ask.loader), false))
             }
             Outcome::Refused { path, error } => {
@@ -153,6 +155,7 @@ impl<'a> Engine<'a> {
             needed_by: requester.map(|load| self.real_path(walking, load)),
             relation,
             program: walking.program.clone(),
+            request: self.request,
             tried,
         });
     }
@@ -163,6 +166,7 @@ impl<'a> Engine<'a> {
             path,
             needed_by: ask.requester.map(|load| self.real_path(walking, load)),
             program: walking.program.clone(),
+            request: self.request,
             why: error.to_string(),
         });
     }
@@ -182,7 +186,7 @@ impl Walking {
         let opened = load.opened.as_bytes();
         let slash = opened.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
         let origin = if slash == 0 { b"/".to_vec() } else { opened[..slash].to_vec() };
-        let object = Rc::clone(&candidate.object);
+        let object = Arc::clone(&candidate.object);
         self.scope.push(load, object, candidate.id, loader, self.rules.facts.libc, origin)
     }
 

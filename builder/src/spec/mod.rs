@@ -14,10 +14,12 @@ use common::tree::{ImagePath, PathError};
 
 pub mod glob;
 pub mod recipe;
+pub mod search;
 pub mod value;
 
 use glob::Glob;
 use recipe::{FileRequest, Recipe};
+use search::{Cpus, DlopenPolicy};
 use value::{EnvName, Port, StopSignal, UserName};
 
 /// PATH of an image that does not set one, and the folders that are searched for programs in a
@@ -37,6 +39,10 @@ pub struct ImageSpec {
     pub run: RunConfig,
     /// Rules that are switched away from their default: `true` is on.
     pub rules: BTreeMap<String, bool>,
+    /// Processors that it is for.
+    pub cpus: Cpus,
+    /// Features of `.note.dlopen` that are followed.
+    pub dlopen: DlopenPolicy,
     /// Folder that relative sources start from: the recipe's. A host path, never part of the
     /// output.
     pub context: Option<PathBuf>,
@@ -216,6 +222,8 @@ impl ImageSpec {
             files,
             run: run_config(recipe)?,
             rules: switches(recipe)?,
+            cpus: recipe.cpu,
+            dlopen: recipe.dlopen.clone(),
             context: context.map(Path::to_owned),
         })
     }

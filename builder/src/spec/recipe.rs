@@ -12,6 +12,7 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use serde::Deserialize;
 
+use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
 
 /// A recipe file, or what a command line amounts to. Every key may be left out.
@@ -45,6 +46,10 @@ pub struct Recipe {
     pub volumes: Vec<ImagePath>,
     /// Rules that differ from their default.
     pub rules: RuleSwitches,
+    /// Processors that it is for.
+    pub cpu: Cpus,
+    /// Features of `.note.dlopen` that are followed.
+    pub dlopen: DlopenPolicy,
 }
 
 /// One `[[files]]` table.
