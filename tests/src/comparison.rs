@@ -11,6 +11,7 @@ use builder::resolve::{Options, Request, Sysroot, closure};
 use common::tree::ImagePath;
 
 use crate::loader::{Answer, Loader};
+use crate::roots::PackageRoot;
 
 /// Threads that ask loaders: starting processes is what takes the time.
 const THREADS: usize = 2;
@@ -91,6 +92,16 @@ pub fn compare(loader: Loader<'_>, objects: &[(PathBuf, Object)]) -> Comparison 
         }
     });
     total.into_inner().expect("a sum")
+}
+
+/// Makes a root, compares all its objects, and tells; skips where it cannot be made.
+///
+/// # Panics
+/// When an answer differs, or there are fewer objects than `least`.
+pub fn check(root: PackageRoot, least: usize) {
+    let Some(folder) = root.make() else { return };
+    let loader = root.loader(&folder);
+    compare(loader, &objects(loader)).report(root.name, least);
 }
 
 impl Comparison {

