@@ -253,7 +253,8 @@ fn what_is_missing_is_told_with_who_needs_it_and_every_place() {
          tried `/usr/lib/x86_64-linux-gnu/libgone.so` (system directory): no such file\n  \
          tried `/lib/libgone.so` (system directory): no such file\n  \
          tried `/usr/lib/libgone.so` (system directory): no such file\n\
-         hint: install the package that ships libgone.so, or name its folder with --library-path\n"
+         hint: `/opt/libgone.so` is for another architecture; install the package that ships \
+         libgone.so for the program's\n"
     );
 }
 

@@ -346,7 +346,7 @@ impl Missing {
         if let Some(clue) = &self.clue {
             return clue.hint(name);
         }
-        if let Some(hint) = self.tried.iter().find_map(Attempt::hint) {
+        if let Some(hint) = self.tried.iter().find_map(|attempt| attempt.hint(name)) {
             return hint;
         }
         if name.has_slash() {
@@ -367,17 +367,21 @@ impl Clue {
                      --library-path"
                 )
             }
-            Self::OtherArchitecture { path } => format!(
-                "`{path}` is for another architecture; install the package that ships {name} for the \
-                 program's"
-            ),
+            Self::OtherArchitecture { path } => other_architecture(path, name),
         }
     }
 }
 
+fn other_architecture(path: &Name, name: &Name) -> String {
+    format!(
+        "`{path}` is for another architecture; install the package that ships {name} for the \
+         program's"
+    )
+}
+
 impl Attempt {
-    /// What can be done so that this place is taken.
-    fn hint(&self) -> Option<String> {
+    /// What can be done so that `name` is taken from this place.
+    fn hint(&self, name: &Name) -> Option<String> {
         let Self { path, how, reason } = self;
         Some(match reason {
             Reason::Dangling => {
@@ -388,9 +392,7 @@ impl Attempt {
                 "`{path}` means the folder that the program is started in, which an image cannot \
                  promise; link the program with a name, not a path"
             ),
-            Reason::OtherClass | Reason::OtherMachine => format!(
-                "`{path}` is for another architecture; install the same library for the program's"
-            ),
+            Reason::OtherClass | Reason::OtherMachine => other_architecture(path, name),
             Reason::Absent if *how == How::Cache => format!(
                 "ld.so.cache says `{path}`, which is gone; install its package again, or run \
                  `ldconfig -r ROOT`"
