@@ -12,7 +12,6 @@ use builder::resolve::{Options, Request, Sysroot, Target, closure, ld_conf};
 use common::tree::ImagePath;
 use tests::chroot::inside;
 use tests::elf::{cache, library, machine, program};
-use tests::loader::Loader;
 
 const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
 const LDCONFIG: &str = "/sbin/ldconfig";

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use builder::elf::Name;
 use builder::resolve::{Closure, Options, Request, Sysroot, Target, closure as resolve, ld_conf};
+use builder::spec::search::{Cpus, DlopenLevel};
 use common::tree::ImagePath;
 use tempfile::TempDir;
 
@@ -81,12 +82,16 @@ pub fn closure(bytes: &[u8]) {
     let root = made.path().join("root");
     let mut input = Input(bytes);
     make(&root, &mut input);
-    let options = Options {
+    let mut options = Options {
         library_path: (input.byte() == 1).then(|| text(&mut input, &LISTS).into()),
         preload: (0..input.byte() % 2).map(|_| text(&mut input, &NAMES).into()).collect(),
-        path: None,
+        ..Options::default()
     };
     let mut requests = requests(&mut input);
+    if input.byte() % 2 == 1 {
+        options.cpus = Cpus::All;
+        options.dlopen.level = DlopenLevel::All;
+    }
     let ask = |requests: &[Request]| {
         let sysroot = Sysroot::open(&root).expect("the root");
         let answer = resolve(requests, &sysroot, &options);

@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::io;
 
-use builder::elf::{Object, ReadAt, architecture, read_only_data, undefined_symbols};
+use builder::elf::{
+    Object, Platform, ReadAt, Symbols, Versions, architecture, read_only_data, undefined_symbols,
+};
 
 /// Reads that an object of any size may cost: 64 MiB of strings in pieces of 256 bytes.
 const MAX_READS: usize = 1 << 18;
@@ -27,7 +29,17 @@ pub fn elf(bytes: &[u8]) {
 /// Reads everything that there are readers for.
 fn read<R: ReadAt + ?Sized>(bytes: &R) -> Option<Object> {
     let symbols = undefined_symbols(bytes);
-    let data = read_only_data(bytes);
+    let data = read_only_data(bytes, true);
+    if let Ok(symbols) = Symbols::read(bytes) {
+        assert!(
+            (0..symbols.len()).all(|number| {
+                symbols.get(number).is_none_or(|symbol| !symbol.name.contains(&0))
+            })
+        );
+        assert!(symbols.used().count() <= symbols.len(), "a use of no symbol");
+    }
+    let _versions = Versions::read(bytes);
+    let _platform = Platform::read(bytes);
     if let Ok(names) = symbols {
         assert!(names.iter().all(|name| !name.as_bytes().contains(&0)), "a symbol with a NUL");
     }
@@ -56,7 +68,7 @@ struct Sparse<'a> {
 }
 
 impl ReadAt for Sparse<'_> {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_at_least(&self, offset: u64, buffer: &mut [u8], _least: usize) -> io::Result<usize> {
         self.reads.set(self.reads.get() + 1);
         assert!(self.reads.get() <= MAX_READS, "more than {MAX_READS} reads");
         let left = (1_u64 << 40).saturating_sub(offset);

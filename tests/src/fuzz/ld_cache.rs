@@ -1,7 +1,11 @@
 //! Caches: a lookup by halves finds what a search from the start finds, if the cache is in order.
 
-use builder::elf::Endian;
-use builder::resolve::ld_cache::{LdCache, compare};
+use builder::elf::{Class, Endian, Machine};
+use builder::resolve::Processor;
+use builder::resolve::hwcaps::Hwcaps;
+use builder::resolve::ld_cache::{LdCache, Reader, compare};
+use builder::resolve::system_dirs::Version;
+use builder::spec::search::Cpus;
 
 use super::input::Input;
 
@@ -32,14 +36,26 @@ fn check(cache: &LdCache, size: usize) {
     }
     let names = entries.iter().map(|&(name, _, id, _)| (name, id));
     for (name, id) in names.chain([(&b""[..], 0x303), (b"libc.so.6", 0x303), (b"\xff", 0)]) {
-        let Some(path) = cache.lookup(name, id) else { continue };
-        assert!(
-            cache.iter().any(|(key, value, of, hwcap)| {
-                (value, of, hwcap) == (path, id, 0) && compare(name, key).is_eq()
-            }),
-            "the answer is no entry"
-        );
+        for reader in readers(id) {
+            let Some(hit) = cache.lookup(name, reader) else { continue };
+            assert!(
+                cache.iter().any(|(key, value, of, hwcap)| {
+                    (value, of) == (hit.path, id)
+                        && compare(name, key).is_eq()
+                        && (hwcap != 0 || hit.variant.is_empty())
+                }),
+                "the answer is no entry"
+            );
+        }
     }
+}
+
+/// Loaders of both schemes of variants, on every processor.
+fn readers(id: u32) -> Vec<Reader> {
+    let version = Some(Version { major: 2, minor: 36 });
+    let processors = Processor::all(Cpus::All, Machine::X86_64, version);
+    let hwcaps = |processor| Hwcaps::new(processor, Machine::X86_64, Class::Elf64, version);
+    processors.into_iter().map(|processor| Reader { id, hwcaps: hwcaps(processor) }).collect()
 }
 
 /// The bytes as entries of a cache that is in order.
@@ -59,6 +75,9 @@ fn in_order(bytes: &[u8], endian: Endian) {
     assert_eq!(cache.iter().count(), entries.len());
     for (name, _, id) in &entries {
         let first = entries.iter().find(|(key, _, of)| of == id && compare(key, name).is_eq());
-        assert_eq!(cache.lookup(name, *id), first.map(|entry| entry.1.as_slice()));
+        for reader in readers(*id) {
+            let hit = cache.lookup(name, reader).map(|hit| hit.path);
+            assert_eq!(hit, first.map(|entry| entry.1.as_slice()));
+        }
     }
 }

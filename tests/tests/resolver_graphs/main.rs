@@ -66,7 +66,7 @@ impl Root {
     }
 
     fn loader_says(&self, path: &str) -> Answer {
-        let loader = Loader { root: self.0.path(), path, library_path: None, preload: None };
+        let loader = Loader::new(self.0.path(), path);
         loader.list(OsStr::new(PROGRAM))
     }
 
