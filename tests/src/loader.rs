@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 /// Names asked for and the paths that were opened for them; names that no place had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -117,7 +119,16 @@ impl Loader<'_> {
                 }
                 let mut command = self.command();
                 command.envs(environment.iter().copied()).arg(program);
-                command.output().expect("the loader starts")
+                loop {
+                    match command.output() {
+                        // Another test's child was forked while the loader was copied, and holds it open
+                        // until it becomes another program.
+                        Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                            std::thread::sleep(Duration::from_millis(2));
+                        }
+                        output => break output.expect("the loader starts"),
+                    }
+                }
             });
             thread.join().expect("the thread that asks the loader")
         })

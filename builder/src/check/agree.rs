@@ -1,11 +1,15 @@
 //! Whether the loader names what the search names.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
-use super::loader::{Answer, Question, ask, is_trusted};
+use super::loader::{Answer, NO_ANSWER, Question, ask, is_trusted};
 use super::{Asked, Problem, Report, jail};
 use crate::elf::Name;
 use crate::resolve::{Closure, Load, Options, Program, Relation, Sysroot};
+
+/// For all loaders together: those of a hostile image may take their time, for each of its programs.
+const LONGEST: Duration = Duration::from_mins(5);
 
 /// Asks the loader of every program of the closure, and adds to `report`, which is of the same closure,
 /// what it said. A loader that is not the host's own is asked only if `foreign` allows it, in a jail.
@@ -16,6 +20,8 @@ pub fn agree(
     options: &Options,
     foreign: bool,
 ) {
+    let end = Instant::now() + LONGEST;
+    let mut mute = BTreeSet::new();
     for (number, program) in closure.programs.iter().enumerate() {
         let Some(question) = Question::about(closure, program, options) else {
             let why = match program.context {
@@ -26,12 +32,20 @@ pub fn agree(
             continue;
         };
         let answer = match is_trusted(closure, program, sysroot) {
+            _ if mute.contains(&question.loader) || Instant::now() > end => {
+                Err("it took too long for other programs".to_owned())
+            }
             Ok(()) => ask(&question),
             Err(_why) if foreign => jail::ask(&question, sysroot),
             Err(why) => Err(why),
         };
         let asked = match answer {
-            Err(why) => Asked::No { why },
+            Err(why) => {
+                if why.starts_with(NO_ANSWER) {
+                    mute.insert(question.loader);
+                }
+                Asked::No { why }
+            }
             Ok(answer) => {
                 let (names, differences) = compare(closure, program, &answer);
                 let agrees = differences.is_empty();

@@ -22,8 +22,12 @@ pub(super) struct Index<'f> {
     versions: Vec<Vec<Option<Wanted<'f>>>>,
 }
 
+/// Definitions of one name in one object: one for each version. libc's `pthread_cond_wait` has three; no
+/// linker makes so many, and a hostile object may not make every lookup long.
+const MOST_DEFINITIONS: usize = 256;
+
 /// A version that a reference or a definition carries (`struct r_found_version`).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Wanted<'f> {
     name: &'f Name,
     hash: u32,
@@ -34,7 +38,7 @@ struct Wanted<'f> {
 }
 
 /// What a lookup is for (`type_class`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Purpose {
     Data,
     Call,
@@ -42,6 +46,7 @@ enum Purpose {
 }
 
 /// How a lookup ends without a definition.
+#[derive(Debug, Clone, Copy)]
 enum Failure {
     Undefined,
     /// The object of the needed version does not have the symbol, and nobody asked before it has.
@@ -60,8 +65,13 @@ impl<'f> Index<'f> {
         for (object, symbols) in all().enumerate() {
             for symbol in symbols.findable() {
                 // What is neither defined nor has an address is no answer to anything.
-                if (symbol.defined || symbol.valued) && wanted.contains(symbol.name) {
-                    definitions.entry(symbol.name).or_default().push((object, symbol));
+                if !(symbol.defined || symbol.valued) || !wanted.contains(symbol.name) {
+                    continue;
+                }
+                let known = definitions.entry(symbol.name).or_default();
+                let own = known.len() - known.partition_point(|&(other, _)| other < object);
+                if own < MOST_DEFINITIONS {
+                    known.push((object, symbol));
                 }
             }
         }
@@ -110,6 +120,8 @@ pub(super) fn bind(
         .and_then(|libc| parts::newest(&facts.objects[libc].symbols.versions))
         .is_some_and(|(version, _)| version.as_slice() < &[2, 30][..]);
     let mut count = 0;
+    // The same is asked for by many: `malloc` by every object.
+    let mut answers: HashMap<_, Option<Failure>> = HashMap::new();
     for &object in &scope.bound {
         for symbol in facts.objects[object].symbols.used() {
             if binds_itself(&symbol, scope.libc) {
@@ -119,11 +131,14 @@ pub(super) fn bind(
             // A version of hash 0 is none.
             let version = index.version(object, &symbol).filter(|version| version.hash != 0);
             let failure = purposes(symbol.used).find_map(|purpose| {
-                let lookup = Lookup { scope, index, insists, name: symbol.name, version, purpose };
-                match scope.libc {
-                    Libc::Musl => lookup.musl(),
-                    Libc::Glibc | Libc::Static => lookup.glibc(),
-                }
+                let name = symbol.name;
+                *answers.entry((name, version, purpose)).or_insert_with(|| {
+                    let lookup = Lookup { scope, index, insists, name, version, purpose };
+                    match scope.libc {
+                        Libc::Musl => lookup.musl(),
+                        Libc::Glibc | Libc::Static => lookup.glibc(),
+                    }
+                })
             });
             let Some(failure) = failure else { continue };
             problems.extend(problem(scope, object, &symbol, version, &failure));

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! coracle ──▶ coracle __ask-loader (one thread: a user namespace needs that)
+//!             0 descriptors that were left open are closed
 //!             1 namespaces: mounts, processes, network, IPC, host name; and users, unless root starts it
 //!             2 the root becomes `/`, read-only; the host's is unmounted        pivot_root(2)
 //!             3 as nobody, limits on time, memory and files, no new privileges
@@ -15,22 +16,27 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::tree::ImagePath;
+use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::{Gid, Uid, chdir, getegid, geteuid, pivot_root, setgroups, setresgid, setresuid};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use nix::unistd::{
+    Gid, Uid, chdir, close, getegid, geteuid, pivot_root, setgroups, setresgid, setresuid,
+};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::loader::{Answer, Question, answer, cannot_start, listen};
+use super::loader::{Answer, NO_ANSWER, Question, answer, cannot_start, listen, start};
 use crate::elf::Name;
 use crate::resolve::{Libc, Sysroot};
 
@@ -59,8 +65,16 @@ pub fn ask(question: &Question, sysroot: &Sysroot) -> Result<Answer, String> {
     command.arg(os(&question.loader)).arg(question.program.as_path());
     command.arg(question.library_path.as_ref().map_or_else(OsString::new, os));
     command.args(question.preload.iter().map(os));
-    let (stdout, stderr) = listen(&mut command)?;
-    match stderr.strip_prefix(REFUSED) {
+    let mut child = start(&mut command)?;
+    let said = listen(&mut child);
+    // It is not killed: only it can end the loader, and it does so when its time is over.
+    let _status = child.wait();
+    let (stdout, stderr) = said?;
+    // The last word is that of the process before the loader. (The loader can say the same: then it was
+    // not asked, as far as anybody knows.)
+    let last =
+        stderr.split(|&byte| byte == b'\n').rev().find_map(|line| line.strip_prefix(REFUSED));
+    match last {
         Some(why) => Err(Name::from(why).to_string()),
         None => Ok(answer(&stdout, &stderr, question.libc)),
     }
@@ -81,7 +95,7 @@ pub struct Arguments {
 pub fn enter(arguments: Arguments) {
     if let Err(why) = run(arguments) {
         use std::io::Write as _;
-        let text = [REFUSED, why.as_bytes()].concat();
+        let text = [b"\n", REFUSED, why.as_bytes(), b"\n"].concat();
         // Whoever started this one reads it; if not, nobody does.
         let _said = io::stderr().write_all(&text);
     }
@@ -98,12 +112,35 @@ fn run(arguments: Arguments) -> Result<(), String> {
         preload: arguments.preload.into_iter().map(name).collect(),
     };
     let from_root = geteuid().is_root();
+    step("cannot block signals", outlive().thread_block())?;
+    close_inherited().map_err(|error| format!("cannot close what is open: {error}"))?;
     step("cannot make namespaces", namespaces(from_root))?;
     step("cannot enter the root", change_root(&arguments.root))?;
     step("cannot become nobody", become_nobody(from_root))?;
     step("cannot set limits", limits())?;
     let mut child = question.command().spawn().map_err(|error| cannot_start(&error))?;
-    wait(&mut child).map_err(|error| format!("cannot wait for it: {error}"))
+    match wait(&mut child) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(format!("{NO_ANSWER} {SECONDS} s")),
+        Err(error) => Err(format!("cannot wait for it: {error}")),
+    }
+}
+
+/// Ctrl-C and its like, which reach this process too: it has to outlive the loader.
+fn outlive() -> SigSet {
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().collect()
+}
+
+/// Closes what whoever started `coracle` left open. This process has opened nothing yet.
+fn close_inherited() -> io::Result<()> {
+    let numbers: Vec<i32> = fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for number in numbers.into_iter().filter(|&number| number > 2) {
+        // The folder's own descriptor is closed already.
+        let _closed = close(number);
+    }
+    Ok(())
 }
 
 fn step(what: &str, result: nix::Result<()>) -> Result<(), String> {
@@ -132,9 +169,8 @@ fn namespaces(from_root: bool) -> nix::Result<()> {
 }
 
 fn write(file: &str, text: &str) -> nix::Result<()> {
-    fs::write(file, text).map_err(|error| {
-        nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO))
-    })
+    fs::write(file, text)
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(nix::libc::EIO)))
 }
 
 /// The root, read-only, becomes `/`; nothing of the host stays mounted. (`chroot` could be left again.)
@@ -193,21 +229,24 @@ fn limits() -> nix::Result<()> {
     Ok(())
 }
 
-/// Waits for so long, then kills: what the loader started dies with it, because it is process 1.
-fn wait(child: &mut Child) -> io::Result<()> {
-    let pid = Pid::from_child(child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    let (sender, ended) = channel();
-    std::thread::scope(|scope| {
-        let pidfd = &pidfd;
-        scope.spawn(move || {
-            if ended.recv_timeout(Duration::from_secs(SECONDS)).is_err() {
-                // It may have ended just now.
-                let _killed = pidfd_send_signal(pidfd, Signal::KILL);
-            }
-        });
-        let status = child.wait();
-        let _sent = sender.send(());
-        status.map(drop)
-    })
+/// Waits for so long, then kills: what the loader started dies with it, because it is process 1. Whether
+/// it ended by itself. (No thread can help: the kernel allows none once there is a new namespace of
+/// processes, `unshare(2)`.)
+fn wait(child: &mut Child) -> io::Result<bool> {
+    let pidfd = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
+    let end = Instant::now() + Duration::from_secs(SECONDS);
+    let ended = loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let left = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], left) {
+            Err(Errno::EINTR) => {}
+            // Whatever is wrong with waiting, nothing of the jail stays.
+            answer => break answer == Ok(1),
+        }
+    };
+    if !ended {
+        child.kill()?;
+    }
+    child.wait()?;
+    Ok(ended)
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ use crate::resolve::{Closure, Libc, Options, Program, Relation, Sysroot, system_
 
 /// Loaders answer in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What is said of a loader that does not answer in time; the time follows.
+pub(super) const NO_ANSWER: &str = "it gave no answer in";
 /// Bytes of an answer that are read: some ten thousand libraries.
 const MOST: u64 = 4 << 20;
 
@@ -118,7 +120,12 @@ pub fn is_trusted(closure: &Closure, program: &Program, sysroot: &Sysroot) -> Re
 /// # Errors
 /// Why it could not be asked.
 pub fn ask(question: &Question) -> Result<Answer, String> {
-    let (stdout, stderr) = listen(&mut question.command())?;
+    let mut child = start(&mut question.command())?;
+    let said = listen(&mut child);
+    // It has said all, or is not listened to any longer.
+    let _killed = child.kill();
+    let _status = child.wait();
+    let (stdout, stderr) = said?;
     Ok(answer(&stdout, &stderr, question.libc))
 }
 
@@ -132,10 +139,14 @@ pub(super) fn cannot_start(error: &io::Error) -> String {
     }
 }
 
-/// Runs a command that asks; what it says on standard output and error, within the limits.
-pub(super) fn listen(command: &mut Command) -> Result<(Vec<u8>, Vec<u8>), String> {
+/// Starts a command that asks.
+pub(super) fn start(command: &mut Command) -> Result<Child, String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(|error| cannot_start(&error))?;
+    command.spawn().map_err(|error| cannot_start(&error))
+}
+
+/// What it says on standard output and error, within the limits.
+pub(super) fn listen(child: &mut Child) -> Result<(Vec<u8>, Vec<u8>), String> {
     let end = Instant::now() + PATIENCE;
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
@@ -144,14 +155,10 @@ pub(super) fn listen(command: &mut Command) -> Result<(Vec<u8>, Vec<u8>), String
         match pipe.map(|pipe| pipe.recv_timeout(left)) {
             Some(Ok(Some(bytes))) => Ok(bytes),
             Some(Ok(None)) => Err(format!("it says more than {MOST} bytes")),
-            Some(Err(_)) | None => Err(format!("it gave no answer in {} s", PATIENCE.as_secs())),
+            Some(Err(_)) | None => Err(format!("{NO_ANSWER} {} s", PATIENCE.as_secs())),
         }
     };
-    let said = wait(stdout).and_then(|stdout| Ok((stdout, wait(stderr)?)));
-    // It has said all, or is not listened to any longer.
-    let _killed = child.kill();
-    let _status = child.wait();
-    said
+    Ok((wait(stdout)?, wait(stderr)?))
 }
 
 /// Reads to the end in a thread of its own, which ends with the child at the latest.

@@ -58,6 +58,9 @@ pub enum ImageError {
     /// A file of the image could not be read or the layer not be written.
     #[error("cannot write the layer")]
     Layer(#[source] io::Error),
+    /// A layer of an image that is there cannot be read.
+    #[error("cannot read a layer of the image")]
+    Unread(#[source] TarError),
     /// The tree cannot be said in tar.
     #[error("cannot write the layer")]
     Tar(#[source] TarError),

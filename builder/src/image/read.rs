@@ -169,7 +169,8 @@ impl Opened {
             let blob = self.place.open_blob(layer)?;
             let decoder =
                 Decoder::new(compression, blob, Limits::default()).map_err(ImageError::Layer)?;
-            let tree = tar::read(&mut Reader::new(decoder), &mut keep).map_err(ImageError::Tar)?;
+            let tree =
+                tar::read(&mut Reader::new(decoder), &mut keep).map_err(ImageError::Unread)?;
             trees.push(tree);
         }
         Ok(trees)

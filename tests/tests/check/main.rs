@@ -1,6 +1,9 @@
 //! `coracle check`: versions and symbols as the real loaders bind them, images, and the loader asked.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod hostile;
+mod image;
+mod linked;
 mod machine;
 mod rules;
 
