@@ -17,9 +17,10 @@
 //! jail.rs    how a loader is asked that nobody trusts
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use common::tree::ImagePath;
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
-use std::collections::{BTreeMap, BTreeSet};
 
 use crate::resolve::{Closure, Libc, Sysroot};
 

@@ -47,11 +47,12 @@ pub(super) fn libc(scope: &Scope<'_>) -> Option<usize> {
     scope.order.iter().copied().find(|&object| is_libc(&scope.closure.objects[object]))
 }
 
-/// Whether an object belongs to glibc: it needs or defines what is private to it.
+/// Whether an object belongs to glibc: it defines versions of glibc, or needs what is private to it.
 pub(super) fn is_part(versions: &Versions) -> bool {
-    let private = |name: &Name| name.as_bytes() == b"GLIBC_PRIVATE";
-    versions.needs.iter().flat_map(|need| &need.versions).any(|version| private(&version.name))
-        || versions.definitions.iter().flatten().any(|version| private(&version.name))
+    let needs = versions.needs.iter().flat_map(|need| &need.versions);
+    let mut defined = versions.definitions.iter().flatten();
+    needs.into_iter().any(|version| version.name.as_bytes() == b"GLIBC_PRIVATE")
+        || defined.any(|version| version.name.as_bytes().starts_with(b"GLIBC_"))
 }
 
 /// The newest `GLIBC_2.x` that an object defines.

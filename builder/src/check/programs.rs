@@ -39,11 +39,17 @@ impl Requests {
     ) -> Result<Self, ResolveError> {
         let request = |path: &ImagePath| Request::Program(path.clone());
         let mut seen = BTreeSet::new();
-        let once = asked.iter().filter(|path| seen.insert(*path));
+        // A program and a link that leads to it are one.
+        let real = |path: &ImagePath| sysroot.walk(path.as_bytes()).map(|walk| walk.real).ok();
+        let once = asked.iter().filter(|path| seen.insert(real(path)));
         let mut requests: Vec<Request> = once.map(request).collect();
         // Scripts' interpreters are programs too.
         let first = closure(&requests, sysroot, options)?;
-        let mut known: BTreeSet<&ImagePath> = started(&first);
+        let mut known = BTreeSet::new();
+        for program in &first.programs {
+            let object = program.loads.first().and_then(|load| first.objects.get(load.object));
+            known.extend(object.map(|found| &found.path));
+        }
         let (programs, libraries) = objects(sysroot, files);
         requests.extend(programs.iter().filter(|path| known.insert(path)).map(request));
         let found = closure(&requests, sysroot, options)?;
