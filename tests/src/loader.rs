@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use builder::resolve::hwcaps::BASELINE;
 use builder::resolve::{Closure, Relation};
 
 use crate::chroot::inside;
@@ -94,11 +95,6 @@ pub struct Loader<'a> {
     /// A program of the root that runs the loader: qemu, for the loader of another machine.
     pub runner: Option<&'a str>,
 }
-
-/// What hides from glibc all that this machine's processor can do above the baseline.
-pub const BASELINE: &str = "glibc.cpu.hwcaps=-SSE3,-SSSE3,-SSE4_1,-SSE4_2,-POPCNT,-CMPXCHG16B,-AVX,-AVX2,\
-                        -BMI1,-BMI2,-F16C,-FMA,-LZCNT,-MOVBE,-AVX512F,-AVX512BW,-AVX512CD,-AVX512DQ,\
-                        -AVX512VL,-AVX512ER,-AVX512PF";
 
 impl<'a> Loader<'a> {
     /// The loader at `path` in `root`.

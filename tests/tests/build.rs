@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use builder::resolve::hwcaps::BASELINE;
 use common::digest::Digest;
 use common::tree::dump::dump_tar;
 use nix::sys::signal::Signal;
 use tests::elf;
-use tests::loader::BASELINE;
 use tests::outcome::run;
 use tests::require;
 use tests::samples::{Sample, compile_c};

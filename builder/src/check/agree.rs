@@ -26,6 +26,7 @@ pub fn agree(
         let Some(question) = Question::about(closure, program, options) else {
             let why = match program.context {
                 Some(_) => "it is the program that opens a module",
+                None if !program.processor.is_baseline() => "this processor may be another",
                 None => "there is none",
             };
             set(report, number, Asked::No { why: why.to_owned() });

@@ -17,6 +17,7 @@ use common::tree::ImagePath;
 use rustix::fs::FileType;
 
 use crate::elf::Name;
+use crate::resolve::hwcaps::BASELINE;
 use crate::resolve::{Closure, Libc, Options, Program, Relation, Sysroot, system_dirs};
 
 /// Loaders answer in milliseconds.
@@ -53,13 +54,14 @@ pub struct Answer {
 }
 
 impl Question {
-    /// The question about a program, if it has a loader. Modules are opened by programs: no loader can
-    /// be asked for them without running those.
+    /// The question about a program on a baseline processor, if it has a loader. Modules are opened by
+    /// programs: no loader can be asked for them without running those.
     pub fn about(closure: &Closure, program: &Program, options: &Options) -> Option<Self> {
         let interpreter =
             program.loads.iter().find(|load| load.relation == Relation::Interpreter)?;
         let real = closure.objects.get(program.loads.first()?.object)?;
-        (program.context.is_none() && program.libc != Libc::Static).then(|| Self {
+        let asks = program.context.is_none() && program.libc != Libc::Static;
+        (asks && program.processor.is_baseline()).then(|| Self {
             libc: program.libc,
             loader: interpreter.opened.clone(),
             program: real.path.clone(),
@@ -75,7 +77,7 @@ impl Question {
         if self.libc == Libc::Musl {
             command.arg("--list");
         } else {
-            command.env("LD_TRACE_LOADED_OBJECTS", "1");
+            command.env("LD_TRACE_LOADED_OBJECTS", "1").env("GLIBC_TUNABLES", BASELINE);
         }
         if let Some(list) = &self.library_path {
             command.arg("--library-path").arg(OsStr::from_bytes(list.as_bytes()));

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
-use std::path::Path;
+use std::io::{self, Write as _};
 
 use clap::Args;
 use common::oci::json;
@@ -13,11 +11,11 @@ use common::tree::ImagePath;
 use serde::Serialize;
 
 use super::resolution::{ResolutionArgs, ResolutionError};
+use super::subject::{Subject, SubjectError, subject};
 use super::{StoreOption, signals};
 use crate::check::{self, Report, Requests, agree};
-use crate::image::ImageError;
 use crate::image::provenance::Provenance;
-use crate::image::read::{self, Opened};
+use crate::image::read::Opened;
 use crate::image::unpack::{self, UnpackError};
 use crate::interrupt::Interrupt;
 use crate::report::{check as words, problems};
@@ -27,8 +25,8 @@ use crate::spec::DEFAULT_PATH;
 /// Check that every library, version and symbol is there that a program or image needs
 ///
 /// Nothing is run, except that the host's own loader is asked whether it would load the same files. A
-/// name of the store is an image; so is an archive or folder in OCI format. Anything else is a program,
-/// as for `coracle tree`: name it by its path where an image of that name is in the store.
+/// name of the store is an image; so is an archive or folder in OCI format. Anything else is a program:
+/// name it by its path where an image of that name is in the store.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
     /// Images, and programs or libraries: paths, or names found on PATH
@@ -56,9 +54,9 @@ pub enum CheckError {
     /// A program cannot be resolved.
     #[error(transparent)]
     Resolution(#[from] ResolutionError),
-    /// An image cannot be read.
+    /// What was named is nothing.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Subject(#[from] SubjectError),
     /// An image cannot be unpacked.
     #[error(transparent)]
     Unpack(#[from] UnpackError),
@@ -74,12 +72,19 @@ impl Diagnostic for CheckError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Resolution(error) => error.hint(),
-            Self::Image(error) => error.hint(),
+            Self::Subject(error) => error.hint(),
             Self::Unpack(error) => error.hint(),
             Self::NoProgram(_) => {
                 Some("`coracle inspect --files IMAGE` lists what is in it".to_owned())
             }
             Self::Root(_) => None,
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Subject(error) => error.exit_code(),
+            _ => ExitCode::Failed,
         }
     }
 }
@@ -123,10 +128,12 @@ pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
 fn check(args: &CheckArgs, interrupt: &Interrupt) -> Result<Vec<Checked>, CheckError> {
     let mut programs = Vec::new();
     let mut checked = Vec::new();
+    // Without a place for a store, files are still there to be read.
+    let store = args.store.path().ok();
     for what in &args.what {
-        match image(args, what)? {
-            Some(image) => checked.push(check_image(args, what, &image, interrupt)?),
-            None => programs.push(what.clone()),
+        match subject(what, store.as_deref(), args.resolution.sysroot.as_deref())? {
+            Subject::Image(image) => checked.push(check_image(args, what, &image, interrupt)?),
+            Subject::Executable => programs.push(what.clone()),
         }
     }
     if !programs.is_empty() {
@@ -136,36 +143,6 @@ fn check(args: &CheckArgs, interrupt: &Interrupt) -> Result<Vec<Checked>, CheckE
         checked.insert(0, finish(args, None, closure, &sysroot, &options, BTreeSet::new()));
     }
     Ok(checked)
-}
-
-/// The image that `what` names, if it does. Inside another root there are only programs.
-fn image(args: &CheckArgs, what: &OsStr) -> Result<Option<Opened>, ImageError> {
-    let Some(text) = what.to_str().filter(|_| args.resolution.sysroot.is_none()) else {
-        return Ok(None);
-    };
-    // Without a place for a store, files are still there to be read.
-    let store = args.store.path().ok();
-    if let Some(image) = read::named(text, store.as_deref())? {
-        return Ok(Some(image));
-    }
-    let path = Path::new(what);
-    let named = text.contains('/') || is_archive(path);
-    if path.is_dir() || (named && path.is_file() && !is_program(path)) {
-        return read::open(text, None).map(Some);
-    }
-    Ok(None)
-}
-
-/// Whether a file starts like what the kernel executes.
-fn is_program(path: &Path) -> bool {
-    let mut start = [0; 4];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && (&start == b"\x7fELF" || start.starts_with(b"#!"))
-}
-
-/// A name in the working folder is an image only if it says so; others are looked up on PATH.
-fn is_archive(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "tar" || extension == "oci")
 }
 
 fn check_image(
@@ -220,7 +197,7 @@ fn asked(
 /// Whether the image's builder put a file there for a program to open it.
 fn is_opened(provenance: &Provenance, path: &ImagePath) -> bool {
     let known = provenance.entries.get(&path.to_string());
-    known.is_some_and(|known| has_reason(&known.why, &["rule", "loaded"]))
+    known.is_some_and(|known| has_reason(&known.why, &["rule", "loaded", "opened"]))
 }
 
 fn has_reason(whys: &[serde_json::Value], reasons: &[&str]) -> bool {
