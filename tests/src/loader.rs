@@ -93,10 +93,10 @@ pub struct Loader<'a> {
     pub runner: Option<&'a str>,
 }
 
-/// What hides from glibc all that this machine's processor can do above the baseline.
+/// What hides from glibc all that this machine's processor can do above the baseline (SSE2 is above that of i386).
 pub const BASELINE: &str = "glibc.cpu.hwcaps=-SSE3,-SSSE3,-SSE4_1,-SSE4_2,-POPCNT,-CMPXCHG16B,-AVX,-AVX2,\
                         -BMI1,-BMI2,-F16C,-FMA,-LZCNT,-MOVBE,-AVX512F,-AVX512BW,-AVX512CD,-AVX512DQ,\
-                        -AVX512VL,-AVX512ER,-AVX512PF";
+                        -AVX512VL,-AVX512ER,-AVX512PF,-SSE2";
 
 impl<'a> Loader<'a> {
     /// The loader at `path` in `root`.

