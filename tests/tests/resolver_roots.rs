@@ -1,8 +1,6 @@
 //! Every object of whole roots, made of Debian packages: the resolver must say of each what the
 //! root's own loader says. Takes minutes and gigabytes, so that only `tests/roots` runs it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::fs;
 use std::process::Command;
 
