@@ -62,6 +62,8 @@ pub struct Elf {
     /// Owner with its NUL, type, text.
     notes: Vec<(Vec<u8>, u32, Vec<u8>)>,
     symbols: symbols::Symbols,
+    /// What follows the notes in their segment, right or wrong.
+    raw_notes: Vec<u8>,
 }
 
 /// How much there is of the dynamic section.
@@ -92,6 +94,7 @@ impl Default for Elf {
             entries: Vec::new(),
             notes: Vec::new(),
             symbols: symbols::Symbols::default(),
+            raw_notes: Vec::new(),
         }
     }
 }
@@ -177,6 +180,12 @@ impl Elf {
         self
     }
 
+    /// These bytes behind the notes, in their segment.
+    #[must_use]
+    pub fn raw_notes(self, bytes: &[u8]) -> Self {
+        Self { raw_notes: bytes.to_vec(), ..self }
+    }
+
     /// The object's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let headers = 5 * self.segment_size();
@@ -196,7 +205,7 @@ impl Elf {
             Dynamic::Detached => segments.push((2, 6, dynamic.0, 0, 8)),
             Dynamic::None => {}
         }
-        if !self.notes.is_empty() {
+        if !note_bytes.is_empty() {
             segments.push((4, 4, notes, note_bytes.len(), 4));
         }
         let header = self.header(segments.len());
@@ -230,6 +239,7 @@ impl Elf {
                 bytes.resize(bytes.len().next_multiple_of(4), 0);
             }
         }
+        bytes.extend_from_slice(&self.raw_notes);
         bytes
     }
 
@@ -331,4 +341,27 @@ fn append(file: &mut Vec<u8>, bytes: &[u8]) -> usize {
     let at = file.len();
     file.extend_from_slice(bytes);
     at
+}
+
+/// An `ld.so.cache` of the new layout: name, path and architecture id of each entry, in the order in which
+/// they are given. (ldconfig makes real ones; this makes wrong ones.)
+///
+/// # Panics
+/// Never for a cache of less than 4 GiB.
+pub fn cache(entries: &[(&[u8], &[u8], u32)], big: bool) -> Vec<u8> {
+    let order = |value: u32| if big { value.to_be_bytes() } else { value.to_le_bytes() };
+    let word = |value: usize| order(u32::try_from(value).expect("a small cache"));
+    let start = 48 + 24 * entries.len();
+    let mut strings = Vec::new();
+    let mut table = Vec::new();
+    for (name, path, id) in entries {
+        table.extend(order(*id));
+        for text in [name, path] {
+            table.extend(word(start + strings.len()));
+            strings.extend([text, &b"\0"[..]].concat());
+        }
+        table.extend([0; 12]);
+    }
+    let counts = [word(entries.len()), word(strings.len()), [2 + u8::from(big), 0, 0, 0]].concat();
+    [b"glibc-ld.so.cache1.1".as_slice(), &counts, &[0; 16], &table, &strings].concat()
 }

@@ -6,6 +6,7 @@
 //! outcome    run a command under a time limit and keep all that it said
 //! scratch    a folder with a store and a state of its own, for root or for an ordinary user
 //! elf        tiny ELF objects of any class, byte order and dynamic section
+//! fuzz       what is fuzzed: one function for each kind of hostile bytes
 //! loader     what the dynamic loader itself says about a program, and the resolver in its words
 //! chroot     work in another root, or as another user
 //! roots      roots made of Debian packages, of any architecture
@@ -30,6 +31,7 @@ pub mod cbpf;
 pub mod chroot;
 pub mod comparison;
 pub mod elf;
+pub mod fuzz;
 pub mod images;
 pub mod leftovers;
 pub mod loader;

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use builder::resolve::{Closure, Relation};
 
@@ -131,8 +133,7 @@ impl<'a> Loader<'a> {
     /// When the loader cannot be started.
     pub fn list_all<P: AsRef<OsStr> + Sync>(self, programs: &[P]) -> Vec<Answer> {
         let ask = |program: &P| {
-            let output = self.command().arg(program).output().expect("the loader starts");
-            let mut answer = answer(&output);
+            let mut answer = answer(&output(self.command().arg(program)));
             // Under whatever name it stands.
             answer.found.retain(|_, path| path != self.path.as_bytes());
             answer
@@ -149,10 +150,7 @@ impl<'a> Loader<'a> {
     pub fn faults(self, program: &OsStr) -> BTreeSet<Fault> {
         // What `ldd -r` sets besides.
         let environment = [("LD_WARN", "yes"), ("LD_BIND_NOW", "yes"), ("LD_VERBOSE", "")];
-        let ask = || {
-            let output = self.command().envs(environment).arg(program).output();
-            output.expect("the loader starts")
-        };
+        let ask = || output(self.command().envs(environment).arg(program));
         let output = if self.root == Path::new("/") { ask() } else { inside(self.root, ask) };
         faults(&output, program)
     }
@@ -185,6 +183,19 @@ impl<'a> Loader<'a> {
             command.args(["--preload", name]);
         }
         command
+    }
+}
+
+fn output(command: &mut Command) -> Output {
+    loop {
+        match command.output() {
+            // Another test's child was forked while the loader was copied, and holds it open until it
+            // becomes another program.
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            output => break output.expect("the loader starts"),
+        }
     }
 }
 

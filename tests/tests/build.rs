@@ -616,7 +616,8 @@ fn an_image_says_why_each_file_is_there() {
     let said = refused(&scratch, &["why", "nope", "/"], 1);
     assert_eq!(
         said,
-        "error: there is no image `nope`\nhint: `coracle images` lists what is in the store\n"
+        "error: there is neither an image nor a program `nope`\nhint: `coracle images` lists what is in \
+         the store; a program is found on PATH, or named by its path\n"
     );
 }
 

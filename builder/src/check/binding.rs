@@ -27,7 +27,7 @@ pub(super) struct Index<'f> {
 const MOST_DEFINITIONS: usize = 256;
 
 /// A version that a reference or a definition carries (`struct r_found_version`).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Wanted<'f> {
     name: &'f Name,
     hash: u32,
@@ -120,7 +120,8 @@ pub(super) fn bind(
         .and_then(|libc| parts::newest(&facts.objects[libc].symbols.versions))
         .is_some_and(|(version, _)| version.as_slice() < &[2, 30][..]);
     let mut count = 0;
-
+    // The same is asked for by many: `malloc` by every object.
+    let mut answers: HashMap<_, Option<Failure>> = HashMap::new();
     for &object in &scope.bound {
         for symbol in facts.objects[object].symbols.used() {
             if binds_itself(&symbol, scope.libc) {
@@ -130,11 +131,14 @@ pub(super) fn bind(
             // A version of hash 0 is none.
             let version = index.version(object, &symbol).filter(|version| version.hash != 0);
             let failure = purposes(symbol.used).find_map(|purpose| {
-                let lookup = Lookup { scope, index, insists, name: symbol.name, version, purpose };
-                match scope.libc {
-                    Libc::Musl => lookup.musl(),
-                    Libc::Glibc | Libc::Static => lookup.glibc(),
-                }
+                let name = symbol.name;
+                *answers.entry((name, version, purpose)).or_insert_with(|| {
+                    let lookup = Lookup { scope, index, insists, name, version, purpose };
+                    match scope.libc {
+                        Libc::Musl => lookup.musl(),
+                        Libc::Glibc | Libc::Static => lookup.glibc(),
+                    }
+                })
             });
             let Some(failure) = failure else { continue };
             problems.extend(problem(scope, object, &symbol, version, &failure));

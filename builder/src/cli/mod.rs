@@ -22,6 +22,7 @@ mod output;
 pub mod resolution;
 pub mod search;
 mod signals;
+pub mod subject;
 pub mod tree;
 mod why;
 
@@ -71,6 +72,10 @@ impl StoreOption {
 enum Failure {
     /// The verb itself.
     Error(Error),
+    /// What was named means nothing.
+    Subject(subject::SubjectError),
+    /// An executable cannot be resolved.
+    Resolution(resolution::ResolutionError),
     /// Its result could not be printed.
     Print(io::Error),
 }
@@ -78,6 +83,18 @@ enum Failure {
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Error(error.into())
+    }
+}
+
+impl From<subject::SubjectError> for Failure {
+    fn from(error: subject::SubjectError) -> Self {
+        Self::Subject(error)
+    }
+}
+
+impl From<resolution::ResolutionError> for Failure {
+    fn from(error: resolution::ResolutionError) -> Self {
+        Self::Resolution(error)
     }
 }
 
@@ -121,6 +138,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Err(Failure::Print(error)) => report::fail(&output::PrintError { source: error }),
         Err(Failure::Error(error)) => report::fail(&error),
+        Err(Failure::Subject(error)) => report::fail(&error),
+        Err(Failure::Resolution(error)) => report::fail(&error),
     }
 }
 

@@ -9,11 +9,15 @@ use std::sync::Arc;
 
 use clap::Args;
 use common::report::{Diagnostic, ExitCode, warn};
+use common::tree::ImagePath;
 
 use super::search::SearchArgs;
+use crate::elf::Name;
 use crate::report::problems;
+use crate::report::tree::Explained;
 use crate::resolve::{
-    Closure, Link, LinkAt, Options, Request, ResolveError, Sysroot, closure as resolve_closure,
+    self, Closure, Link, LinkAt, Options, Request, ResolveError, Sysroot,
+    closure as resolve_closure,
 };
 use crate::spec::DEFAULT_PATH;
 use crate::spec::search::{Cpus, DlopenPolicy};
@@ -27,6 +31,25 @@ pub struct ResolutionArgs {
     /// Which libraries.
     #[command(flatten)]
     pub search: SearchArgs,
+}
+
+/// What a command line asks the resolver.
+struct Asked {
+    requests: Vec<Request>,
+    options: Options,
+    /// Links on the way to what was named.
+    links: BTreeMap<ImagePath, Link>,
+}
+
+/// A closure, and where it is from.
+#[derive(Debug)]
+pub struct Resolved {
+    /// What is loaded.
+    pub closure: Closure,
+    /// The files that were named, with all folders above them resolved.
+    pub programs: Vec<ImagePath>,
+    /// The root.
+    pub sysroot: Sysroot,
 }
 
 /// Why nothing was resolved.
@@ -46,6 +69,16 @@ pub enum ResolutionError {
     /// A file cannot be resolved at all.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
+    /// The executable needs nothing of that name.
+    #[error("`{program}` needs no `{what}`")]
+    NotNeeded {
+        /// What was asked about.
+        what: Name,
+        /// The executable, escaped.
+        program: String,
+        /// Names like it that are needed, escaped.
+        similar: Vec<String>,
+    },
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
@@ -59,6 +92,12 @@ impl Diagnostic for ResolutionError {
         match self {
             Self::Sysroot { .. } => Some("--sysroot names a folder that holds a root".to_owned()),
             Self::Resolve(error) => error.hint(),
+            Self::NotNeeded { similar, .. } if !similar.is_empty() => {
+                Some(format!("it needs {}", similar.join(", ")))
+            }
+            Self::NotNeeded { .. } => {
+                Some("`coracle tree EXE` shows everything that it needs".to_owned())
+            }
             Self::WorkingDirectory(_) | Self::Output(_) | Self::Json(_) => None,
         }
     }
@@ -68,6 +107,41 @@ impl ResolutionArgs {
     /// The closure of the files: paths, or names that stand on PATH.
     pub fn resolve(&self, files: &[OsString]) -> Result<Closure, ResolutionError> {
         self.resolve_in(&self.open()?, files)
+    }
+
+    /// As [`Self::resolve`], in the root that [`Self::open`] gave.
+    pub fn resolve_in(
+        &self,
+        sysroot: &Sysroot,
+        files: &[OsString],
+    ) -> Result<Closure, ResolutionError> {
+        let asked = self.asked(sysroot, files)?;
+        let mut closure = resolve_closure(&asked.requests, sysroot, &asked.options)?;
+        closure.links.extend(asked.links);
+        Ok(closure)
+    }
+
+    /// The closure of the files, with what it was asked for and found in.
+    pub fn resolve_in_root(&self, files: &[OsString]) -> Result<Resolved, ResolutionError> {
+        let sysroot = self.open()?;
+        let asked = self.asked(&sysroot, files)?;
+        let mut closure = resolve_closure(&asked.requests, &sysroot, &asked.options)?;
+        closure.links.extend(asked.links);
+        let programs = asked.requests.into_iter().filter_map(|request| match request {
+            Request::Program(path) => Some(path),
+            _ => None,
+        });
+        Ok(Resolved { closure, programs: programs.collect(), sysroot })
+    }
+
+    /// The closure of the files, and why it is as it is.
+    pub fn explain(&self, files: &[OsString]) -> Result<Explained, ResolutionError> {
+        let sysroot = self.open()?;
+        let asked = self.asked(&sysroot, files)?;
+        let (mut closure, explanation) =
+            resolve::explain(&asked.requests, &sysroot, &asked.options)?;
+        closure.links.extend(asked.links);
+        Ok(Explained { closure, explanation })
     }
 
     /// The root in which everything is looked up.
@@ -81,12 +155,7 @@ impl ResolutionArgs {
         self.search.options(Cpus::default(), &DlopenPolicy::default())
     }
 
-    /// As [`Self::resolve`], in the root that [`Self::open`] gave.
-    pub fn resolve_in(
-        &self,
-        sysroot: &Sysroot,
-        files: &[OsString],
-    ) -> Result<Closure, ResolutionError> {
+    fn asked(&self, sysroot: &Sysroot, files: &[OsString]) -> Result<Asked, ResolutionError> {
         let path = match &self.sysroot {
             Some(_) => None,
             None => std::env::var_os("PATH"),
@@ -105,14 +174,13 @@ impl ResolutionArgs {
                 links.extend(walk.links.iter().map(pair));
             }
         }
-        let mut closure = resolve_closure(&requests, sysroot, &self.options())?;
-        closure.links.extend(links.into_iter().map(|(path, target)| (path, Link { target })));
-        Ok(closure)
+        let links = links.into_iter().map(|(path, target)| (path, Link { target })).collect();
+        Ok(Asked { requests, options: self.options(), links })
     }
 
     /// A path relative to the working directory becomes absolute; inside another root it starts at
     /// that root.
-    fn absolute(&self, file: &OsString) -> Result<Vec<u8>, ResolutionError> {
+    pub(super) fn absolute(&self, file: &OsString) -> Result<Vec<u8>, ResolutionError> {
         let file = file.as_bytes();
         if self.sysroot.is_some() || file.starts_with(b"/") || !file.contains(&b'/') {
             return Ok(file.to_vec());

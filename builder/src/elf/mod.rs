@@ -14,6 +14,7 @@
 //! versions which versions of which objects it needs, and which it defines
 //! symbols  what it defines, and what its relocations expect others to define
 //! relocations  which symbols relocations name, and what for
+//! package  what .note.package says, in words
 //! token    $ORIGIN, $LIB and $PLATFORM in its strings
 //! ```
 
@@ -23,6 +24,7 @@ mod level;
 mod name;
 mod note;
 mod object;
+mod package;
 mod parse;
 mod reader;
 mod relocations;
@@ -36,6 +38,7 @@ pub use level::{all_levels, levels};
 pub use name::Name;
 pub use note::{DlopenFeature, IsaLevel, Kernel, Platform, Priority};
 pub use object::{DynamicFlags, Object, read_only_data};
+pub use package::Package;
 pub use parse::architecture;
 pub use reader::ReadAt;
 pub use relocations::Use;

@@ -165,6 +165,16 @@ impl Serialize for Kernel {
     }
 }
 
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Required => "required",
+            Self::Recommended => "recommended",
+            Self::Suggested => "suggested",
+        })
+    }
+}
+
 /// An entry as it stands in the JSON.
 #[derive(Deserialize)]
 struct Entry {

@@ -5,7 +5,7 @@
 //! `PT_DYNAMIC`, never its file offset or size, and reads entries up to `DT_NULL`. Bytes of a segment
 //! behind its file part are zero. Every size is clamped; nothing is allocated because a file says so.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use goblin::container::{Container, Ctx};
 use goblin::elf::dynamic::Dynamic;
@@ -34,10 +34,14 @@ const WINDOW: usize = 4096;
 const HEADER: usize = 64;
 /// More entries than any linker writes; an unterminated section ends here.
 const MAX_DYNAMIC: usize = 64 * 1024;
-/// A note segment or read-only segment is read up to this many bytes.
-const MAX_SEGMENT: u64 = 4 * 1024 * 1024;
+/// All note segments together are read up to this many bytes, and so are all read-only ones.
+const MAX_SEGMENTS: u64 = 16 * 1024 * 1024;
+/// More `PT_LOAD` than any linker writes: each address is looked for in them.
+const MAX_LOADS: usize = 1024;
 /// A string is read up to this many bytes; search paths of store-based distributions are long.
 const MAX_STRING: usize = 256 * 1024;
+/// All strings together, which may overlap in the file: a table of 256 KiB is no excuse for gigabytes.
+const MAX_STRINGS: usize = 32 * 1024 * 1024;
 /// Symbols are read up to this many; the largest real libraries have some 100 000.
 pub(super) const MAX_SYMBOLS: usize = 1 << 20;
 
@@ -51,6 +55,8 @@ pub(super) struct Image<'r, R: ?Sized> {
     start: Vec<u8>,
     /// The bytes read last, and their offset.
     window: RefCell<(u64, Vec<u8>)>,
+    /// Bytes of strings that may still be read.
+    strings: Cell<usize>,
 }
 
 /// What a symbol's entry says of its name and definition.
@@ -81,8 +87,12 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
         let endian = header.endianness().map_err(|_why| ElfError::Endian(start[5]))?;
         let context = Ctx::new(container, endian);
         let segments = segments(bytes, &start, &header, context)?;
+        if segments.iter().filter(|segment| segment.p_type == PT_LOAD).count() > MAX_LOADS {
+            return Err(ElfError::Header("it has more segments than any linker writes"));
+        }
         let window = RefCell::default();
-        Ok(Self { bytes, header, context, segments, start, window })
+        let strings = Cell::new(MAX_STRINGS);
+        Ok(Self { bytes, header, context, segments, start, window, strings })
     }
 
     pub(super) fn class(&self) -> Class {
@@ -193,6 +203,8 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
             match part.iter().position(|&byte| byte == 0) {
                 Some(end) => {
                     string.extend_from_slice(&part[..end]);
+                    let left = self.strings.get().checked_sub(string.len());
+                    self.strings.set(left.ok_or(ElfError::Dynamic("its strings have no end"))?);
                     return Ok(string);
                 }
                 None if part.is_empty() => break,
@@ -243,22 +255,25 @@ impl<'r, R: ReadAt + ?Sized> Image<'r, R> {
 
     /// Bytes of every `PT_NOTE` segment.
     pub(super) fn notes(&self) -> Result<Vec<Vec<u8>>, ElfError> {
-        self.segments
-            .iter()
-            .filter(|segment| segment.p_type == PT_NOTE)
-            .map(|segment| self.file_bytes(segment.p_offset, segment.p_filesz.min(MAX_SEGMENT)))
-            .collect()
+        self.whole(|segment| segment.p_type == PT_NOTE)
     }
 
     /// Bytes of every loaded segment that cannot be written, with or without those that can be executed:
     /// older linkers put both kinds into one.
     pub(super) fn read_only(&self, executable: bool) -> Result<Vec<Vec<u8>>, ElfError> {
         let refused = if executable { PF_W } else { PF_W | PF_X };
-        self.segments
-            .iter()
-            .filter(|segment| segment.p_type == PT_LOAD && segment.p_flags & refused == 0)
-            .map(|segment| self.file_bytes(segment.p_offset, segment.p_filesz.min(MAX_SEGMENT)))
-            .collect()
+        self.whole(|segment| segment.p_type == PT_LOAD && segment.p_flags & refused == 0)
+    }
+
+    fn whole(&self, wanted: impl Fn(&ProgramHeader) -> bool) -> Result<Vec<Vec<u8>>, ElfError> {
+        let mut left = MAX_SEGMENTS;
+        let mut all = Vec::new();
+        for segment in self.segments.iter().filter(|segment| wanted(segment)) {
+            let bytes = self.file_bytes(segment.p_offset, segment.p_filesz.min(left))?;
+            left -= bytes.len() as u64;
+            all.push(bytes);
+        }
+        Ok(all)
     }
 
     /// Up to `count` bytes at a file offset; fewer at the end of the file.

@@ -247,7 +247,8 @@ fn gnu<R: ReadAt + ?Sized>(image: &Image<'_, R>, hash: u64) -> Result<Hashed, El
     let word = if image.class() == Class::Elf64 { 8 } else { 4 };
     let table = hash.wrapping_add(16 + bloom * word);
     let mut last = 0;
-    for index in 0..buckets {
+    let most = MAX_SYMBOLS as u64;
+    for index in 0..buckets.min(most) {
         let Some(symbol) = image.word(table.wrapping_add(index * 4))? else { break };
         last = last.max(u64::from(symbol));
     }
@@ -260,7 +261,7 @@ fn gnu<R: ReadAt + ?Sized>(image: &Image<'_, R>, hash: u64) -> Result<Hashed, El
         && let Some(entry) = image.word(chains.wrapping_add((last - first) * 4))?
     {
         last += 1;
-        if entry & 1 == 1 {
+        if entry & 1 == 1 || last - first > most {
             break;
         }
     }

@@ -6,7 +6,7 @@
 //! Paths are escaped as [`common::escape::Escaped`] prints them, so that every name can be said in
 //! JSON.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::oci::layout::ImageLayout;
 use common::oci::{Descriptor, MediaType, json, media_type};
@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::ImageError;
 use crate::assemble::generated;
+use crate::plan::chains::{Chains, Leads, Total, chains};
 use crate::plan::{Node, Plan, Source};
 
 /// Version of the form.
@@ -99,37 +100,45 @@ fn origin(source: &Source) -> (Option<u64>, Option<String>) {
 }
 
 impl Provenance {
-    /// Every chain of reasons from `path` to something that a person asked for, shortest first, at
-    /// most `limit`. A chain does not pass an entry twice.
-    pub fn chains(&self, path: &str, limit: usize) -> Vec<Chain> {
-        let mut done = Vec::new();
-        let mut open: VecDeque<(String, Chain, BTreeSet<String>)> =
-            VecDeque::from([(path.to_owned(), Vec::new(), BTreeSet::from([path.to_owned()]))]);
-        // A dense closure has more chains than anybody reads; this bounds the work on a hostile
-        // one.
-        let mut steps = 0;
-        while let Some((at, chain, passed)) = open.pop_front() {
-            steps += 1;
-            if done.len() >= limit || steps > 100_000 {
-                break;
+    /// Chains of reasons from `path` to something that a person asked for, the shortest first, at most
+    /// `limit`; and how many there are.
+    pub fn chains(&self, path: &str, limit: usize) -> (Vec<Chain>, Total) {
+        let numbers: BTreeMap<&str, usize> =
+            self.entries.keys().enumerate().map(|(number, path)| (path.as_str(), number)).collect();
+        let leads = |at: &String, known: &Known, why: &Value| match self.next(at, known, why) {
+            None => Leads::Ends,
+            Some(by) => {
+                numbers.get(by.as_str()).map_or(Leads::Nowhere, |number| Leads::To(*number))
             }
-            let Some(known) = self.entries.get(&at) else { continue };
-            for why in &known.why {
-                let mut longer = chain.clone();
-                longer.push(Step { path: at.clone(), why: why.clone() });
-                match self.next(&at, known, why) {
-                    None => done.push(longer),
-                    Some(by) if !passed.contains(&by) && self.entries.contains_key(&by) => {
-                        let mut passed = passed.clone();
-                        passed.insert(by.clone());
-                        open.push_back((by, longer, passed));
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-        done.truncate(limit);
-        done
+        };
+        let reasons: Vec<Vec<Leads>> = self
+            .entries
+            .iter()
+            .map(|(at, known)| known.why.iter().map(|why| leads(at, known, why)).collect())
+            .collect();
+        let Some(&start) = numbers.get(path) else { return (Vec::new(), Total::Exactly(0)) };
+        let entries: Vec<(&String, &Known)> = self.entries.iter().collect();
+        let Chains { shortest, total } = chains(&reasons, start, limit);
+        let step = |(entry, reason): (usize, usize)| {
+            let (path, known) = entries[entry];
+            Step { path: path.clone(), why: known.why[reason].clone() }
+        };
+        (shortest.into_iter().map(|chain| chain.into_iter().map(step).collect()).collect(), total)
+    }
+
+    /// The entries that a name without a slash can mean: what is called so, and what was loaded under
+    /// that name. Of links, what they lead to.
+    pub fn called(&self, name: &str) -> Vec<&str> {
+        let asked = |why: &Value| why.get("name").and_then(Value::as_str) == Some(name);
+        let found: BTreeSet<&str> = self
+            .entries
+            .iter()
+            .filter(|(path, known)| {
+                path.rsplit('/').next() == Some(name) || known.why.iter().any(asked)
+            })
+            .filter_map(|(path, _)| self.follow(path, true))
+            .collect();
+        found.into_iter().collect()
     }
 
     /// The entry that a path leads to, links above its last component followed, and that itself too
@@ -256,8 +265,11 @@ mod tests {
         ] {
             assert_eq!(provenance.follow(path, through), found, "{path}");
         }
-        let chains = provenance.chains("/usr/lib/a.so", 10);
+        let (chains, total) = provenance.chains("/usr/lib/a.so", 10);
+        assert_eq!(total, Total::Exactly(1));
         let steps: Vec<&str> = chains[0].iter().map(|step| step.path.as_str()).collect();
         assert_eq!(steps, ["/usr/lib/a.so", "/usr/lib/a.so.1"]);
+        assert_eq!(provenance.called("a.so"), ["/usr/lib/a.so.1"]);
+        assert!(provenance.called("b.so").is_empty());
     }
 }

@@ -75,20 +75,15 @@ pub struct Opened {
 /// (`/`, `./`, `../`); then an archive or folder of that name. Without a `store` there are no
 /// names.
 pub fn open(what: &str, store: Option<&Path>) -> Result<Opened, ImageError> {
-    if let Some(image) = named(what, store)? {
-        return Ok(image);
+    if let Some(opened) = named(what, store)? {
+        return Ok(opened);
     }
     let path = Path::new(what);
-    if path.is_dir() {
-        return first(Place::Layout(ImageLayout::open(path)?));
-    }
-    if path.exists() {
-        return first(Place::Archive(Box::new(Archive::open(path)?)));
-    }
-    Err(ImageError::NoImage(what.escape_debug().to_string()))
+    if path.exists() { at(path) } else { Err(ImageError::NoImage(what.escape_debug().to_string())) }
 }
 
-/// The image of that name in the store, unless `what` starts like a path.
+/// The image that has this name in the store; `None` where there is none, and for what starts like a
+/// path.
 pub fn named(what: &str, store: Option<&Path>) -> Result<Option<Opened>, ImageError> {
     let is_path = ["/", "./", "../"].iter().any(|start| what.starts_with(start));
     if let (false, Ok(name), Some(store)) = (is_path, what.parse::<Reference>(), store)
@@ -100,6 +95,15 @@ pub fn named(what: &str, store: Option<&Path>) -> Result<Option<Opened>, ImageEr
         }
     }
     Ok(None)
+}
+
+/// The image in an OCI layout, a folder or an archive.
+pub fn at(path: &Path) -> Result<Opened, ImageError> {
+    if path.is_dir() {
+        first(Place::Layout(ImageLayout::open(path)?))
+    } else {
+        first(Place::Archive(Box::new(Archive::open(path)?)))
+    }
 }
 
 /// The only image of a place, or the first by name.

@@ -11,6 +11,7 @@
 //! always    what every image has: /tmp, mount points, users
 //! cache     the ld.so.cache that an image needs, if it needs one
 //! why       provenance
+//! chains    the ways from an entry to who asked for it
 //! ```
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 mod always;
 mod cache;
+pub mod chains;
 mod config;
 mod conflict;
 mod error;

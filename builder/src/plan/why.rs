@@ -148,7 +148,7 @@ pub(super) fn reasons(gathered: &Gathered, placement: &Placement) -> BTreeMap<Im
                     Why::Loaded {
                         by: placement.destination(&by.path),
                         name: dependency.name.to_string(),
-                        relation: relation(dependency.relation).to_owned(),
+                        relation: dependency.relation.word().to_owned(),
                         found: Found::from(&target.how),
                     },
                 );
@@ -190,7 +190,7 @@ fn of_load(gathered: &Gathered, program: &Program, load: &Load, placement: &Plac
         return vec![Why::Loaded {
             by: placement.destination(&by.path),
             name: load.name.to_string(),
-            relation: relation(load.relation).to_owned(),
+            relation: load.relation.word().to_owned(),
             found: Found::from(&load.how),
         }];
     }
@@ -235,17 +235,4 @@ fn of_request(gathered: &Gathered, script: &ImagePath) -> Vec<Why> {
         whys.push(Why::Asked);
     }
     whys
-}
-
-fn relation(relation: Relation) -> &'static str {
-    match relation {
-        Relation::Program => "program",
-        Relation::Module => "module",
-        Relation::Interpreter => "interpreter",
-        Relation::Preload => "preload",
-        Relation::Needed => "needed",
-        Relation::Auxiliary => "auxiliary",
-        Relation::Filter => "filter",
-        Relation::Audit => "audit",
-    }
 }

@@ -4,10 +4,14 @@
 //!
 //! ```text
 //! check      whether a closure fits together, and what it asks of its surroundings
+//! size       numbers for people
 //! problems   what is missing or refused, with who needs it and every place tried
-//! tree       who needs whom, and how each was found
+//! tree/      who needs whom, how each was found, and what it shadows
+//! why/       the chains of who needs whom
 //! ```
 
 pub mod check;
 pub mod problems;
+pub mod size;
 pub mod tree;
+pub mod why;

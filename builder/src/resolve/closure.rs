@@ -103,6 +103,16 @@ pub struct Program {
     pub first: usize,
 }
 
+impl Program {
+    /// Whose rules were used, and the processor where it is not the baseline.
+    pub fn rules(&self) -> String {
+        if self.processor.is_baseline() {
+            return self.libc.to_string();
+        }
+        format!("{}, {}", self.libc, self.processor)
+    }
+}
+
 /// How a program came to be resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -13,7 +13,7 @@ use common::tree::ImagePath;
 use super::engine::{Engine, Loaded};
 use super::search::Rules;
 use super::walk::{Ask, Walking};
-use super::{Libc, Missing, Origin, Program, Relation, ResolveError, Warning};
+use super::{Libc, Origin, Program, Relation, ResolveError, Warning};
 use crate::elf::{DlopenFeature, Name, Priority};
 use crate::spec::search::DlopenPolicy;
 
@@ -126,6 +126,7 @@ impl Engine<'_> {
         self.notes_of_opened(&mut walking, first);
         let object = answer.map(|(number, _)| walking.scope.load(number).object);
         let path = object.map_or(program, |object| self.closure.objects[object].path.clone());
+        self.explain_loads(&walking, first);
         let loads = walking.scope.forget(mark);
         self.scopes[context] = Some(Loaded { rules: loaded.rules, scope: walking.scope });
         self.closure.programs.push(Program {
@@ -175,21 +176,16 @@ impl Engine<'_> {
             }
         }
         // All alternatives are one thing that is missing: the best, which was tried in all these places.
-        let tried =
-            self.closure.missing.drain(missing..).flat_map(|missing| missing.tried).collect();
+        let mut alternatives = self.closure.missing.drain(missing..);
+        let first = alternatives.next();
+        let others: Vec<_> = alternatives.flat_map(|missing| missing.tried).collect();
         let by = self.closure.objects[walking.scope.load(caller).object].path.clone();
         if self.options.dlopen.insists(feature) {
-            if let (true, Some(name)) =
-                (self.closure.refused.len() == refused, feature.sonames.first())
+            if self.closure.refused.len() == refused
+                && let Some(mut missing) = first
             {
-                self.closure.missing.push(Missing {
-                    name: name.clone(),
-                    needed_by: Some(by),
-                    relation: Relation::Module,
-                    program: walking.program.clone(),
-                    request: self.request,
-                    tried,
-                });
+                missing.tried.extend(others);
+                self.closure.missing.push(missing);
             }
             return None;
         }

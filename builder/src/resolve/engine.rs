@@ -10,6 +10,7 @@ use std::sync::Arc;
 use common::tree::ImagePath;
 
 use super::dlopen::Opening;
+use super::explain::Explanation;
 use super::hwcaps::Processor;
 use super::probe::{Candidate, Files, Opened};
 use super::root_facts::RootFacts;
@@ -23,12 +24,21 @@ use super::{
 };
 use crate::elf::{ElfError, Name, Object};
 
+/// Tried places that a closure tells: more than a person reads, less than memory holds.
+const MAX_TOLD: usize = 1 << 20;
+
 /// The state of one call of [`super::closure`].
 pub(super) struct Engine<'a> {
     pub(super) files: Files<'a>,
     pub(super) options: &'a Options,
     pub(super) closure: Closure,
     pub(super) facts: RootFacts,
+    /// Folders of `/etc/ld.so.conf`, once a hint has asked for them.
+    pub(super) configured: Option<Vec<Name>>,
+    /// Kept where it was asked for.
+    pub(super) explanation: Option<Explanation>,
+    /// Tried places that will still be told.
+    pub(super) untold: usize,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
     /// By number of the program; modules leave none.
@@ -37,6 +47,14 @@ pub(super) struct Engine<'a> {
     pub(super) request: usize,
     /// Names of features of `.note.dlopen` that were seen.
     pub(super) features: BTreeSet<String>,
+}
+
+/// What comes of a run.
+pub(super) struct Made<'a> {
+    pub(super) closure: Closure,
+    /// Where it was asked for.
+    pub(super) explanation: Option<Explanation>,
+    pub(super) kept: Kept<'a>,
 }
 
 /// What was read, for the next call.
@@ -58,12 +76,16 @@ pub(super) struct Loaded {
 }
 
 impl<'a> Engine<'a> {
-    pub(super) fn new(options: &'a Options, Kept { files, facts }: Kept<'a>) -> Self {
+    pub(super) fn new(options: &'a Options, Kept { mut files, facts }: Kept<'a>) -> Self {
+        files.looks = 0;
         Self {
             files,
             options,
             closure: Closure::default(),
             facts,
+            configured: None,
+            explanation: None,
+            untold: MAX_TOLD,
             objects: HashMap::new(),
             scopes: Vec::new(),
             request: 0,
@@ -71,7 +93,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    pub(super) fn run(mut self, requests: &[Request]) -> Result<(Closure, Kept<'a>), ResolveError> {
+    pub(super) fn run(mut self, requests: &[Request]) -> Result<Made<'a>, ResolveError> {
         for (index, request) in requests.iter().enumerate() {
             self.request = index;
             let origin = Origin::Request { index };
@@ -98,7 +120,8 @@ impl<'a> Engine<'a> {
             paths.sort();
             paths.dedup();
         }
-        Ok((self.closure, Kept { files: self.files, facts: self.facts }))
+        let Self { files, facts, closure, explanation, .. } = self;
+        Ok(Made { closure, explanation, kept: Kept { files, facts } })
     }
 
     /// A file that is executed.
@@ -169,6 +192,7 @@ impl<'a> Engine<'a> {
             self.walk(&mut walking);
             self.audits(&mut walking, &candidate.object);
         }
+        self.explain_loads(&walking, 0);
         self.closure.programs.push(Program {
             path: path.clone(),
             origin,

@@ -1,12 +1,14 @@
 //! How names were found, where else they were looked for, and what a closure lacks: the words in
 //! which it is told.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use common::escape::Escaped;
 use common::tree::ImagePath;
 use serde::Serialize;
 
+use super::Clue;
 use crate::elf::Name;
 
 /// Why an object is asked for.
@@ -115,9 +117,18 @@ pub enum Reason {
     /// Relative to whatever folder the program is started in.
     #[error("relative to the working directory")]
     Relative,
+    /// Nothing more is looked at.
+    #[error("not looked for: too many places were looked at already")]
+    GivenUp,
     /// Another error number.
     #[error("error {0}")]
     Errno(i32),
+    /// It would do. Only where a search goes on behind what it found ([`super::explain()`]).
+    #[error("it fits")]
+    Fits,
+    /// The loader would stop at it. Only where a search goes on behind it.
+    #[error("it cannot be loaded")]
+    Unloadable,
 }
 
 /// A name that no place had.
@@ -136,6 +147,8 @@ pub struct Missing {
     pub request: usize,
     /// Every place tried, in order.
     pub tried: Vec<Attempt>,
+    /// Where the root has it all the same.
+    pub clue: Option<Clue>,
 }
 
 /// A file that was found and that the loader would stop at.
@@ -262,6 +275,20 @@ impl fmt::Display for Warning {
 }
 
 impl Relation {
+    /// One word, as in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Program => "program",
+            Self::Module => "module",
+            Self::Interpreter => "interpreter",
+            Self::Preload => "preload",
+            Self::Needed => "needed",
+            Self::Auxiliary => "auxiliary",
+            Self::Filter => "filter",
+            Self::Audit => "audit",
+        }
+    }
+
     /// What stands between a missing name and who asks for it.
     fn to_whom(self) -> &'static str {
         match self {
@@ -287,14 +314,12 @@ impl fmt::Display for Missing {
         if by != program {
             write!(f, "\n  in `{program}`, which loads `{by}`")?;
         }
-        let same = |one: &Attempt, other: &Attempt| {
-            (&one.path, one.reason) == (&other.path, other.reason)
-                && one.how.to_string() == other.how.to_string()
-        };
-        for (number, attempt) in tried.iter().enumerate() {
-            if !tried[..number].iter().any(|earlier| same(earlier, attempt)) {
-                let Attempt { path, how, reason } = attempt;
-                write!(f, "\n  tried `{path}` ({how}): {reason}")?;
+        let mut told = HashSet::new();
+        for Attempt { path, how, reason } in tried {
+            let line = format!("\n  tried `{path}` ({how}): {reason}");
+            if !told.contains(&line) {
+                f.write_str(&line)?;
+                told.insert(line);
             }
         }
         Ok(())
@@ -318,10 +343,62 @@ impl Missing {
                     --sysroot"
                 .to_owned();
         }
+        if let Some(clue) = &self.clue {
+            return clue.hint(name);
+        }
+        if let Some(hint) = self.tried.iter().find_map(|attempt| attempt.hint(name)) {
+            return hint;
+        }
         if name.has_slash() {
             return format!("install the package that ships {name}");
         }
         format!("install the package that ships {name}, or name its folder with --library-path")
+    }
+}
+
+impl Clue {
+    fn hint(&self, name: &Name) -> String {
+        match self {
+            Self::Uncached { path, cache } => {
+                let cache = if *cache { "is older" } else { "is missing" };
+                format!(
+                    "`{path}` lies in a folder of /etc/ld.so.conf, which the loader never reads, and \
+                     the root's ld.so.cache {cache}: run `ldconfig -r ROOT`, or name its folder with \
+                     --library-path"
+                )
+            }
+            Self::OtherArchitecture { path } => other_architecture(path, name),
+        }
+    }
+}
+
+fn other_architecture(path: &Name, name: &Name) -> String {
+    format!(
+        "`{path}` is for another architecture; install the package that ships {name} for the \
+         program's"
+    )
+}
+
+impl Attempt {
+    /// What can be done so that `name` is taken from this place.
+    fn hint(&self, name: &Name) -> Option<String> {
+        let Self { path, how, reason } = self;
+        Some(match reason {
+            Reason::Dangling => {
+                format!("`{path}` is a link that leads nowhere; install its package again")
+            }
+            Reason::Denied => format!("`{path}` cannot be read; build as a user who may read it"),
+            Reason::Relative => format!(
+                "`{path}` means the folder that the program is started in, which an image cannot \
+                 promise; link the program with a name, not a path"
+            ),
+            Reason::OtherClass | Reason::OtherMachine => other_architecture(path, name),
+            Reason::Absent if *how == How::Cache => format!(
+                "ld.so.cache says `{path}`, which is gone; install its package again, or run \
+                 `ldconfig -r ROOT`"
+            ),
+            _ => return None,
+        })
     }
 }
 

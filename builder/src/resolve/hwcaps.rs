@@ -54,7 +54,7 @@ impl Processor {
     }
 
     /// The processors of `cpus` that `machine` has and that its loader tells apart, the baseline first.
-    pub(super) fn all(cpus: Cpus, machine: Machine, version: Option<Version>) -> Vec<Self> {
+    pub fn all(cpus: Cpus, machine: Machine, version: Option<Version>) -> Vec<Self> {
         let mut all = vec![Self::default()];
         for (level, &name) in (1..).zip(levels(machine)) {
             let wanted = match cpus {

@@ -255,7 +255,8 @@ pub fn compare(left: &[u8], right: &[u8]) -> Ordering {
             }
         }
     }
-    if right.is_empty() { Ordering::Equal } else { Ordering::Less }
+    // The end counts as a byte of zero, behind all that are negative.
+    right.first().map_or(Ordering::Equal, |&byte| 0.cmp(&signed(byte)))
 }
 
 /// Names are compared as `char`, which is signed on x86.
@@ -323,6 +324,8 @@ mod tests {
         ] {
             assert_eq!(compare(left.as_bytes(), right.as_bytes()), order, "{left} {right}");
         }
+        assert_eq!(compare(b"lib", b"lib\xc3\xa4"), Greater);
+        assert_eq!(compare(b"lib\xc3\xa4", b"lib"), Less);
     }
 
     /// A new-layout cache of (name, path, flags, hwcap), in the given order.

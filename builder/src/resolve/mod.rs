@@ -8,18 +8,22 @@
 //! requests -> scripts (#!) -> program -> preloads -> needed, breadth first -> Closure
 //!             scripts.rs      engine.rs: soname table, identity    search.rs: one order per libc
 //!                             dlopen.rs: what is opened later      hwcaps.rs: variants by processor
+//! explain.rs: what each search would have met, had it gone on
 //! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
 //! ```
 
 mod closure;
+mod clues;
 mod dlopen;
 mod engine;
 pub mod expand;
+mod explain;
 mod findings;
 pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;
 pub mod ld_cache;
+pub mod ld_conf;
 mod preload_file;
 mod probe;
 mod root_facts;
@@ -34,6 +38,8 @@ pub mod system_dirs;
 mod walk;
 
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
+pub use clues::Clue;
+pub use explain::{Explanation, Fit, Trace};
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;
@@ -230,9 +236,9 @@ impl<'a> Resolver<'a> {
     /// As [`closure`].
     pub fn closure(&mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
         let kept = self.kept.take().unwrap_or_else(|| engine::Kept::new(self.sysroot));
-        let (closure, kept) = engine::Engine::new(self.options, kept).run(requests)?;
-        self.kept = Some(kept);
-        Ok(closure)
+        let made = engine::Engine::new(self.options, kept).run(requests)?;
+        self.kept = Some(made.kept);
+        Ok(made.closure)
     }
 }
 
@@ -240,4 +246,22 @@ impl std::fmt::Debug for Resolver<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Resolver").field("sysroot", self.sysroot).finish_non_exhaustive()
     }
+}
+
+/// The closure, and for everything that an object asks for the whole way of its search: what was tried,
+/// what else would have done. Costs a second search for each distinct question.
+///
+/// # Errors
+/// As [`closure`].
+pub fn explain(
+    requests: &[Request],
+    sysroot: &Sysroot,
+    options: &Options,
+) -> Result<(Closure, Explanation), ResolveError> {
+    let mut engine = engine::Engine::new(options, engine::Kept::new(sysroot));
+    engine.explanation = Some(Explanation::default());
+    let made = engine.run(requests)?;
+    let mut explanation = made.explanation.unwrap_or_default();
+    explanation.measure(&made.closure, sysroot);
+    Ok((made.closure, explanation))
 }

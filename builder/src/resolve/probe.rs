@@ -6,13 +6,16 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::hwcaps::Hwcaps;
 use super::sysroot::{FileId, Sysroot, Target, Walk, errno};
 use super::{Libc, Reason};
 use crate::elf::{Class, ElfError, Endian, Kind, Machine, Name, Object, architecture};
+
+/// Places that are looked at for one closure. Real ones need thousands; one object of a megabyte can ask for
+/// billions, by a search path of all names that it needs.
+const MAX_LOOKS: usize = 1 << 26;
 
 /// What libraries must be to fit the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,11 +62,13 @@ pub(super) struct Files<'s> {
     read: HashMap<FileId, Contents>,
     /// Of each searched folder, the subdirectories that exist among those of a processor.
     subfolders: HashMap<Hwcaps, HashMap<Name, Rc<[Name]>>>,
+    /// Places that were looked at for this closure.
+    pub(super) looks: usize,
 }
 
 impl<'s> Files<'s> {
     pub(super) fn new(sysroot: &'s Sysroot) -> Self {
-        Self { sysroot, read: HashMap::new(), subfolders: HashMap::new() }
+        Self { sysroot, read: HashMap::new(), subfolders: HashMap::new(), looks: 0 }
     }
 
     /// Subdirectories for a processor that exist below `folder`, in the order of the search.
@@ -81,6 +86,11 @@ impl<'s> Files<'s> {
         found
     }
 
+    /// Whether so many places were looked at that the search has to end.
+    pub(super) fn exhausted(&self) -> bool {
+        self.looks >= MAX_LOOKS
+    }
+
     /// Opens what stands at `path`, whatever it is.
     pub(super) fn open(&mut self, path: &[u8]) -> Opened {
         self.open_as(path, None)
@@ -88,6 +98,7 @@ impl<'s> Files<'s> {
 
     /// Opens what stands at `path` as a library of `wanted`, with the strictness of its loader.
     pub(super) fn open_library(&mut self, path: &[u8], wanted: Wanted, libc: Libc) -> Opened {
+        self.looks += 1;
         let opened = self.open_as(path, (libc != Libc::Musl).then_some(wanted));
         let Opened::Object(candidate) = opened else { return opened };
         let verdict = match libc {
@@ -147,14 +158,8 @@ impl<'s> Files<'s> {
 
     /// An absent file is told apart from a link that leads to one.
     fn reason(&self, path: &[u8], number: Errno) -> Reason {
-        let link = |path| {
-            self.sysroot
-                .root()
-                .symlink_metadata(path)
-                .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Symlink)
-        };
         match plain_reason(number) {
-            Reason::Absent if link(path) => Reason::Dangling,
+            Reason::Absent if self.sysroot.ends_in_link(path) => Reason::Dangling,
             reason => reason,
         }
     }

@@ -155,6 +155,7 @@ impl Engine<'_> {
                 program: path.clone(),
                 request: self.request,
                 tried: vec![Attempt { path: name.clone(), how: How::Path, reason }],
+                clue: None,
             }),
             Opened::Refused(error) => self.closure.refused.push(Refused {
                 name: name.clone(),

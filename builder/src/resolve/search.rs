@@ -10,10 +10,12 @@
 //! Knowledge: glibc `elf/dl-load.c` (`_dl_map_object`, `open_path`), musl `ldso/dynlink.c`
 //! (`load_library`, `path_open`, `fixup_rpath`), ld.so(8).
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 
+use super::explain::Noted;
 use super::hwcaps::{Hwcaps, Processor};
 use super::ld_cache::{LdCache, Reader};
 use super::probe::{Candidate, Files, Opened, Wanted};
@@ -90,6 +92,9 @@ pub(super) struct Search<'a, 's> {
     pub(super) cache: Option<&'a LdCache>,
     pub(super) tried: &'a mut Vec<Attempt>,
     pub(super) warnings: &'a mut Vec<Warning>,
+    /// Where it is given, nothing is taken: what fits is noted among what was tried, and the search
+    /// goes on to the end (`explain.rs`).
+    pub(super) noted: Option<&'a mut Noted>,
 }
 
 impl Search<'_, '_> {
@@ -97,6 +102,11 @@ impl Search<'_, '_> {
     pub(super) fn find(&mut self, name: &[u8], requester: Option<usize>) -> Outcome {
         if name.contains(&b'/') {
             return self.by_path(name, requester);
+        }
+        if self.files.exhausted() {
+            let reason = Reason::GivenUp;
+            self.tried.push(Attempt { path: name.into(), how: How::Path, reason });
+            return Outcome::Nothing;
         }
         let step = match self.rules.facts.libc {
             Libc::Musl => self.musl(name, requester),
@@ -264,6 +274,9 @@ impl Search<'_, '_> {
     fn list(&mut self, name: &[u8], folders: &[Name], how: impl Fn(&Name) -> How) -> Step {
         let musl = self.rules.facts.libc == Libc::Musl;
         for folder in folders {
+            if self.files.exhausted() {
+                break;
+            }
             for subfolder in self.files.subfolders(folder, self.rules.hwcaps).iter() {
                 let path = [folder.as_bytes(), b"/", subfolder.as_bytes(), b"/", name].concat();
                 if let Ok(outcome) = self.place(path, Some(subfolder.clone()), || how(folder)) {
@@ -306,14 +319,22 @@ impl Search<'_, '_> {
     ) -> Result<Outcome, Reason> {
         let opened = Name::from(path);
         let rules = self.rules;
-        match self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc) {
+        let mut open =
+            || self.files.open_library(opened.as_bytes(), rules.wanted, rules.facts.libc);
+        let found = match &mut self.noted {
+            Some(noted) => Opened::Passed(noted.reason(&opened, open)),
+            None => open(),
+        };
+        match found {
             Opened::Object(candidate) => {
                 let hit = Hit { candidate, opened, how: how(), variant };
                 Ok(Outcome::Found(Box::new(hit)))
             }
             Opened::Refused(error) => Ok(Outcome::Refused { path: opened, error }),
             Opened::Passed(reason) => {
-                self.tried.push(Attempt { path: opened, how: how(), reason });
+                if self.noted.as_ref().is_none_or(|noted| noted.tells(reason)) {
+                    self.tried.push(Attempt { path: opened, how: how(), reason });
+                }
                 Err(reason)
             }
         }
@@ -337,6 +358,7 @@ impl Search<'_, '_> {
     fn keep_absolute(&mut self, folders: Vec<Vec<u8>>, list: &Name) -> Vec<Name> {
         let musl = self.rules.facts.libc == Libc::Musl;
         let mut kept: Vec<Name> = Vec::new();
+        let mut known = HashSet::new();
         for mut folder in folders {
             // musl leaves folders as they are written.
             while !musl && folder.len() > 1 && folder.ends_with(b"/") {
@@ -347,7 +369,7 @@ impl Search<'_, '_> {
                 if !self.warnings.contains(&warning) {
                     self.warnings.push(warning);
                 }
-            } else if !kept.iter().any(|other| other.as_bytes() == folder) {
+            } else if known.insert(folder.clone()) {
                 kept.push(folder.into());
             }
         }

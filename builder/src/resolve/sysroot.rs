@@ -20,6 +20,9 @@ mod seen;
 
 use seen::{End, Seen};
 
+/// `PATH_MAX`, which counts the closing NUL byte: of whole paths, before they are looked at.
+const MAX_PATH: usize = 4096;
+
 /// `/`, or a foreign root.
 #[derive(Debug)]
 pub struct Sysroot {
@@ -91,6 +94,9 @@ impl Sysroot {
     /// # Errors
     /// What the kernel would say: `ENOENT`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`, `EACCES`.
     pub fn lookup(&self, path: &[u8]) -> Result<(Walk, Target), Errno> {
+        if path.len() >= MAX_PATH {
+            return Err(Errno::NAMETOOLONG);
+        }
         let mut seen = self.seen();
         let (position, end) = seen.follow(&self.root, path)?;
         let folder = seen.path(position.folder);
@@ -106,6 +112,12 @@ impl Sysroot {
     /// Whether `path` leads to a folder.
     pub fn is_folder(&self, path: &[u8]) -> bool {
         matches!(self.lookup(path), Ok((_, Target::Folder)))
+    }
+
+    /// Whether a link stands at the end of `path`, wherever it leads. Asks the kernel nothing that a
+    /// lookup of `path` has not asked.
+    pub(super) fn ends_in_link(&self, path: &[u8]) -> bool {
+        self.seen().ends_in_link(&self.root, path)
     }
 
     /// Opens a file for reading, by its real path.

@@ -11,6 +11,11 @@ use memchr::arch::all::memchr::One;
 use super::{Libc, Sysroot};
 use crate::elf::{Class, Endian, Machine, Name, Object};
 
+/// Candidates for the array of directories that are looked at, and their directories: glibc's own have
+/// one to six. (Whatever a program names is its loader, also a file made of nothing but slashes.)
+const MAX_RUNS: usize = 256;
+const MAX_FOLDERS: usize = 32;
+
 /// What is known of a loader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
@@ -55,6 +60,8 @@ pub fn from_loader(segments: &[Vec<u8>], loader: &Object) -> Option<Facts> {
     let run = segments
         .iter()
         .flat_map(|data| runs(data))
+        .filter(|run| run.len() <= MAX_FOLDERS)
+        .take(MAX_RUNS)
         .filter(|run| segments.iter().any(|data| has_lengths(data, run, loader)))
         // The first of the longest: the array may be there twice, once for each user of the header.
         .fold(Vec::new(), |best: Vec<&[u8]>, run| if run.len() > best.len() { run } else { best });

@@ -87,6 +87,8 @@ impl<'a> Engine<'a> {
         }
         let mut tried = Vec::new();
         let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
+        tried.truncate(self.untold);
+        self.untold -= tried.len();
         match outcome {
             Outcome::Found(hit) => {
                 let Hit { candidate, opened, how, variant } = *hit;
@@ -117,7 +119,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn search<'b>(
+    pub(super) fn search<'b>(
         &'b mut self,
         walking: &'b Walking,
         tried: &'b mut Vec<Attempt>,
@@ -135,6 +137,7 @@ impl<'a> Engine<'a> {
             cache,
             tried,
             warnings: &mut self.closure.warnings,
+            noted: None,
         }
     }
 
@@ -150,6 +153,7 @@ impl<'a> Engine<'a> {
         if relation == Relation::Auxiliary {
             return;
         }
+        let clue = self.clue(&walking.rules, name, relation);
         self.closure.missing.push(Missing {
             name: name.into(),
             needed_by: requester.map(|load| self.real_path(walking, load)),
@@ -157,6 +161,7 @@ impl<'a> Engine<'a> {
             program: walking.program.clone(),
             request: self.request,
             tried,
+            clue,
         });
     }
 

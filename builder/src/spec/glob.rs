@@ -159,25 +159,49 @@ fn path_matches(pattern: &[Component], names: &[&[u8]], captures: &mut Vec<Vec<u
     }
 }
 
+/// Each `*` takes as little as it can. What an earlier one could take besides, the last one can take as
+/// well: only that is ever tried again, so that no pattern costs more than its length times the name's.
 fn name_matches(tokens: &[Token], name: &[u8], captures: &mut Vec<Vec<u8>>) -> bool {
-    let Some((first, rest)) = tokens.split_first() else { return name.is_empty() };
-    match (first, name.split_first()) {
-        (Token::Many, _) => {
-            let kept = captures.len();
-            (0..=name.len()).any(|taken| {
-                captures.truncate(kept);
-                captures.push(name[..taken].to_vec());
-                name_matches(rest, &name[taken..], captures)
-            })
+    let (mut token, mut at) = (0, 0);
+    // Behind the last `*`: its token. What each took: from, to.
+    let mut behind = None;
+    let mut taken: Vec<(usize, usize)> = Vec::new();
+    loop {
+        match (tokens.get(token), name.get(at)) {
+            (Some(Token::Many), _) => {
+                token += 1;
+                taken.push((at, at));
+                behind = Some(token);
+            }
+            (Some(one), Some(&byte)) if one.is(byte) => {
+                token += 1;
+                at += 1;
+            }
+            (None, None) => break,
+            _ => {
+                let (Some(start), Some(last)) = (behind, taken.last_mut()) else { return false };
+                if last.1 == name.len() {
+                    return false;
+                }
+                last.1 += 1;
+                (token, at) = (start, last.1);
+            }
         }
-        (_, None) => false,
-        (Token::One, Some((_, tail))) => name_matches(rest, tail, captures),
-        (Token::Byte(byte), Some((head, tail))) => {
-            byte == head && name_matches(rest, tail, captures)
-        }
-        (Token::Class { negated, ranges }, Some((head, tail))) => {
-            ranges.iter().any(|(low, high)| (low..=high).contains(&head)) != *negated
-                && name_matches(rest, tail, captures)
+    }
+    captures.extend(taken.into_iter().map(|(from, to)| name[from..to].to_vec()));
+    true
+}
+
+impl Token {
+    /// Whether it stands for this one byte.
+    fn is(&self, byte: u8) -> bool {
+        match self {
+            Self::Byte(own) => *own == byte,
+            Self::One => true,
+            Self::Many => false,
+            Self::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (low..=high).contains(&&byte)) != *negated
+            }
         }
     }
 }
@@ -202,6 +226,8 @@ mod tests {
             ("/a/[]]", "/a/]", Some(vec![])),
             ("/a/\\*", "/a/*", Some(vec![])),
             ("lib*.so.*", "libc.so.6", Some(vec!["c", "6"])),
+            ("*a*b", "aabab", Some(vec!["", "aba"])),
+            ("*ab", "aab", Some(vec!["a"])),
         ] {
             let glob = Glob::parse(pattern.as_bytes()).unwrap();
             let expected: Option<Vec<Vec<u8>>> = captures
@@ -209,5 +235,12 @@ mod tests {
             assert_eq!(glob.matches(path.as_bytes()), expected, "{pattern} {path}");
         }
         assert!(Glob::parse(b"/a/../b").is_err());
+    }
+
+    #[test]
+    fn many_stars_cost_little() {
+        let glob = Glob::parse("*a".repeat(100).as_bytes()).unwrap();
+        assert!(glob.matches("a".repeat(99).as_bytes()).is_none());
+        assert!(glob.matches("ba".repeat(100).as_bytes()).is_some());
     }
 }

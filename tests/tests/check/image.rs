@@ -1,7 +1,7 @@
 //! Images, good and bad, and what a hostile one must not reach.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use common::oci::layout::ImageLayout;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn layer(loader: &[u8], version: &str) -> Vec<u8> {
         Header::file("lib/liba.so", &lib.bytes()),
         executable(&GLIBC[1..], loader),
         // What has the size of an image and is nothing to a loader.
-        Header::file("data", &[7; 100_000]),
+        Header::file("data", &vec![7; 100_000]),
     ])
 }
 
@@ -47,7 +47,7 @@ fn check(scratch: &Scratch, arguments: &[&str]) -> Outcome {
 }
 
 /// Nothing of an image may stay.
-fn unpack_into(scratch: &Scratch) -> (std::path::PathBuf, impl Fn() -> usize) {
+fn unpack_into(scratch: &Scratch) -> (PathBuf, impl Fn() -> usize) {
     let folder = scratch.subfolder("tmp");
     let counted = folder.clone();
     (folder, move || fs::read_dir(&counted).unwrap().count())
@@ -206,26 +206,22 @@ int main(int count, char **arguments) {
 }
 "#;
 
-fn hostile(scratch: &Scratch, port: u16) -> Option<Vec<u8>> {
+fn hostile(scratch: &Scratch, port: u16) -> Option<PathBuf> {
     let canary = scratch.file("canary", "untouched");
     let source = HOSTILE.replace("CANARY", canary.to_str().unwrap());
     let file = scratch.path().join("loader");
     compile_c("gcc", &["-static"], &source.replace("PORT", &port.to_string()), &file)?;
-    Some(fs::read(file).unwrap())
+    Some(file)
 }
 
-/// In a root of the programs `app`, `hang` and `flood`.
-fn ask(scratch: &Scratch, loader: &[u8], name: &str) -> Outcome {
-    let object = program(GLIBC, &[]).bytes();
-    let root = scratch.subfolder("root");
-    for (path, bytes) in [(name, object.as_slice()), (&GLIBC[1..], loader)] {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::create_dir_all(root.join("lib")).unwrap();
-        fs::write(&path, bytes).unwrap();
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&path, mode).unwrap();
+/// In a root of a program of that name and of the loader.
+fn ask(scratch: &Scratch, loader: &Path, name: &str) -> Outcome {
+    let root = scratch.subfolder(&format!("root-{name}"));
+    for folder in ["lib", "lib64"] {
+        fs::create_dir(root.join(folder)).unwrap();
     }
+    program(GLIBC, &[]).write(&root.join(name));
+    fs::hard_link(loader, root.join(&GLIBC[1..])).unwrap();
     let outcome =
         check(scratch, &["--ask-loader", "--sysroot", root.to_str().unwrap(), &format!("/{name}")]);
     assert!(!root.join("made").exists(), "{outcome:?}");

@@ -23,6 +23,9 @@ const MAX_LINKS: usize = 40;
 /// So many folders are held open; a process may have 1024 descriptors by default.
 const MAX_OPEN: usize = 256;
 
+/// So many names without anything are remembered: who asks for more makes them up.
+const MAX_ABSENT: usize = 1 << 20;
+
 /// What stands under a name.
 #[derive(Debug, Clone)]
 pub(super) enum Node {
@@ -68,13 +71,14 @@ pub(super) struct Seen {
     folders: Vec<Known>,
     prefixes: HashMap<Vec<u8>, Position>,
     open: usize,
+    absent: usize,
 }
 
 impl Seen {
     pub(super) fn new() -> Self {
         let (path, children) = (ImagePath::root(), HashMap::new());
         let root = Known { path, parent: 0, handle: None, children };
-        Self { folders: vec![root], prefixes: HashMap::new(), open: 0 }
+        Self { folders: vec![root], prefixes: HashMap::new(), open: 0, absent: 0 }
     }
 
     pub(super) fn path(&self, folder: usize) -> &ImagePath {
@@ -83,12 +87,8 @@ impl Seen {
 
     /// Follows `path` from the root, component by component, as the kernel would inside the root.
     pub(super) fn follow(&mut self, root: &Root, path: &[u8]) -> Result<(Position, End), Errno> {
-        let slash = path.iter().rposition(|&byte| byte == b'/');
-        let (prefix, name) = slash.map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]));
-        let mut position = match self.prefixes.get(prefix) {
-            Some(known) => known.clone(),
-            None => self.enter(root, prefix)?,
-        };
+        let (prefix, name) = split(path);
+        let mut position = self.enter(root, prefix)?;
         let end = match name {
             b"" | b"." => End::Folder,
             name => {
@@ -98,6 +98,14 @@ impl Seen {
             }
         };
         Ok((position, end))
+    }
+
+    /// Whether a link stands at the end of `path`.
+    pub(super) fn ends_in_link(&mut self, root: &Root, path: &[u8]) -> bool {
+        let (prefix, name) = split(path);
+        let Ok(position) = self.enter(root, prefix) else { return false };
+        !matches!(name, b"" | b"." | b"..")
+            && matches!(self.node(root, position.folder, name), Node::Link(_))
     }
 
     /// Opens the file at a real path.
@@ -114,6 +122,9 @@ impl Seen {
 
     /// The folder that a prefix leads to, remembered.
     fn enter(&mut self, root: &Root, prefix: &[u8]) -> Result<Position, Errno> {
+        if let Some(known) = self.prefixes.get(prefix) {
+            return Ok(known.clone());
+        }
         let mut position = Position::default();
         match self.advance(root, &mut position, components(prefix))? {
             End::Folder => {
@@ -187,7 +198,11 @@ impl Seen {
             return node.clone();
         }
         let node = self.probe(root, folder, name).unwrap_or_else(Node::Nothing);
-        self.folders[folder].children.insert(name.to_vec(), node.clone());
+        let absent = matches!(node, Node::Nothing(_));
+        if !absent || self.absent < MAX_ABSENT {
+            self.absent += usize::from(absent);
+            self.folders[folder].children.insert(name.to_vec(), node.clone());
+        }
         node
     }
 
@@ -233,6 +248,12 @@ impl Seen {
         }
         Ok(handle)
     }
+}
+
+/// The folder part of a path, without the last slash, and what follows.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let slash = path.iter().rposition(|&byte| byte == b'/');
+    slash.map_or((&b""[..], path), |at| (&path[..at], &path[at + 1..]))
 }
 
 /// Components, last first; empty ones and `.` left out.
