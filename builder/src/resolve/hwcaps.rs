@@ -20,10 +20,10 @@ use crate::elf::{Class, Machine, levels};
 use crate::spec::search::Cpus;
 
 /// A value of `GLIBC_TUNABLES` by which a loader takes this machine's processor for a baseline one
-/// (`glibc.cpu.hwcaps`, since 2.26; of later features `AVX` and what follows is enough).
+/// (`glibc.cpu.hwcaps`, since 2.26). SSE2 is above that of i386.
 pub const BASELINE: &str = "glibc.cpu.hwcaps=-SSE3,-SSSE3,-SSE4_1,-SSE4_2,-POPCNT,-CMPXCHG16B,-AVX,-AVX2,\
                             -BMI1,-BMI2,-F16C,-FMA,-LZCNT,-MOVBE,-AVX512F,-AVX512BW,-AVX512CD,\
-                            -AVX512DQ,-AVX512VL,-AVX512ER,-AVX512PF";
+                            -AVX512DQ,-AVX512VL,-AVX512ER,-AVX512PF,-SSE2";
 
 /// The folder that named levels stand in.
 const NAMED: &str = "glibc-hwcaps";

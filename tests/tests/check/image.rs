@@ -85,7 +85,9 @@ fn a_good_image_passes_and_a_swapped_library_fails() {
     assert_eq!(json[0]["scopes"][0]["loader"]["asked"], "no", "{json}");
     // Two images and a program: one that fails, fails all.
     check(&scratch, &["good", "bad", GLIBC]).exits(1);
-    check(&scratch, &["good", "absent"]).exits(1).says(&["neither an image nor a program `absent`"]);
+    check(&scratch, &["good", "absent"])
+        .exits(1)
+        .says(&["neither an image nor a program `absent`"]);
     check(&scratch, &[]).exits(2);
     check(&scratch, &["--ask-loader", "--no-loader", "good"]).exits(2);
 }
