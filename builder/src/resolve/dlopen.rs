@@ -227,7 +227,7 @@ impl Engine<'_> {
         }
         let program = loaded.scope.object(0).clone();
         let facts = self.facts.usual(&mut self.files, Libc::Glibc, &program, &mut self.closure);
-        Rc::new(Rules { facts, path_file: None, ..Rules::clone(&loaded.rules) })
+        self.intern(Rules { facts, path_file: None, ..Rules::clone(&loaded.rules) })
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Engine<'a> {
     pub(super) untold: usize,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
+    /// All that hold in some scope, each once.
+    rules: Vec<Rc<Rules>>,
     /// By number of the program; modules leave none.
     pub(super) scopes: Vec<Option<Loaded>>,
     /// Number of the request that is followed.
@@ -87,6 +89,7 @@ impl<'a> Engine<'a> {
             explanation: None,
             untold: MAX_TOLD,
             objects: HashMap::new(),
+            rules: Vec::new(),
             scopes: Vec::new(),
             request: 0,
             features: BTreeSet::new(),
@@ -156,9 +159,24 @@ impl<'a> Engine<'a> {
             Libc::Musl | Libc::Static => vec![Processor::default()],
         };
         for processor in processors {
-            let rules = Rc::new(rules.clone().on(processor));
+            let rules = self.intern(rules.clone().on(processor));
             self.scope(path, candidate, loader.as_ref(), rules, origin.clone());
         }
+    }
+
+    /// The same rules are one value: most programs of a root have them in common.
+    pub(super) fn intern(&mut self, rules: Rules) -> Rc<Rules> {
+        if let Some(known) = self.rules.iter().find(|known| ***known == rules) {
+            return Rc::clone(known);
+        }
+        let rules = Rc::new(rules);
+        self.rules.push(Rc::clone(&rules));
+        rules
+    }
+
+    /// The number of rules that were interned.
+    pub(super) fn number_of_rules(&self, rules: &Rc<Rules>) -> usize {
+        self.rules.iter().position(|known| Rc::ptr_eq(known, rules)).unwrap_or(usize::MAX)
     }
 
     /// What a program loads on one processor.

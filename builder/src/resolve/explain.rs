@@ -14,10 +14,11 @@ use serde::Serialize;
 use super::engine::Engine;
 use super::probe::Opened;
 use super::scope::Scope;
+use super::search::Rules;
 use super::sysroot::{FileId, Sysroot, Target};
 use super::walk::Walking;
 use super::{Attempt, Closure, How, Reason};
-use crate::elf::Name;
+use crate::elf::{Name, has_token};
 
 /// The whole way of one search.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +52,8 @@ pub struct Explanation {
     sizes: BTreeMap<ImagePath, u64>,
     /// What tells the closure's objects from others.
     objects: Vec<Option<FileId>>,
+    /// Searches that no object's own lists are part of: the same for all programs with the same rules.
+    plain: HashMap<(usize, Vec<u8>), Rc<Trace>>,
 }
 
 impl Explanation {
@@ -78,8 +81,8 @@ impl Explanation {
 
     pub(super) fn measure(&mut self, closure: &Closure, sysroot: &Sysroot) {
         for path in closure.files() {
-            if let Ok(status) = sysroot.root().symlink_metadata(path.as_bytes()) {
-                self.sizes.insert(path.clone(), status.st_size.try_into().unwrap_or(0));
+            if let Some(id) = file(sysroot, path) {
+                self.sizes.insert(path.clone(), id.size);
             }
         }
         self.objects = closure.objects.iter().map(|found| file(sysroot, &found.path)).collect();
@@ -156,6 +159,16 @@ impl Question {
     }
 }
 
+impl Question {
+    /// Whether nothing but the rules and the name decides.
+    fn is_plain(&self, rules: &Rules) -> bool {
+        self.lists.is_empty()
+            && self.own.is_none()
+            && !self.no_default
+            && !rules.library_path.as_ref().is_some_and(|list| has_token(list.as_bytes()))
+    }
+}
+
 impl Engine<'_> {
     /// Searches again for everything that the loads of a complete scope ask for, from load number
     /// `first` on. Does nothing where nobody asks why.
@@ -165,6 +178,7 @@ impl Engine<'_> {
         }
         let mut known: HashMap<Question, Rc<Trace>> = HashMap::new();
         let mut noted = Noted::default();
+        let rules = self.number_of_rules(&walking.rules);
         // What the second search has to say was said by the first.
         let warnings = self.closure.warnings.len();
         let mut loads = Vec::new();
@@ -178,7 +192,15 @@ impl Engine<'_> {
                 if let Some(trace) = known.get(&question) {
                     return Rc::clone(trace);
                 }
-                let trace = Rc::new(self.trace(walking, &question.name, number, &mut noted));
+                let plain =
+                    question.is_plain(&walking.rules).then(|| (rules, question.name.clone()));
+                let trace =
+                    plain.as_ref().and_then(|plain| self.plain_trace(plain)).unwrap_or_else(|| {
+                        Rc::new(self.trace(walking, &question.name, number, &mut noted))
+                    });
+                if let (Some(plain), Some(explanation)) = (plain, &mut self.explanation) {
+                    explanation.plain.insert(plain, Rc::clone(&trace));
+                }
                 known.insert(question, Rc::clone(&trace));
                 trace
             });
@@ -188,6 +210,10 @@ impl Engine<'_> {
         if let Some(explanation) = &mut self.explanation {
             explanation.traces.push(loads);
         }
+    }
+
+    fn plain_trace(&self, plain: &(usize, Vec<u8>)) -> Option<Rc<Trace>> {
+        self.explanation.as_ref()?.plain.get(plain).map(Rc::clone)
     }
 
     fn trace(

@@ -30,7 +30,7 @@ use crate::elf::{
 const MUSL_PATH_MAX: usize = 511;
 
 /// What holds for a whole scope.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rules {
     pub(super) facts: Facts,
     pub(super) wanted: Wanted,

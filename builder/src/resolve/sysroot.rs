@@ -46,6 +46,8 @@ pub struct FileId {
     pub device: u64,
     /// Inode number.
     pub inode: u64,
+    /// Bytes.
+    pub size: u64,
     /// Whether it is set-uid, or set-gid with the right to execute.
     pub privileged: bool,
 }

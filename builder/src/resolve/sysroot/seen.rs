@@ -230,6 +230,7 @@ impl Seen {
             FileType::RegularFile => Node::File(FileId {
                 device: status.st_dev,
                 inode: status.st_ino,
+                size: status.st_size.try_into().unwrap_or(0),
                 privileged: status.st_mode & 0o4000 != 0 || status.st_mode & 0o2010 == 0o2010,
             }),
             _ => Node::Special,
