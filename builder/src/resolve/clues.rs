@@ -5,10 +5,10 @@
 
 use serde::Serialize;
 
-use super::engine::Engine;
 use super::ld_conf;
 use super::probe::Opened;
 use super::search::Rules;
+use super::state::Engine;
 use super::{Libc, Relation};
 use crate::elf::Name;
 

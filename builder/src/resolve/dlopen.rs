@@ -10,8 +10,8 @@ use std::rc::Rc;
 
 use common::tree::ImagePath;
 
-use super::engine::{Engine, Loaded};
 use super::search::Rules;
+use super::state::{Engine, Loaded};
 use super::walk::{Ask, Walking};
 use super::{Libc, Origin, Program, Relation, ResolveError, Warning};
 use crate::elf::{DlopenFeature, Name, Priority};

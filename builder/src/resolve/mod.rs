@@ -18,14 +18,18 @@ mod dlopen;
 mod engine;
 pub mod expand;
 mod explain;
+mod explanation;
 mod findings;
 pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;
 pub mod ld_cache;
 pub mod ld_conf;
+mod lists;
+mod noted;
 mod preload_file;
 mod probe;
+mod program_rules;
 mod root_facts;
 pub mod rules;
 mod scope;
@@ -33,13 +37,14 @@ mod scripts;
 mod search;
 pub mod shebang;
 pub mod ship;
+mod state;
 mod sysroot;
 pub mod system_dirs;
 mod walk;
 
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
 pub use clues::Clue;
-pub use explain::{Explanation, Fit, Trace};
+pub use explanation::{Explanation, Fit, Trace};
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;
@@ -221,7 +226,7 @@ pub fn closure(
 pub struct Resolver<'a> {
     sysroot: &'a Sysroot,
     options: &'a Options,
-    kept: Option<engine::Kept<'a>>,
+    kept: Option<state::Kept<'a>>,
 }
 
 impl<'a> Resolver<'a> {
@@ -235,8 +240,8 @@ impl<'a> Resolver<'a> {
     /// # Errors
     /// As [`closure`].
     pub fn closure(&mut self, requests: &[Request]) -> Result<Closure, ResolveError> {
-        let kept = self.kept.take().unwrap_or_else(|| engine::Kept::new(self.sysroot));
-        let made = engine::Engine::new(self.options, kept).run(requests)?;
+        let kept = self.kept.take().unwrap_or_else(|| state::Kept::new(self.sysroot));
+        let made = state::Engine::new(self.options, kept).run(requests)?;
         self.kept = Some(made.kept);
         Ok(made.closure)
     }
@@ -258,7 +263,7 @@ pub fn explain(
     sysroot: &Sysroot,
     options: &Options,
 ) -> Result<(Closure, Explanation), ResolveError> {
-    let mut engine = engine::Engine::new(options, engine::Kept::new(sysroot));
+    let mut engine = state::Engine::new(options, state::Kept::new(sysroot));
     engine.explanation = Some(Explanation::default());
     let made = engine.run(requests)?;
     let mut explanation = made.explanation.unwrap_or_default();

@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use common::tree::ImagePath;
 
-use super::engine::Engine;
 use super::shebang::{HEAD, MAX_DEPTH, shebang};
+use super::state::Engine;
 use super::{Origin, ResolveError};
 use crate::elf::{ElfError, Name};
 use crate::spec::DEFAULT_PATH;

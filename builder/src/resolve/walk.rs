@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use common::tree::ImagePath;
 
-use super::engine::Engine;
 use super::probe::{Candidate, loadable};
 use super::scope::Scope;
 use super::search::{Hit, Outcome, Rules, Search};
+use super::state::Engine;
 use super::{Attempt, Dependency, How, Libc, Load, Missing, Reason, Refused, Relation};
 use crate::elf::{ElfError, Name};
 
