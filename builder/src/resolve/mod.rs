@@ -13,6 +13,7 @@
 mod closure;
 mod clues;
 mod engine;
+mod env;
 pub mod expand;
 mod findings;
 pub mod gather;
