@@ -68,12 +68,10 @@ fn long_option(option: &[u8], words: &mut VecDeque<Word>) -> Option<()> {
     let mut parts = option.splitn(2, |&byte| byte == b'=');
     let given = parts.next()?;
     let value = parts.next().map(<[u8]>::to_vec);
-    let mut fitting = LONG.iter().filter(|(name, _)| name.starts_with(given));
     let exact = LONG.iter().find(|(name, _)| *name == given);
-    let &(name, valued) = match (exact, fitting.next(), fitting.next()) {
-        (Some(exact), ..) | (None, Some(exact), None) => exact,
-        _ => return None,
-    };
+    let mut fitting = LONG.iter().filter(|(name, _)| name.starts_with(given));
+    let only = fitting.next().filter(|_| fitting.next().is_none());
+    let &(name, valued) = exact.or(only)?;
     // These print something and end, or refuse to be followed by a program.
     if matches!(name, b"help" | b"version" | b"null") {
         return None;

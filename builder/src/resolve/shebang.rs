@@ -97,7 +97,7 @@ mod tests {
             ("#!/usr/bin/env python3\n", Some("python3")),
             ("#!/usr/bin/env python3 -u\n", Some("python3 -u")),
             ("#!/usr/bin/env -S python3 -u\n", Some("python3")),
-            ("#!/usr/bin/env -S A=1 -i 'my prog' x\n", Some("my prog")),
+            ("#!/usr/bin/env -S -i A=1 'my prog' x\n", Some("my prog")),
             ("#!/usr/bin/env -S -u HOME sh\n", Some("sh")),
             ("#!/usr/bin/env -vS sh\n", Some("sh")),
             ("#!/usr/bin/env\n", None),
