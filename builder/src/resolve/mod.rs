@@ -16,6 +16,7 @@ mod closure;
 mod clues;
 mod dlopen;
 mod engine;
+mod env;
 pub mod expand;
 mod explain;
 mod explanation;

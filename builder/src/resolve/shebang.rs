@@ -1,7 +1,9 @@
-//! `#!` lines, as the kernel reads them, and what `env` makes of its argument.
+//! `#!` lines, as the kernel reads them.
 //!
 //! The kernel looks at the first 256 bytes (`BINPRM_BUF_SIZE`), takes one interpreter and hands over the
 //! rest of the line as a single argument (`fs/binfmt_script.c`). Takes bytes, never paths.
+
+use super::env;
 
 /// Bytes of a script that the kernel looks at.
 pub const HEAD: usize = 256;
@@ -38,61 +40,13 @@ pub fn shebang(head: &[u8]) -> Option<Shebang> {
 }
 
 impl Shebang {
-    /// The program that `env` starts: its argument, or under `-S` the first word that is neither an
-    /// option nor an assignment. `None` when the interpreter is not `env`, or starts nothing.
+    /// The program that `env` starts. `None` when the interpreter is not `env`, or starts nothing.
     pub fn env_program(&self) -> Option<Vec<u8>> {
         if self.interpreter.rsplit(|&byte| byte == b'/').next()? != b"env" {
             return None;
         }
-        let argument = self.argument.as_deref()?;
-        let split = [&b"-S"[..], b"--split-string="].iter().find_map(|o| argument.strip_prefix(*o));
-        // `-vS`: the same, telling about it.
-        let split = split.or_else(|| argument.strip_prefix(b"-vS"));
-        let Some(text) = split else {
-            // Without -S the whole rest is one name, blanks included.
-            return (!argument.starts_with(b"-") && !argument.contains(&b'='))
-                .then(|| argument.to_vec());
-        };
-        let mut words = words(text).into_iter();
-        while let Some(word) = words.next() {
-            match word.as_slice() {
-                b"-u" | b"--unset" | b"-C" | b"--chdir" => {
-                    words.next();
-                }
-                word if word.starts_with(b"-") || word.contains(&b'=') => {}
-                _ => return Some(word),
-            }
-        }
-        None
+        env::program(self.argument.as_deref()?)
     }
-}
-
-/// Splits as `env -S` does: blanks, quotes, backslashes (only the common escapes).
-fn words(text: &[u8]) -> Vec<Vec<u8>> {
-    let mut words = Vec::new();
-    let mut word: Option<Vec<u8>> = None;
-    let mut quote = None;
-    let mut bytes = text.iter().copied();
-    while let Some(byte) = bytes.next() {
-        match (quote, byte) {
-            (None, b'\'' | b'"') => {
-                quote = Some(byte);
-                word.get_or_insert_default();
-            }
-            (Some(open), _) if open == byte => quote = None,
-            (None, _) if byte.is_ascii_whitespace() => words.extend(word.take()),
-            (None | Some(b'"'), b'\\') => match bytes.next() {
-                Some(b'_') if quote.is_none() => words.extend(word.take()),
-                Some(b'_') => word.get_or_insert_default().push(b' '),
-                Some(b'c') | None => break,
-                Some(byte) => word.get_or_insert_default().push(byte),
-            },
-            (None, b'#') if word.is_none() => break,
-            _ => word.get_or_insert_default().push(byte),
-        }
-    }
-    words.extend(word);
-    words
 }
 
 fn blank(byte: u8) -> bool {
@@ -143,7 +97,7 @@ mod tests {
             ("#!/usr/bin/env python3\n", Some("python3")),
             ("#!/usr/bin/env python3 -u\n", Some("python3 -u")),
             ("#!/usr/bin/env -S python3 -u\n", Some("python3")),
-            ("#!/usr/bin/env -S A=1 -i 'my prog' x\n", Some("my prog")),
+            ("#!/usr/bin/env -S -i A=1 'my prog' x\n", Some("my prog")),
             ("#!/usr/bin/env -S -u HOME sh\n", Some("sh")),
             ("#!/usr/bin/env -vS sh\n", Some("sh")),
             ("#!/usr/bin/env\n", None),

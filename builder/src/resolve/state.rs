@@ -17,7 +17,7 @@ use super::{Closure, Found, How, Link, Load, Options, Relation, Warning};
 use crate::elf::Name;
 
 /// Tried places that a closure tells: more than a person reads, less than memory holds.
-const MAX_TOLD: usize = 1 << 20;
+const MAX_TOLD: usize = 1 << 18;
 
 /// The state of one call of [`super::closure`].
 pub(super) struct Engine<'a> {
