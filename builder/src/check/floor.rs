@@ -6,10 +6,11 @@ use common::tree::ImagePath;
 use serde::Serialize;
 
 use super::Notice;
-use super::facts::{Facts, ObjectFacts};
+use super::facts::Facts;
 use super::parts::{is_part, numbers};
-use crate::elf::{IsaLevel, Kernel, Name};
-use crate::resolve::Closure;
+use super::scope::Scope;
+use crate::elf::{Kernel, Name};
+use crate::resolve::{Closure, Processor};
 
 /// What a closure asks of what surrounds it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -81,13 +82,15 @@ fn number(name: &Name, prefix: &str) -> Option<Vec<u32>> {
         .or_else(|| numbers(name, prefix.as_bytes()))
 }
 
-/// Objects that need more of a processor than every one has.
+/// Objects that need more of a processor than the one that a scope is for has.
 pub(super) fn isa_notices<'a>(
-    closure: &'a Closure,
-    facts: &'a [ObjectFacts],
+    scope: &'a Scope<'_>,
+    facts: &'a Facts,
+    processor: Processor,
 ) -> impl Iterator<Item = Notice> + 'a {
-    closure.objects.iter().zip(facts).filter_map(|(found, facts)| {
-        let level = facts.platform.isa.filter(|&level| level > IsaLevel::Baseline)?;
-        Some(Notice::Isa { object: found.path.clone(), level })
+    scope.bound.iter().filter_map(move |&object| {
+        let level = facts.objects[object].platform.isa?;
+        let more = level as usize > processor.level();
+        more.then(|| Notice::Isa { object: scope.path(object), level })
     })
 }

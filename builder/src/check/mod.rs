@@ -72,7 +72,6 @@ pub fn check(closure: &Closure, sysroot: &Sysroot, strangers: &BTreeSet<ImagePat
     for (object, why) in facts.unreadable {
         problems.entry(Problem::Unreadable { object, why }).or_default();
     }
-    notices.extend(floor::isa_notices(closure, &facts.objects));
     report.problems = problems
         .into_iter()
         .map(|(problem, programs)| Finding { problem, programs: programs.into_iter().collect() })
@@ -116,9 +115,10 @@ fn check_scope(
         versions::check(&scope, facts, &mut problems, &mut notices);
         parts::check(&scope, facts, &mut problems);
     }
+    let program = &closure.programs[number];
+    notices.extend(floor::isa_notices(&scope, facts, program.processor));
     let mut missed = Vec::new();
     let symbols = binding::bind(&scope, facts, index, &mut missed);
-    let program = &closure.programs[number];
     if strangers.contains(&program.path) && program.context.is_none() {
         notices.extend(missed.into_iter().map(Notice::Stranger));
     } else {
@@ -128,6 +128,7 @@ fn check_scope(
         program: program.path.clone(),
         module: program.context.is_some(),
         libc: program.libc,
+        processor: program.processor,
         objects: scope.bound.len(),
         symbols,
         loader: Asked::No { why: "it was not asked".to_owned() },

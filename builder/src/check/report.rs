@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Floor;
 use crate::elf::{IsaLevel, Name};
-use crate::resolve::Libc;
+use crate::resolve::{Libc, Processor};
 
 /// What a check found. Pure data; in an order that depends on nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -29,6 +29,8 @@ pub struct Scoped {
     pub module: bool,
     /// Whose rules were used.
     pub libc: Libc,
+    /// The processor that it is for.
+    pub processor: Processor,
     /// Objects whose references were bound: of a module, those that it loads itself.
     pub objects: usize,
     /// References of relocations that were looked up.

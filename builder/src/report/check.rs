@@ -24,12 +24,16 @@ pub fn text(report: &Report) -> String {
     let mut silent: BTreeMap<&String, usize> = BTreeMap::new();
     // Writing to a string cannot fail.
     for scoped in report.scopes.iter().filter(|scoped| !scoped.module) {
-        let Scoped { program, libc, objects, symbols, loader, .. } = scoped;
+        let Scoped { program, libc, processor, objects, symbols, loader, .. } = scoped;
         if *libc == Libc::Static {
             let _ = writeln!(text, "{program} (static): nothing to bind");
             continue;
         }
-        let _ = write!(text, "{program} ({libc}): {objects} objects, {symbols} symbols");
+        let on = match processor.is_baseline() {
+            true => String::new(),
+            false => format!(", {processor}"),
+        };
+        let _ = write!(text, "{program} ({libc}{on}): {objects} objects, {symbols} symbols");
         let _ = match loader {
             Asked::Agrees { names } => writeln!(text, "; the loader agrees on {names} names"),
             Asked::Differs => writeln!(text, "; the loader does not agree"),

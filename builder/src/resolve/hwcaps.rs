@@ -54,6 +54,11 @@ pub struct Processor {
 }
 
 impl Processor {
+    /// The position of its level in [`levels`], from 1; 0 is the baseline.
+    pub fn level(self) -> usize {
+        self.level
+    }
+
     /// Whether it is what every processor of the architecture can do.
     pub fn is_baseline(self) -> bool {
         self.level == 0

@@ -5,6 +5,7 @@ mod hostile;
 mod image;
 mod linked;
 mod machine;
+mod processors;
 mod rules;
 
 use std::collections::BTreeSet;
