@@ -223,7 +223,7 @@ fn level_names(bytes: &[u8], endian: Endian, at: usize) -> Option<(usize, usize)
     if start == at || start % 4 != 0 || u32_at(bytes, start, endian)? != EXTENSION_MAGIC {
         return None;
     }
-    let room = (bytes.len() - start - 8) / EXTENSION_ENTRY;
+    let room = bytes.len().checked_sub(start.checked_add(8)?)? / EXTENSION_ENTRY;
     let count = word(start + 4)?;
     if count > room {
         return None;
