@@ -4,12 +4,15 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 
 use builder::elf::{Machine, Object, undefined_symbols};
-use builder::resolve::{Options, Sysroot};
+use builder::resolve::{Closure, Load, Options, Program, Request, Sysroot, closure};
+use builder::spec::search::Cpus;
+use common::tree::ImagePath;
 use tests::comparison::resolve;
 use tests::loader::Loader;
 
@@ -72,6 +75,35 @@ fn every_program_of_this_machine_resolves_as_its_loader_does() {
     });
     assert!(programs.len() > 50, "only {} programs", programs.len());
     compare(&programs);
+}
+
+/// What one program has found, the next need not search for again; the answer is the same.
+#[test]
+fn programs_that_are_resolved_together_are_resolved_as_alone() {
+    let programs = objects(&["/usr/bin", "/usr/sbin"], |_, object| object.interpreter.is_some());
+    let request =
+        |file: &PathBuf| Request::Program(ImagePath::new(file.as_os_str().as_bytes()).unwrap());
+    let requests: Vec<Request> = programs.iter().map(request).collect();
+    let sysroot = Sysroot::open(Path::new("/")).unwrap();
+    let options = Options { cpus: Cpus::All, ..Options::default() };
+    let loads = |closure: &Closure, program: &Program| -> Vec<String> {
+        let load = |load: &Load| {
+            let path = &closure.objects[load.object].path;
+            format!("{:?} {:?} {path} {:?} {:?}", load.name, load.opened, load.how, load.tried)
+        };
+        program.loads.iter().map(load).collect()
+    };
+    let together = closure(&requests, &sysroot, &options).unwrap();
+    let mut rest = together.programs.iter();
+    for request in requests {
+        let alone = closure(&[request], &sysroot, &options).unwrap();
+        for program in &alone.programs {
+            let same = rest.next().unwrap();
+            assert_eq!((&same.path, same.processor), (&program.path, program.processor));
+            assert_eq!(loads(&together, same), loads(&alone, program), "{}", program.path);
+        }
+    }
+    assert!(rest.next().is_none());
 }
 
 #[test]

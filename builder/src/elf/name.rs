@@ -1,14 +1,15 @@
 //! `Name`: bytes that an object, a cache or a command line gave for a file. Not text.
 
 use std::fmt;
+use std::sync::Arc;
 
 use common::escape::Escaped;
 use serde::{Serialize, Serializer};
 
 /// A soname or a path as it was written: any bytes but NUL. Printed and serialised escaped (see
-/// [`Escaped`]).
+/// [`Escaped`]). Copies share the bytes: a closure says the same names many times.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Name(Vec<u8>);
+pub struct Name(Arc<[u8]>);
 
 impl Name {
     /// The bytes as they stood.
@@ -24,7 +25,7 @@ impl Name {
 
 impl<T: Into<Vec<u8>>> From<T> for Name {
     fn from(bytes: T) -> Self {
-        Self(bytes.into())
+        Self(bytes.into().into())
     }
 }
 

@@ -33,7 +33,7 @@ enum Token {
 
 /// Whether a known token stands in `string`.
 pub fn has_token(string: &[u8]) -> bool {
-    (0..string.len()).any(|at| token(&string[at..]).is_some())
+    string.contains(&b'$') && (0..string.len()).any(|at| token(&string[at..]).is_some())
 }
 
 /// Whether `$ORIGIN` stands in `string`.

@@ -215,10 +215,6 @@ impl Engine<'_> {
         found
     }
 
-    fn number_of(&self, path: &ImagePath) -> Option<usize> {
-        self.closure.objects.iter().position(|found| found.path == *path)
-    }
-
     /// A static program that opens libraries all the same (NSS in a static glibc) uses the loader that
     /// is usual for it.
     fn rules_for_modules(&mut self, loaded: &Loaded) -> Rc<Rules> {

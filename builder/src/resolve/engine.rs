@@ -184,7 +184,7 @@ impl<'a> Engine<'a> {
                 let ask = Ask { name, relation, requester: Some(0), loader: None };
                 let known = walking.scope.begin_namespace();
                 let answer = self.ask(walking, &ask);
-                walking.record(0, name, relation, answer);
+                walking.record(0, name.into(), relation, answer);
                 if let Some((number, false)) = answer {
                     walking.queue.push_back(number);
                     self.walk(walking);

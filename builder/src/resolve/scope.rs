@@ -14,6 +14,8 @@ pub(super) struct Scope {
     loads: Vec<Loaded>,
     names: HashMap<Name, usize>,
     files: HashMap<FileId, usize>,
+    /// Whether an object has search paths of its own, or refuses the usual ones.
+    has_lists: bool,
     /// Names and files in the order they were added, for [`Self::forget`].
     added_names: Vec<Name>,
     added_files: Vec<FileId>,
@@ -39,6 +41,7 @@ pub(super) struct Known {
 /// How far a scope had grown.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Mark {
+    has_lists: bool,
     loads: usize,
     names: usize,
     files: usize,
@@ -65,6 +68,11 @@ impl Scope {
         &self.loads[number].origin
     }
 
+    /// Whether nothing that was loaded changes where a name is found.
+    pub(super) fn is_plain(&self) -> bool {
+        !self.has_lists
+    }
+
     /// The load that answers to a name.
     pub(super) fn by_name(&self, name: &[u8]) -> Option<usize> {
         self.names.get(name).copied()
@@ -82,8 +90,10 @@ impl Scope {
 
     /// The first object that bears a name keeps it.
     pub(super) fn add_name(&mut self, name: &Name, number: usize) {
-        if !name.as_bytes().is_empty() && !self.names.contains_key(name) {
-            self.names.insert(name.clone(), number);
+        if !name.as_bytes().is_empty()
+            && let Entry::Vacant(place) = self.names.entry(name.clone())
+        {
+            place.insert(number);
             self.added_names.push(name.clone());
         }
     }
@@ -101,6 +111,9 @@ impl Scope {
         let number = self.loads.len();
         let (name, opened) = (load.name.clone(), load.opened.clone());
         let soname = object.soname.clone();
+        self.has_lists |= object.rpath.is_some()
+            || object.runpath.is_some()
+            || object.flags.no_default_directories();
         self.loads.push(Loaded { load, object, origin, loader });
         // Files are compared with those of all objects but the program: the kernel has mapped it, and its file is
         // not known (glibc), or the comparison starts behind it (musl, `load_library`).
@@ -141,6 +154,7 @@ impl Scope {
 
     pub(super) fn mark(&self) -> Mark {
         Mark {
+            has_lists: self.has_lists,
             loads: self.loads.len(),
             names: self.added_names.len(),
             files: self.added_files.len(),
@@ -149,6 +163,7 @@ impl Scope {
 
     /// Forgets everything since `mark`; returns the loads.
     pub(super) fn forget(&mut self, mark: Mark) -> Vec<Load> {
+        self.has_lists = mark.has_lists;
         for name in self.added_names.drain(mark.names..) {
             self.names.remove(&name);
         }

@@ -45,7 +45,7 @@ pub(super) struct Rules {
 
 /// What came of a search.
 pub(super) enum Outcome {
-    Found(Box<Hit>),
+    Found(Rc<Hit>),
     Refused { path: Name, error: Rc<ElfError> },
     Nothing,
 }
@@ -304,7 +304,7 @@ impl Search<'_, '_> {
         match found {
             Opened::Object(candidate) => {
                 let hit = Hit { candidate, opened, how: how(), variant };
-                Ok(Outcome::Found(Box::new(hit)))
+                Ok(Outcome::Found(Rc::new(hit)))
             }
             Opened::Refused(error) => Ok(Outcome::Refused { path: opened, error }),
             Opened::Passed(reason) => {

@@ -7,13 +7,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use common::tree::ImagePath;
+
 use super::explanation::Explanation;
 use super::probe::{Candidate, Files};
 use super::root_facts::RootFacts;
 use super::scope::Scope;
-use super::search::Rules;
+use super::search::{Hit, Rules};
 use super::sysroot::{FileId, Sysroot, Walk};
-use super::{Closure, Found, How, Link, Load, Options, Relation, Warning};
+use super::{Attempt, Closure, Found, How, Link, Load, Options, Relation, Warning};
 use crate::elf::Name;
 
 /// Tried places that a closure tells: more than a person reads, less than memory holds.
@@ -33,8 +35,12 @@ pub(super) struct Engine<'a> {
     pub(super) untold: usize,
     /// Numbers of the objects that were taken.
     objects: HashMap<FileId, usize>,
+    /// The same by their paths.
+    paths: HashMap<ImagePath, usize>,
     /// All that hold in some scope, each once.
     rules: Vec<Rc<Rules>>,
+    /// What was found by rules and name alone, by the number of the rules; and what was tried before.
+    pub(super) found: HashMap<usize, HashMap<Name, (Rc<Hit>, Vec<Attempt>)>>,
     /// By number of the program; modules leave none.
     pub(super) scopes: Vec<Option<Loaded>>,
     /// Number of the request that is followed.
@@ -81,7 +87,9 @@ impl<'a> Engine<'a> {
             explanation: None,
             untold: MAX_TOLD,
             objects: HashMap::new(),
+            paths: HashMap::new(),
             rules: Vec::new(),
+            found: HashMap::new(),
             scopes: Vec::new(),
             request: 0,
             features: BTreeSet::new(),
@@ -124,18 +132,24 @@ impl<'a> Engine<'a> {
             // Another hard link of a file that is there: both names are wanted.
             Some(&object) if self.closure.objects[object].path == candidate.walk.real => object,
             _ => {
-                let path = candidate.walk.real.clone();
-                let known = self.closure.objects.iter().position(|found| found.path == path);
-                known.unwrap_or_else(|| {
-                    let object = Arc::clone(&candidate.object);
-                    self.closure.objects.push(Found { path, object });
-                    self.closure.objects.len() - 1
+                let path = &candidate.walk.real;
+                self.number_of(path).unwrap_or_else(|| {
+                    let (number, object) =
+                        (self.closure.objects.len(), Arc::clone(&candidate.object));
+                    self.paths.insert(path.clone(), number);
+                    self.closure.objects.push(Found { path: path.clone(), object });
+                    number
                 })
             }
         };
         self.objects.entry(candidate.id).or_insert(object);
         let (variant, tried, dependencies) = (None, Vec::new(), Vec::new());
         Load { object, name, opened, relation, by, how, variant, tried, dependencies }
+    }
+
+    /// The number of an object that was taken, by its real path.
+    pub(super) fn number_of(&self, path: &ImagePath) -> Option<usize> {
+        self.paths.get(path).copied()
     }
 
     pub(super) fn note_walk(&mut self, walk: &Walk) {

@@ -14,7 +14,7 @@ use super::scope::Scope;
 use super::search::{Hit, Outcome, Rules, Search};
 use super::state::Engine;
 use super::{Attempt, Dependency, How, Libc, Load, Missing, Reason, Refused, Relation};
-use crate::elf::{ElfError, Name};
+use crate::elf::{ElfError, Name, has_token};
 
 /// A walk under way.
 pub(super) struct Walking {
@@ -49,7 +49,7 @@ impl<'a> Engine<'a> {
             let mut first = Vec::new();
             for (name, relation) in wanted {
                 let answer = self.dependency(walking, number, &name, relation);
-                walking.record(number, name.as_bytes(), relation, answer);
+                walking.record(number, name, relation, answer);
                 match (answer, relation) {
                     (Some((new, false)), Relation::Needed) => walking.queue.push_back(new),
                     (Some((new, false)), _) => first.push(new),
@@ -70,13 +70,17 @@ impl<'a> Engine<'a> {
         name: &Name,
         relation: Relation,
     ) -> Option<(usize, bool)> {
+        let requester = Some(number);
+        if !has_token(name.as_bytes()) {
+            let name = name.as_bytes();
+            return self.ask(walking, &Ask { name, relation, requester, loader: requester });
+        }
         let expanded = self.search(walking, &mut Vec::new()).expand_name(name.as_bytes(), number);
         let Some(expanded) = expanded else {
             let attempt = Attempt { path: name.clone(), how: How::Path, reason: Reason::Token };
             self.missing(walking, name.as_bytes(), relation, Some(number), vec![attempt]);
             return None;
         };
-        let requester = Some(number);
         self.ask(walking, &Ask { name: &expanded, relation, requester, loader: requester })
     }
 
@@ -85,13 +89,12 @@ impl<'a> Engine<'a> {
         if let Some(number) = walking.known(ask.name) {
             return Some((number, true));
         }
-        let mut tried = Vec::new();
-        let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
+        let (outcome, mut tried) = self.find(walking, ask);
         tried.truncate(self.untold);
         self.untold -= tried.len();
         match outcome {
             Outcome::Found(hit) => {
-                let Hit { candidate, opened, how, variant } = *hit;
+                let Hit { candidate, opened, how, variant } = &*hit;
                 if let Some(number) = walking.scope.by_file(candidate.id) {
                     walking.also_known_as(number, ask.name);
                     return Some((number, true));
@@ -99,14 +102,14 @@ impl<'a> Engine<'a> {
                 if walking.rules.facts.libc != Libc::Musl
                     && let Err(error) = loadable(&candidate.object)
                 {
-                    self.refused(walking, ask, opened, &error);
+                    self.refused(walking, ask, opened.clone(), &error);
                     return None;
                 }
                 let name = Name::from(ask.name);
-                let mut load =
-                    self.load(&candidate, name, opened, ask.relation, ask.requester, how);
-                (load.tried, load.variant) = (tried, variant);
-                Some((walking.push(load, &candidate, ask.loader), false))
+                let (opened, how) = (opened.clone(), how.clone());
+                let mut load = self.load(candidate, name, opened, ask.relation, ask.requester, how);
+                (load.tried, load.variant) = (tried, variant.clone());
+                Some((walking.push(load, candidate, ask.loader), false))
             }
             Outcome::Refused { path, error } => {
                 self.refused(walking, ask, path, &error);
@@ -117,6 +120,26 @@ impl<'a> Engine<'a> {
                 None
             }
         }
+    }
+
+    /// Searches, unless the same was found before: where no object's own lists are part of it, only rules
+    /// and the name decide.
+    fn find(&mut self, walking: &Walking, ask: &Ask<'_>) -> (Outcome, Vec<Attempt>) {
+        let rules = &walking.rules;
+        let tokens = rules.library_path.as_ref().is_some_and(|list| has_token(list.as_bytes()));
+        let plain = walking.scope.is_plain() && !tokens && !ask.name.contains(&b'/');
+        let rules = self.number_of_rules(rules);
+        let known = self.found.get(&rules).and_then(|found| found.get(ask.name));
+        if let (true, Some((hit, tried))) = (plain, known) {
+            return (Outcome::Found(Rc::clone(hit)), tried.clone());
+        }
+        let mut tried = Vec::new();
+        let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
+        if let (true, Outcome::Found(hit)) = (plain, &outcome) {
+            let found = (Rc::clone(hit), tried.clone());
+            self.found.entry(rules).or_default().insert(ask.name.into(), found);
+        }
+        (outcome, tried)
     }
 
     pub(super) fn search<'b>(
@@ -219,12 +242,12 @@ impl Walking {
     pub(super) fn record(
         &mut self,
         number: usize,
-        name: &[u8],
+        name: Name,
         relation: Relation,
         answer: Option<(usize, bool)>,
     ) {
         self.scope.load_mut(number).dependencies.push(Dependency {
-            name: name.into(),
+            name,
             relation,
             load: answer.map(|(load, _)| load),
             already: answer.is_some_and(|(_, already)| already),

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! search_paths  names  tokens  candidates  cache  preload  interpreters    glibc, traced
+//! hwcaps                                                                   glibc, on several processors
 //! audit                                                                    glibc, as it debugs itself
 //! started                                                                  glibc, programs that really start
 //! musl                                                                     musl
@@ -13,6 +14,7 @@
 mod audit;
 mod cache;
 mod candidates;
+mod hwcaps;
 mod interpreters;
 mod musl;
 mod names;

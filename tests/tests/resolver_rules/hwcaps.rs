@@ -1,78 +1,55 @@
 //! Variants of libraries for some processors: which of them a processor's loader takes, by folder and by
-//! cache. The expected answer is the real loader's, told by `--glibc-hwcaps-prepend` which levels its
-//! processor has.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+//! cache. The loader is told by `--glibc-hwcaps-prepend` which levels its processor has.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::path::Path;
-use std::process::Command;
 
-use builder::resolve::{Options, Program, Relation, Request, Sysroot, closure};
+use builder::resolve::{Closure, Load, Options, Program, Relation, Request, Sysroot, closure};
 use builder::spec::search::Cpus;
 use common::tree::ImagePath;
-use tests::elf::{Elf, library, program, tag};
+use tests::elf::{Elf, library, tag};
 use tests::loader::{Answer, Loader};
 
-const GLIBC: &str = "/lib64/ld-linux-x86-64.so.2";
-const PROGRAM: &str = "/app/bin/program";
-
-/// Objects of a root besides the program, and folders that `ldconfig` scans.
-type Case<'c> = (&'c str, Elf, &'c [(&'c str, Elf)], &'c [&'c str]);
-
-fn make(root: &Path, (_, program, objects, cached): &Case<'_>) {
-    let inside = |path: &str| root.join(path.trim_start_matches('/'));
-    std::fs::create_dir_all(inside("/lib64")).unwrap();
-    std::fs::copy(GLIBC, inside(GLIBC)).unwrap();
-    program.write(&inside(PROGRAM));
-    for (path, object) in *objects {
-        object.write(&inside(path));
-    }
-    if !cached.is_empty() {
-        std::fs::create_dir_all(root.join("etc")).unwrap();
-        std::fs::write(root.join("etc/ld.so.conf"), cached.join("\n")).unwrap();
-        let made = Command::new("/sbin/ldconfig").arg("-X").arg("-r").arg(root).status();
-        assert!(made.unwrap().success(), "ldconfig");
-    }
-}
+use super::{Case, GLIBC, NODEFLIB, PROGRAM, case, glibc_program};
 
 fn answer(program: &Program) -> Answer {
     let libraries = program.loads.iter().filter(|load| load.relation == Relation::Needed);
-    let pair = |load: &builder::resolve::Load| {
-        (load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec())
-    };
+    let pair = |load: &Load| (load.name.as_bytes().to_vec(), load.opened.as_bytes().to_vec());
     let asked = program.loads.iter().flat_map(|load| &load.dependencies);
     let missing = asked.filter(|asked| asked.load.is_none()).map(|asked| asked.name.as_bytes());
     let missing = missing.map(<[u8]>::to_vec).collect();
     Answer { found: libraries.map(pair).collect(), missing, fatal: false }
 }
 
+fn resolve(sysroot: &Sysroot, cpus: Cpus) -> Closure {
+    let request = [Request::Program(ImagePath::new(PROGRAM).unwrap())];
+    closure(&request, sysroot, &Options { cpus, ..Options::default() }).unwrap()
+}
+
 /// What each level finds in a root, compared with the loader.
-fn check(cases: &[Case<'_>]) {
+fn check(rows: &[Row<'_>]) {
     if !tests::require::root() || tests::require::file(GLIBC).is_none() {
         return;
     }
     let mut wrong = Vec::new();
-    for case in cases {
+    for (rule, program, objects, cached) in rows {
+        let case = with(program, objects, cached);
         let root = tempfile::tempdir().unwrap();
-        make(root.path(), case);
+        case.make(root.path(), GLIBC);
         let sysroot = Sysroot::open(root.path()).unwrap();
-        let request = [Request::Program(ImagePath::new(PROGRAM).unwrap())];
         for (cpu, levels) in [
             ("baseline", None),
             ("x86-64-v2", Some("x86-64-v2")),
             ("x86-64-v3", Some("x86-64-v3:x86-64-v2")),
             ("x86-64-v4", Some("x86-64-v4:x86-64-v3:x86-64-v2")),
         ] {
-            let root = root.path();
-            let loader = Loader { levels, ..Loader::new(root, GLIBC) };
+            let loader = Loader { levels, ..Loader::new(root.path(), GLIBC) };
             let expected = loader.list(OsStr::new(PROGRAM));
-            let options = Options { cpus: cpu.parse().unwrap(), ..Options::default() };
-            let closure = closure(&request, &sysroot, &options).unwrap();
+            let closure = resolve(&sysroot, cpu.parse().unwrap());
             let of_cpu = |program: &&Program| program.processor.to_string() == cpu;
             let got = answer(closure.programs.iter().find(of_cpu).unwrap());
             if expected != got {
-                wrong.push(format!("{}, {cpu}\n  loader:   {expected}\n  resolver: {got}", case.0));
+                wrong.push(format!("{rule}, {cpu}\n  loader:   {expected}\n  resolver: {got}"));
             }
         }
     }
@@ -84,7 +61,16 @@ fn a() -> Elf {
 }
 
 fn app() -> Elf {
-    program(GLIBC, &["liba.so"])
+    glibc_program(&["liba.so"])
+}
+
+/// A rule, the program, objects besides it, and folders that `ldconfig` scans.
+type Row<'r> = (&'r str, Elf, &'r [(&'static str, Elf)], &'r [&'static str]);
+
+fn with(program: &Elf, objects: &[(&'static str, Elf)], cached: &[&'static str]) -> Case {
+    let mut all = vec![(PROGRAM, program.clone())];
+    all.extend_from_slice(objects);
+    Case { cached: cached.to_vec(), ..case(all) }
 }
 
 #[test]
@@ -215,7 +201,7 @@ fn the_cache_lists_levels() {
         ),
         (
             "levels of a system directory without the right to it",
-            app().number(tag::FLAGS_1, 0x800),
+            app().number(tag::FLAGS_1, NODEFLIB),
             &[("/usr/lib/glibc-hwcaps/x86-64-v2/liba.so", a()), ("/opt/liba.so", a())],
             &["/opt"],
         ),
@@ -236,12 +222,9 @@ fn all_levels_are_the_files_of_each() {
         ("/u/haswell/liba.so", a()),
         ("/w/libb.so", library("libb.so", &[])),
     ];
-    make(root.path(), &("", app().runpath("/u"), &objects, &[]));
+    with(&app().runpath("/u"), &objects, &[]).make(root.path(), GLIBC);
     let files = |cpus: Cpus| -> BTreeSet<String> {
-        let sysroot = Sysroot::open(root.path()).unwrap();
-        let options = Options { cpus, ..Options::default() };
-        let request = [Request::Program(ImagePath::new(PROGRAM).unwrap())];
-        let closure = closure(&request, &sysroot, &options).unwrap();
+        let closure = resolve(&Sysroot::open(root.path()).unwrap(), cpus);
         let files = closure.files().into_iter().map(ToString::to_string);
         files.filter(|path| path.contains("/lib") && !path.contains("ld-linux")).collect()
     };
