@@ -29,10 +29,7 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(text, "{program} (static): nothing to bind");
             continue;
         }
-        let on = match processor.is_baseline() {
-            true => String::new(),
-            false => format!(", {processor}"),
-        };
+        let on = if processor.is_baseline() { String::new() } else { format!(", {processor}") };
         let _ = write!(text, "{program} ({libc}{on}): {objects} objects, {symbols} symbols");
         let _ = match loader {
             Asked::Agrees { names } => writeln!(text, "; the loader agrees on {names} names"),

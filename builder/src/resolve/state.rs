@@ -39,14 +39,21 @@ pub(super) struct Engine<'a> {
     paths: HashMap<ImagePath, usize>,
     /// All that hold in some scope, each once.
     rules: Vec<Rc<Rules>>,
-    /// What was found by rules and name alone, by the number of the rules; and what was tried before.
-    pub(super) found: HashMap<usize, HashMap<Name, (Rc<Hit>, Vec<Attempt>)>>,
+    /// What was found by rules and name alone, by the number of the rules.
+    pub(super) found: HashMap<usize, HashMap<Name, Known>>,
     /// By number of the program; modules leave none.
     pub(super) scopes: Vec<Option<Loaded>>,
     /// Number of the request that is followed.
     pub(super) request: usize,
     /// Names of features of `.note.dlopen` that were seen.
     pub(super) features: BTreeSet<String>,
+}
+
+/// What rules and a name lead to.
+pub(super) struct Known {
+    pub(super) hit: Rc<Hit>,
+    /// Places before it.
+    pub(super) tried: Vec<Attempt>,
 }
 
 /// What comes of a run.

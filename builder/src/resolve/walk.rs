@@ -12,7 +12,7 @@ use common::tree::ImagePath;
 use super::probe::{Candidate, loadable};
 use super::scope::Scope;
 use super::search::{Hit, Outcome, Rules, Search};
-use super::state::Engine;
+use super::state::{Engine, Known};
 use super::{Attempt, Dependency, How, Libc, Load, Missing, Reason, Refused, Relation};
 use crate::elf::{ElfError, Name, has_token};
 
@@ -130,14 +130,14 @@ impl<'a> Engine<'a> {
         let plain = walking.scope.is_plain() && !tokens && !ask.name.contains(&b'/');
         let rules = self.number_of_rules(rules);
         let known = self.found.get(&rules).and_then(|found| found.get(ask.name));
-        if let (true, Some((hit, tried))) = (plain, known) {
-            return (Outcome::Found(Rc::clone(hit)), tried.clone());
+        if let (true, Some(known)) = (plain, known) {
+            return (Outcome::Found(Rc::clone(&known.hit)), known.tried.clone());
         }
         let mut tried = Vec::new();
         let outcome = self.search(walking, &mut tried).find(ask.name, ask.requester);
         if let (true, Outcome::Found(hit)) = (plain, &outcome) {
-            let found = (Rc::clone(hit), tried.clone());
-            self.found.entry(rules).or_default().insert(ask.name.into(), found);
+            let known = Known { hit: Rc::clone(hit), tried: tried.clone() };
+            self.found.entry(rules).or_default().insert(ask.name.into(), known);
         }
         (outcome, tried)
     }
