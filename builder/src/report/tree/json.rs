@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Answer, Asked, By, Explained};
 use crate::elf::{Name, Package};
 use crate::resolve::{
-    Attempt, Fit, How, Libc, Load, Missing, Origin, Program, Refused, Relation, Warning,
+    Attempt, Fit, How, Libc, Load, Missing, Origin, Processor, Program, Refused, Relation, Warning,
 };
 
 /// Version of the form: fields may be added to it, none changes its meaning.
@@ -56,6 +56,7 @@ struct ProgramView<'a> {
     path: &'a ImagePath,
     origin: &'a Origin,
     libc: Libc,
+    processor: Processor,
     system_folders: &'a [Name],
     /// Number of the program that opens this module.
     context: Option<usize>,
@@ -74,6 +75,8 @@ struct LoadView<'a> {
     package: Option<Package>,
     relation: Relation,
     how: Value,
+    /// The subdirectory of the folder, of a variant for some processors.
+    variant: Option<&'a Name>,
     needed_by: Option<usize>,
     tried: Vec<Value>,
     dependencies: Vec<DependencyView<'a>>,
@@ -110,6 +113,7 @@ impl Explained {
             path: &program.path,
             origin: &program.origin,
             libc: program.libc,
+            processor: program.processor,
             system_folders: &program.system_folders,
             context: program.context,
             loads: loads.map(|(own, load)| self.load_view(number, program, own, load)).collect(),
@@ -137,6 +141,7 @@ impl Explained {
             package: self.package(load),
             relation: load.relation,
             how: self.how_view(Some(program), &load.how),
+            variant: load.variant.as_ref(),
             needed_by: load.by,
             tried: self.tried_view(Some(program), &load.tried),
             dependencies: asked.iter().map(|asked| self.dependency_view(program, asked)).collect(),
