@@ -10,6 +10,7 @@
 //! loader     what the dynamic loader itself says about a program, and the resolver in its words
 //! chroot     work in another root, or as another user
 //! roots      roots made of Debian packages, of any architecture
+//! damage     bytes that are wrong somewhere
 //! comparison every object of a root: loader against resolver
 //! cbpf       an interpreter for seccomp filters
 //! images     images of archives, however wrong; unpacked folders read back
@@ -30,6 +31,7 @@ pub mod archive;
 pub mod cbpf;
 pub mod chroot;
 pub mod comparison;
+pub mod damage;
 pub mod elf;
 pub mod fuzz;
 pub mod images;

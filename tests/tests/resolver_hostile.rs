@@ -8,6 +8,7 @@ use builder::resolve::hwcaps::Hwcaps;
 use builder::resolve::ld_cache::{LdCache, Reader};
 use builder::resolve::shebang;
 use proptest::prelude::*;
+use tests::damage::{cuts, extremes};
 use tests::elf::{Elf, library, machine, program, tag};
 
 /// Everything that reads an object, without looking at the answers.
@@ -133,24 +134,14 @@ fn section_headers_and_sizes_that_lie_do_not_matter() {
 #[test]
 fn every_cut_of_an_object_is_survived() {
     for elf in [sample(), sample().for_machine(false, true, machine::S390)] {
-        let bytes = elf.bytes();
-        for length in 0..bytes.len() {
-            read(&bytes[..length]);
-        }
+        cuts(&elf.bytes()).for_each(read);
     }
 }
 
 #[test]
 fn every_byte_of_an_object_may_be_any_extreme() {
     for elf in [sample(), sample().for_machine(false, false, machine::I386)] {
-        let bytes = elf.bytes();
-        for at in 0..bytes.len() {
-            for value in [0, 1, 0x7f, 0x80, 0xff] {
-                let mut changed = bytes.clone();
-                changed[at] = value;
-                read(&changed);
-            }
-        }
+        extremes(&elf.bytes()).for_each(|changed| read(&changed));
     }
 }
 

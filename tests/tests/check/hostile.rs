@@ -7,6 +7,7 @@ use builder::elf::{
 };
 use builder::resolve::Sysroot;
 use proptest::prelude::*;
+use tests::damage::{cuts, extremes};
 use tests::elf::{Elf, Symbol, library, machine, program};
 
 use super::{GLIBC, check};
@@ -194,16 +195,8 @@ fn tables_that_do_not_end_are_ended() {
 fn every_cut_and_every_extreme_byte_is_survived() {
     for elf in [sample(), sample().for_machine(false, true, machine::S390)] {
         let bytes = elf.bytes();
-        for length in 0..bytes.len() {
-            read(&bytes[..length]);
-        }
-        for at in 0..bytes.len() {
-            for value in [0, 1, 0x7f, 0x80, 0xff] {
-                let mut changed = bytes.clone();
-                changed[at] = value;
-                read(&changed);
-            }
-        }
+        cuts(&bytes).for_each(read);
+        extremes(&bytes).for_each(|changed| read(&changed));
     }
 }
 
