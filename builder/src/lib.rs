@@ -29,6 +29,7 @@ pub mod plan;
 pub mod report;
 pub mod resolve;
 pub mod spec;
+pub mod trace;
 
 use check::Unmet;
 use image::Image;

@@ -1,0 +1,187 @@
+//! `Profile`: what programs opened when they were run, as a file that people read, edit and commit.
+//!
+//! ```toml
+//! version = 1
+//!
+//! [[program]]
+//! path = "/usr/bin/python3.11"
+//! opened = ["/usr/lib/python3.11/ssl.py"]
+//! listed = ["/usr/lib/python3.11"]
+//! missing = ["/usr/lib/python311.zip"]
+//! ```
+//! Pure data: it knows neither how a run is watched nor what a build makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use common::report::Diagnostic;
+use common::tree::ImagePath;
+use serde::{Deserialize, Serialize};
+
+/// Version of the form.
+const VERSION: u32 = 1;
+
+/// What programs did, by the path by which each was executed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// Every program that was executed; of a script, the script.
+    pub programs: BTreeMap<ImagePath, Seen>,
+}
+
+/// What one program did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Files that were opened, executed or asked about, and that exist.
+    pub opened: BTreeSet<ImagePath>,
+    /// Folders whose entries were listed.
+    pub listed: BTreeSet<ImagePath>,
+    /// Paths where nothing was.
+    pub missing: BTreeSet<ImagePath>,
+}
+
+/// Why a profile cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The file cannot be read.
+    #[error("cannot read profile `{}`", path.display())]
+    Read {
+        /// The profile.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// It is no profile.
+    #[error("cannot understand profile `{}`: {message}", path.display())]
+    Syntax {
+        /// The profile.
+        path: PathBuf,
+        /// Line, column and what is wrong there.
+        message: String,
+    },
+}
+
+impl Diagnostic for ProfileError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Read { .. } => Some("`coracle trace -o FILE -- COMMAND` records one".to_owned()),
+            Self::Syntax { .. } => Some("docs/trace.md lists every key of a profile".to_owned()),
+        }
+    }
+}
+
+/// The file, one to one.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    #[serde(default)]
+    program: Vec<Entry>,
+}
+
+/// One `[[program]]` table.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    path: ImagePath,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    opened: BTreeSet<ImagePath>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    listed: BTreeSet<ImagePath>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    missing: BTreeSet<ImagePath>,
+}
+
+impl Profile {
+    /// Reads a profile file.
+    pub fn read(path: &Path) -> Result<Self, ProfileError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ProfileError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text)
+            .map_err(|message| ProfileError::Syntax { path: path.to_owned(), message })
+    }
+
+    /// Parses a profile's text; the error names line and column.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let file: File =
+            toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
+        if file.version != VERSION {
+            let File { version, .. } = file;
+            return Err(format!("it is of version {version}; this program knows {VERSION}"));
+        }
+        let mut profile = Self::default();
+        for Entry { path, opened, listed, missing } in file.program {
+            profile.seen(path).merge(Seen { opened, listed, missing });
+        }
+        Ok(profile)
+    }
+
+    /// As a file: programs and paths sorted, one path a line.
+    pub fn text(&self) -> Result<String, toml::ser::Error> {
+        let program = self.programs.clone().into_iter().map(|(path, seen)| {
+            let Seen { opened, listed, missing } = seen;
+            Entry { path, opened, listed, missing }
+        });
+        toml::to_string_pretty(&File { version: VERSION, program: program.collect() })
+    }
+
+    /// What is known of a program, which becomes known by this.
+    pub fn seen(&mut self, program: ImagePath) -> &mut Seen {
+        self.programs.entry(program).or_default()
+    }
+
+    /// Adds what another run showed.
+    pub fn merge(&mut self, other: Self) {
+        for (program, seen) in other.programs {
+            self.seen(program).merge(seen);
+        }
+    }
+}
+
+impl Seen {
+    /// Adds what another run showed. What one run opened is not missing because another did not
+    /// find it.
+    pub fn merge(&mut self, other: Self) {
+        self.opened.extend(other.opened);
+        self.listed.extend(other.listed);
+        self.missing.extend(other.missing);
+        let Self { opened, missing, .. } = self;
+        missing.retain(|path| !opened.contains(path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "version = 1\n\n[[program]]\npath = \"/bin/a\"\nopened = [\"/etc/a\"]\n\
+                        missing = [\"/etc/b\"]\n";
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let profile = Profile::parse(TEXT).unwrap();
+        assert_eq!(Profile::parse(&profile.text().unwrap()).unwrap(), profile);
+    }
+
+    #[test]
+    fn runs_merge_and_what_one_found_is_not_missing() {
+        let mut profile = Profile::parse(TEXT).unwrap();
+        let mut other = Profile::default();
+        other.seen(ImagePath::new("/bin/a").unwrap()).opened.extend(ImagePath::new("/etc/b"));
+        profile.merge(other);
+        let seen = &profile.programs[&ImagePath::new("/bin/a").unwrap()];
+        assert_eq!((seen.opened.len(), seen.missing.len()), (2, 0));
+    }
+
+    #[test]
+    fn errors_name_line_and_key() {
+        for (text, fragment) in [
+            ("version = 2", "it is of version 2; this program knows 1"),
+            ("version = 1\nprograms = []", "line 2"),
+            ("version = 1\n[[program]]\npath = \"a\"", "`a` is not an absolute path"),
+        ] {
+            let message = Profile::parse(text).unwrap_err();
+            assert!(message.contains(fragment), "{text}: {message}");
+        }
+    }
+}
