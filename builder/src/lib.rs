@@ -140,7 +140,11 @@ fn bytes(plan: &Plan) -> u64 {
         .values()
         .map(|entry| match &entry.node {
             Node::File {
-                source: Source::Root { size, .. } | Source::Context { size, .. }, ..
+                source:
+                    Source::Root { size, .. }
+                    | Source::Part { size, .. }
+                    | Source::Context { size, .. },
+                ..
             } => *size,
             _ => 0,
         })

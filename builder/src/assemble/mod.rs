@@ -4,7 +4,6 @@
 //! Decides modes, owners and times; makes the few generated files. Refuses to read what it copies:
 //! contents go from the root into the layer as a stream, by [`Contents`].
 
-use std::fs::File;
 use std::io::{self, Cursor, Read};
 
 use common::root::Root;
@@ -27,6 +26,15 @@ pub enum Content {
     Root {
         /// Path, all links resolved.
         path: ImagePath,
+        /// Bytes.
+        size: u64,
+    },
+    /// In a file of the root.
+    Part {
+        /// Path, all links resolved.
+        path: ImagePath,
+        /// Bytes before.
+        offset: u64,
         /// Bytes.
         size: u64,
     },
@@ -65,6 +73,9 @@ pub fn assemble(plan: &Plan, epoch: Epoch) -> Tree<Content> {
 fn content(source: &Source) -> (u64, Content) {
     match source {
         Source::Root { path, size } => (*size, Content::Root { path: path.clone(), size: *size }),
+        Source::Part { path, offset, size } => {
+            (*size, Content::Part { path: path.clone(), offset: *offset, size: *size })
+        }
         Source::Context { path, size } => {
             (*size, Content::Context { path: path.clone(), size: *size })
         }
@@ -125,6 +136,7 @@ impl Contents<'_> {
             Content::Root { path, size } => {
                 (Name::from(path.as_bytes()), *size, self.root.open_file(path.as_bytes()))
             }
+            Content::Part { path, offset, size } => return self.part(path, *offset, *size),
             Content::Context { path, size } => {
                 let file = match self.context {
                     Some(context) => context.open_file(path.as_bytes()),
@@ -149,16 +161,29 @@ impl Contents<'_> {
     }
 }
 
+impl Contents<'_> {
+    /// Some bytes of a file. Ends with an error where the file ends before them.
+    fn part(&self, path: &ImagePath, offset: u64, size: u64) -> io::Result<Box<dyn Read>> {
+        let name = Name::from(path.as_bytes());
+        let read = |error| ContentError::Read { path: name.clone(), error };
+        let mut file = self.root.open_file(path.as_bytes()).map_err(read)?;
+        io::Seek::seek(&mut file, io::SeekFrom::Start(offset)).map_err(read)?;
+        let interrupt = self.interrupt.clone();
+        let part = Steady { path: name, file: file.take(size), planned: size, read: 0, interrupt };
+        Ok(Box::new(part))
+    }
+}
+
 /// A file that must have the size that was planned.
-struct Steady {
+struct Steady<R> {
     path: Name,
-    file: File,
+    file: R,
     planned: u64,
     read: u64,
     interrupt: Interrupt,
 }
 
-impl Read for Steady {
+impl<R: Read> Read for Steady<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.interrupt.check()?;
         let count = self

@@ -21,6 +21,7 @@ use crate::plan::{Node, Plan, Source};
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
 use crate::spec::recipe::Recipe;
+use crate::spec::regional::{LocaleName, ZoneName};
 use crate::spec::{DEFAULT_PATH, ImageSpec};
 use crate::{Built, Destination, Error, Surroundings};
 
@@ -63,6 +64,12 @@ pub(super) struct Arguments {
     /// Switch a rule off; may be repeated
     #[arg(long, value_name = "NAME")]
     no_rule: Vec<String>,
+    /// Add a locale, such as de_DE.UTF-8; may be repeated
+    #[arg(long, value_name = "NAME")]
+    locale: Vec<LocaleName>,
+    /// Add a time zone, such as Europe/Berlin; the first is the image's own; may be repeated
+    #[arg(long, value_name = "NAME")]
+    zone: Vec<ZoneName>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
@@ -150,6 +157,8 @@ fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
     }
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
+    recipe.locales.extend(arguments.locale.iter().cloned());
+    recipe.zones.extend(arguments.zone.iter().cloned());
     Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
 }
 
@@ -230,6 +239,7 @@ fn describe(source: &Source, path: &[u8]) -> String {
         Source::Root { path: from, size } if from.as_bytes() == path => format!(" ({size} bytes)"),
         Source::Root { path: from, size } => format!(" ({size} bytes of {from})"),
         Source::Context { path: from, size } => format!(" ({size} bytes of the recipe's {from})"),
+        Source::Part { path: from, size, .. } => format!(" ({size} bytes out of {from})"),
         Source::Generated { .. } => " (generated)".to_owned(),
     }
 }

@@ -277,6 +277,7 @@ fn describe(node: &Node) -> String {
     match node {
         Node::Folder { .. } => "a folder".to_owned(),
         Node::File { source: Source::Root { path, .. }, .. } => format!("the file `{path}`"),
+        Node::File { source: Source::Part { path, .. }, .. } => format!("a part of `{path}`"),
         Node::File { source: Source::Context { path, .. }, .. } => {
             format!("the recipe's file `{path}`")
         }

@@ -11,6 +11,7 @@
 //! always    what every image has: /tmp, mount points, users
 //! cache     the ld.so.cache that an image needs, if it needs one
 //! lists     lists of modules, which list what the image has
+//! regional  locales and time zones
 //! why       provenance
 //! chains    the ways from an entry to who asked for it
 //! ```
@@ -29,6 +30,7 @@ mod error;
 mod lists;
 mod place;
 mod recipe_files;
+mod regional;
 mod survey;
 mod users;
 mod why;
@@ -106,6 +108,15 @@ pub enum Source {
         /// Bytes.
         size: u64,
     },
+    /// Bytes of a file of the root.
+    Part {
+        /// Its path, all links resolved.
+        path: ImagePath,
+        /// Bytes before them.
+        offset: u64,
+        /// Bytes.
+        size: u64,
+    },
     /// A file of the recipe's folder.
     Context {
         /// Its path, relative.
@@ -163,6 +174,7 @@ pub fn plan(spec: &ImageSpec, gathered: &Gathered, survey: &Survey) -> Result<Pl
     always::add(&mut draft, spec, &user)?;
     programs(&mut draft, gathered, survey, &placement)?;
     additions(&mut draft, gathered, survey, &placement)?;
+    regional::add(&mut draft, gathered, survey, &placement)?;
     recipe_files::add(&mut draft, spec, survey)?;
     cache::add(&mut draft, gathered)?;
     let mut entries = draft.finish(survey)?;

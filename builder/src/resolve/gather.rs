@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::report::Diagnostic;
 use common::tree::ImagePath;
 
+use super::regional::{self, Regional, RegionalError};
 use super::rules::RuleSet;
 use super::rules::contents::Contents;
 use super::rules::fire::fire;
@@ -28,6 +29,8 @@ pub struct Gathered {
     pub closure: Closure,
     /// What rules add besides objects.
     pub additions: Vec<Addition>,
+    /// What locales and time zones that a person asked for bring.
+    pub regional: Vec<Regional>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -41,6 +44,9 @@ pub enum GatherError {
     /// A rule cannot be followed.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The root has not a locale or a time zone.
+    #[error(transparent)]
+    Regional(#[from] RegionalError),
 }
 
 impl Diagnostic for GatherError {
@@ -48,6 +54,7 @@ impl Diagnostic for GatherError {
         match self {
             Self::Resolve(error) => error.hint(),
             Self::Ship(error) => error.hint(),
+            Self::Regional(error) => error.hint(),
         }
     }
 }
@@ -67,6 +74,7 @@ pub fn gather(
         .iter()
         .map(|program| sysroot.locate(program.as_bytes(), path))
         .collect::<Result<Vec<_>, _>>()?;
+    let regional = regional::find(&spec.locales, &spec.zones, sysroot)?;
     let mut requests: Vec<(Request, Option<Because>)> =
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut contents = Contents::new(rules);
@@ -96,7 +104,7 @@ pub fn gather(
         if requests.len() == before {
             let of_search = closure.warnings.iter().map(ToString::to_string);
             let warnings = of_search.chain(left_out.warnings).chain(warnings).collect();
-            return Ok(Gathered { programs, requests, closure, additions, warnings });
+            return Ok(Gathered { programs, requests, closure, additions, regional, warnings });
         }
     }
 }
