@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 
 use common::root::Root;
-use common::tree::{ImagePath, Inode, Tree};
+use common::tree::{ImagePath, Inode, Metadata, Tree};
 
 pub mod generated;
 mod ld_cache;
@@ -48,6 +48,9 @@ pub fn assemble(plan: &Plan, epoch: Epoch) -> Tree<Content> {
         let metadata = |mode| metadata::metadata(mode, epoch);
         let inode = match &entry.node {
             Node::Folder { mode } => Inode::Directory(metadata(*mode)),
+            Node::Volume { uid, gid } => {
+                Inode::Directory(Metadata { uid: *uid, gid: *gid, ..metadata(0o755) })
+            }
             Node::Link { target } => {
                 Inode::Symlink { metadata: metadata(0o777), target: target.as_bytes().to_vec() }
             }

@@ -71,7 +71,7 @@ pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
     let mut entries = BTreeMap::new();
     for (path, entry) in &plan.entries {
         let (kind, target) = match &entry.node {
-            Node::Folder { .. } => ("folder", None),
+            Node::Folder { .. } | Node::Volume { .. } => ("folder", None),
             Node::Link { target } => ("link", Some(target.to_string())),
             Node::HardLink { target } => ("hard-link", Some(target.to_string())),
             Node::File { .. } => ("file", None),

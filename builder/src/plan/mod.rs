@@ -74,6 +74,13 @@ pub enum Node {
         /// Permission bits.
         mode: u32,
     },
+    /// A folder of data: it belongs to who runs the image, who could not write there otherwise.
+    Volume {
+        /// User id.
+        uid: u32,
+        /// Group id.
+        gid: u32,
+    },
     /// A regular file.
     File {
         /// Permission bits.
