@@ -1,5 +1,6 @@
 //! Why there is no plan.
 
+use common::accounts::AccountError;
 use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
@@ -60,15 +61,8 @@ pub enum PlanError {
         source: PathError,
     },
     /// The user or group to run as is unknown.
-    #[error("there is no {kind} `{name}` in the root's `{file}`")]
-    NoUser {
-        /// "user" or "group".
-        kind: &'static str,
-        /// The name.
-        name: String,
-        /// Where it was looked for.
-        file: &'static str,
-    },
+    #[error(transparent)]
+    NoUser(#[from] AccountError),
     /// The configuration of an image is text, and this path is none.
     #[error("`{0}` is not UTF-8, which an image's configuration must be")]
     NotText(ImagePath),
@@ -105,7 +99,7 @@ impl Diagnostic for PlanError {
         let text = match self {
             Self::Conflict { .. } => "give one of them another destination, or leave it out",
             Self::SameName { .. } => "rename one, or pack them as two images",
-            Self::NoUser { .. } => "use a number: `user = \"1000:1000\"`",
+            Self::NoUser(_) => "use a number: `user = \"1000:1000\"`",
             Self::ManyMatches { .. } => "end the destination with `/` to mean a folder",
             Self::NoMatch(_) => {
                 "relative sources start at the recipe's folder, absolute ones at the root"

@@ -10,6 +10,7 @@
 //! conflict  two sources for one path
 //! always    what every image has: /tmp, mount points, users
 //! cache     the ld.so.cache that an image needs, if it needs one
+//! lists     lists of modules, which list what the image has
 //! why       provenance
 //! chains    the ways from an entry to who asked for it
 //! ```
@@ -25,6 +26,7 @@ pub mod chains;
 mod config;
 mod conflict;
 mod error;
+mod lists;
 mod place;
 mod recipe_files;
 mod survey;
@@ -40,7 +42,7 @@ pub use why::{Found, Why};
 
 use crate::elf::Name;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::{Added, Because};
+use crate::resolve::ship::{Added, Because, Part};
 use crate::resolve::{Relation, Request};
 use crate::spec::ImageSpec;
 use conflict::{Draft, Rank};
@@ -148,6 +150,11 @@ pub enum Generated {
         /// What it lists.
         entries: Vec<CacheEntry>,
     },
+    /// A list of modules, those that the image has.
+    ModuleList {
+        /// What stands in it.
+        parts: Vec<Part>,
+    },
     /// Text that a rule gives.
     Text {
         /// The text.
@@ -165,7 +172,9 @@ pub fn plan(spec: &ImageSpec, gathered: &Gathered, survey: &Survey) -> Result<Pl
     additions(&mut draft, gathered, survey, &placement)?;
     recipe_files::add(&mut draft, spec, survey)?;
     cache::add(&mut draft, gathered)?;
-    let entries = draft.finish(survey)?;
+    let mut entries = draft.finish(survey)?;
+    // Last: whatever takes entries away stands before it.
+    lists::settle(&mut entries);
     let config = config::configuration(spec, gathered, &placement, &user)?;
     Ok(Plan { entries, config })
 }
@@ -227,6 +236,10 @@ fn additions(
                     what: Generated::Text { text: String::from_utf8_lossy(bytes).into_owned() },
                 },
             },
+            Added::List(parts) => {
+                let what = Generated::ModuleList { parts: parts.clone() };
+                Node::File { mode: 0o644, source: Source::Generated { what } }
+            }
         };
         draft.put(addition.path.clone(), made, Rank::Rule, &whys)?;
     }

@@ -11,7 +11,8 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 
 use super::rules::RuleSet;
-use super::rules::fire::{SymbolCache, fire};
+use super::rules::contents::Contents;
+use super::rules::fire::fire;
 use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
 use super::{Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
 use crate::spec::ImageSpec;
@@ -68,7 +69,7 @@ pub fn gather(
         .collect::<Result<Vec<_>, _>>()?;
     let mut requests: Vec<(Request, Option<Because>)> =
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
-    let mut cache = SymbolCache::default();
+    let mut contents = Contents::new(rules);
     let mut left_out = LeftOut::default();
     let mut resolver = Resolver::new(sysroot, options);
     loop {
@@ -78,11 +79,12 @@ pub fn gather(
         if left_out.remove_failures(&mut requests, &closure) {
             continue;
         }
-        let firings = fire(rules, &closure, sysroot, &mut cache);
+        let firings = fire(rules, &closure, sysroot, &mut contents);
         let mut shipping = Shipping { sysroot, closure: &closure, found: Shipped::default() };
         for firing in &firings {
             shipping.ship(firing)?;
         }
+        shipping.warn(&firings);
         let Shipped { requests: more, additions, warnings } = shipping.found;
         let before = requests.len();
         for (request, because) in more {
