@@ -24,6 +24,7 @@ pub mod resolution;
 pub mod search;
 mod signals;
 pub mod subject;
+pub mod trace;
 pub mod tree;
 mod why;
 
@@ -44,6 +45,10 @@ enum Verb {
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
+    Trace(trace::TraceArgs),
+    /// Becomes a command that is watched; started by `trace`
+    #[command(name = crate::trace::start::VERB, hide = true)]
+    TraceChild(crate::trace::start::Arguments),
     /// Asks a loader in a jail; started by `check`
     #[command(name = crate::check::jail::VERB, hide = true)]
     AskLoader(crate::check::jail::Arguments),
@@ -139,6 +144,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),
+        Verb::Trace(arguments) => {
+            return trace::run(&arguments).unwrap_or_else(|error| report::fail(&error));
+        }
+        Verb::TraceChild(arguments) => {
+            crate::trace::start::enter(&arguments);
+            return report::ExitCode::Failed.into();
+        }
         Verb::AskLoader(arguments) => {
             crate::check::jail::enter(arguments);
             return report::ExitCode::Ok.into();
