@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! check      whether a closure fits together, and what it asks of its surroundings
+//! proof      what the steps of a check came to
 //! size       numbers for people
 //! problems   what is missing or refused, with who needs it and every place tried
 //! tree/      who needs whom, how each was found, and what it shadows
@@ -12,6 +13,7 @@
 
 pub mod check;
 pub mod problems;
+pub mod proof;
 pub mod size;
 pub mod tree;
 pub mod why;

@@ -12,6 +12,7 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use serde::Deserialize;
 
+use super::check::Check;
 use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
 
@@ -50,6 +51,8 @@ pub struct Recipe {
     pub cpu: Cpus,
     /// Features of `.note.dlopen` that are followed.
     pub dlopen: DlopenPolicy,
+    /// What the image has to do before it is believed to run.
+    pub check: Option<Check>,
 }
 
 /// One `[[files]]` table.
