@@ -82,7 +82,7 @@ mod tests {
             step("redis-server", 1234, None, Vec::new()),
             step("redis-cli ping", 5, Some(failed), vec![log]),
         ];
-        let proof = Proof { outcome: Outcome { steps }, untried: 1 };
+        let proof = Proof { outcome: Outcome { steps, ..Outcome::default() }, untried: 1 };
         assert_eq!(
             text(&proof),
             "ok       1.23 s  redis-server\nfailed   0.00 s  redis-cli ping\n                 \
