@@ -20,6 +20,7 @@ use crate::interrupt::Interrupt;
 use crate::plan::{Node, Plan, Source};
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
+use crate::spec::least::{Exclude, Strip};
 use crate::spec::recipe::Recipe;
 use crate::spec::{DEFAULT_PATH, ImageSpec};
 use crate::{Built, Destination, Error, Surroundings};
@@ -63,6 +64,18 @@ pub(super) struct Arguments {
     /// Switch a rule off; may be repeated
     #[arg(long, value_name = "NAME")]
     no_rule: Vec<String>,
+    /// Leave debug sections out of ELF files, and with =all tables of symbols too
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "debug"
+    )]
+    strip: Option<Strip>,
+    /// Leave out paths of the image that match this pattern, and everything below; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<Exclude>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
@@ -148,6 +161,8 @@ fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
     if arguments.tag.is_some() {
         recipe.name.clone_from(&arguments.tag);
     }
+    recipe.exclude.extend(arguments.exclude.iter().cloned());
+    recipe.strip = arguments.strip.unwrap_or(recipe.strip);
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
     Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
@@ -231,6 +246,7 @@ fn describe(source: &Source, path: &[u8]) -> String {
         Source::Root { path: from, size } => format!(" ({size} bytes of {from})"),
         Source::Context { path: from, size } => format!(" ({size} bytes of the recipe's {from})"),
         Source::Generated { .. } => " (generated)".to_owned(),
+        Source::Stripped { of, size, .. } => format!("{}, stripped to {size}", describe(of, path)),
     }
 }
 

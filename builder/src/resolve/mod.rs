@@ -24,6 +24,7 @@ mod findings;
 pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;
+mod keep;
 pub mod ld_cache;
 pub mod ld_conf;
 mod lists;

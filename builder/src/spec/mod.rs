@@ -13,11 +13,14 @@ use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
 pub mod glob;
+pub mod least;
 pub mod recipe;
 pub mod search;
+pub mod used;
 pub mod value;
 
 use glob::Glob;
+use least::Least;
 use recipe::{FileRequest, Recipe};
 use search::{Cpus, DlopenPolicy};
 use value::{EnvName, Port, StopSignal, UserName};
@@ -43,6 +46,8 @@ pub struct ImageSpec {
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
     pub dlopen: DlopenPolicy,
+    /// What is left out.
+    pub least: Least,
     /// Folder that relative sources start from: the recipe's. A host path, never part of the
     /// output.
     pub context: Option<PathBuf>,
@@ -224,6 +229,12 @@ impl ImageSpec {
             rules: switches(recipe)?,
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
+            least: Least {
+                exclude: recipe.exclude.clone(),
+                strip: recipe.strip,
+                min: recipe.min,
+                used: None,
+            },
             context: context.map(Path::to_owned),
         })
     }
