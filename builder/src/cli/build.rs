@@ -18,6 +18,7 @@ use crate::image::formats::{Format, Output};
 use crate::image::{self, Compression, ImageError};
 use crate::interrupt::Interrupt;
 use crate::plan::{Node, Plan, Source};
+use crate::report::sizes::{self, Sizes};
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
 use crate::spec::least::{Exclude, Strip};
@@ -85,6 +86,9 @@ pub(super) struct Arguments {
     /// Print what would be in the image, and why, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say what takes the room in the image, and what it is there for
+    #[arg(long, conflicts_with = "quiet")]
+    report: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -103,7 +107,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     if arguments.dry_run {
         let (plan, warnings) = crate::plan(&spec, &around)?;
         warn(arguments, &warnings);
-        return if arguments.json { output::json(out, &plan) } else { print_plan(out, &plan) };
+        return match (arguments.report, arguments.json) {
+            (true, true) => output::json(out, &sizes(&plan)?),
+            (true, false) => print_sizes(out, &plan),
+            (false, true) => output::json(out, &plan),
+            (false, false) => print_plan(out, &plan),
+        };
     }
     let to = arguments.output.as_deref();
     let wanted = to
@@ -130,7 +139,22 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     }
     let built = built?;
     warn(arguments, &built.warnings);
-    summary(arguments, out, &spec.name, &built, started)
+    summary(arguments, out, &spec.name, &built, started)?;
+    if arguments.report && !arguments.json {
+        output::line(out, "")?;
+        print_sizes(out, &built.plan)?;
+    }
+    Ok(())
+}
+
+fn sizes(plan: &Plan) -> Result<Sizes, Failure> {
+    let provenance = image::provenance::provenance(plan);
+    let failed = |source| ImageError::Json { what: "provenance", source };
+    Ok(sizes::sizes(&provenance.map_err(failed)?))
+}
+
+fn print_sizes(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
+    write!(out, "{}", sizes::text(&sizes(plan)?)).map_err(Failure::Print)
 }
 
 /// What was asked for: a recipe's content, programs of the command line, and options over both.
@@ -284,6 +308,7 @@ fn summary(
             "size": size,
             "output": arguments.output.as_ref().map(|path| path.display().to_string()),
             "warnings": built.warnings,
+            "sizes": arguments.report.then(|| sizes(&built.plan)).transpose()?,
         });
         return output::json(out, &value);
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, StoreOption, output};
 use crate::image::read::{self, Opened};
+use crate::report::sizes;
 
 /// Show an image: its configuration, layers, files and sizes.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,9 @@ pub(super) struct Arguments {
     /// List every path: mode, owner, kind, size, name
     #[arg(long)]
     files: bool,
+    /// Say what takes the room, and what it is there for
+    #[arg(long, conflicts_with = "files")]
+    sizes: bool,
     #[command(flatten)]
     store: StoreOption,
     /// Print the result as JSON
@@ -28,6 +32,14 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     // Without a place for a store, files are still there to be read.
     let store = arguments.store.path().ok();
     let image = read::open(&arguments.image, store.as_deref())?;
+    if arguments.sizes {
+        let sizes = sizes::sizes(&image.provenance()?);
+        return if arguments.json {
+            output::json(out, &sizes)
+        } else {
+            write!(out, "{}", sizes::text(&sizes)).map_err(Failure::Print)
+        };
+    }
     let trees = image.trees()?;
     if arguments.json {
         return output::json(out, &value(&image, &trees, arguments.files));

@@ -5,6 +5,7 @@
 //! ```text
 //! check      whether a closure fits together, and what it asks of its surroundings
 //! size       numbers for people
+//! sizes/     what takes the room in an image
 //! problems   what is missing or refused, with who needs it and every place tried
 //! tree/      who needs whom, how each was found, and what it shadows
 //! why/       the chains of who needs whom
@@ -13,5 +14,6 @@
 pub mod check;
 pub mod problems;
 pub mod size;
+pub mod sizes;
 pub mod tree;
 pub mod why;
