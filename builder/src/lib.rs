@@ -6,7 +6,8 @@
 //!                        check/
 //! ```
 //!
-//! A stage imports only stages to its left, and `common`. Nothing here executes what it packs.
+//! A stage imports only stages to its left, and `common`. Nothing executes what it packs, but `proof` in a
+//! sandbox, when it is asked to.
 //! [`build`] is the whole program; `cli` turns a command line into its arguments and its result
 //! into words.
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod elf;
 pub mod image;
 pub mod interrupt;
 pub mod plan;
+pub mod proof;
 pub mod report;
 pub mod resolve;
 pub mod spec;
@@ -113,7 +115,18 @@ pub fn build(
     to: &Destination<'_>,
 ) -> Result<Built, Error> {
     let (plan, warnings) = plan(spec, around)?;
-    let tree = assemble::assemble(&plan, to.bytes.epoch);
+    let (stored, written) = write(spec, &plan, around, to)?;
+    Ok(Built { plan, warnings, stored, written })
+}
+
+/// Writes what was decided: the image in the store, and the file or folder.
+pub fn write(
+    spec: &ImageSpec,
+    plan: &Plan,
+    around: &Surroundings<'_>,
+    to: &Destination<'_>,
+) -> Result<(Option<Image>, Option<Written>), Error> {
+    let tree = assemble::assemble(plan, to.bytes.epoch);
     let context = spec.context.as_deref().map(open_context).transpose()?;
     let contents = assemble::Contents {
         root: around.sysroot.root(),
@@ -121,21 +134,21 @@ pub fn build(
         interrupt: &around.interrupt,
     };
     let _writing = around.interrupt.writing();
-    let packing = around.progress.bytes("packing", bytes(&plan));
+    let packing = around.progress.bytes("packing", bytes(plan));
     let told = |count| packing.advance(count);
     let mut stored = None;
     if let Some((layout, name)) = to.store {
-        let image = image::write(&tree, &plan, &contents, to.bytes, layout, told)?;
+        let image = image::write(&tree, plan, &contents, to.bytes, layout, told)?;
         layout.tag(name, image.manifest.clone()).map_err(image::ImageError::from)?;
         stored = Some(image);
     }
     let written = match to.output {
-        Some(output) => Some(image::formats::write(
-            output, &spec.name, &tree, &plan, &contents, to.bytes, told,
-        )?),
+        Some(output) => {
+            Some(image::formats::write(output, &spec.name, &tree, plan, &contents, to.bytes, told)?)
+        }
         None => None,
     };
-    Ok(Built { plan, warnings, stored, written })
+    Ok((stored, written))
 }
 
 fn open_context(folder: &Path) -> Result<Root, Error> {

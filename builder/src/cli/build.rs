@@ -7,20 +7,23 @@ use std::time::Instant;
 use common::oci::layout::ImageLayout;
 use common::oci::reference::Reference;
 use common::progress::Progress;
-use common::report;
+use common::report::warn as print_warning;
 use serde_json::json;
 
+use super::check_run::{self, RunError};
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals};
+use super::{Failure, StoreOption, output, signals, sizes};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
 use crate::image::{self, Compression, ImageError};
 use crate::interrupt::Interrupt;
 use crate::plan::{Node, Plan, Source};
-use crate::report::sizes::{self, Sizes};
+use crate::proof::Paddle;
+use crate::report;
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
+use crate::spec::check::Check;
 use crate::spec::least::{Exclude, Strip};
 use crate::spec::recipe::Recipe;
 use crate::spec::{DEFAULT_PATH, ImageSpec};
@@ -83,6 +86,12 @@ pub(super) struct Arguments {
     /// The time of all files and of the image, in seconds since 1970
     #[arg(long, value_name = "SECONDS", default_value = "0")]
     source_date_epoch: Epoch,
+    /// Write nothing unless the recipe's [check] passes (docs/check.md)
+    #[arg(long, conflicts_with = "dry_run")]
+    require_check: bool,
+    /// The launcher that runs the check [default: the `paddle` beside coracle, else on PATH]
+    #[arg(long, value_name = "PROGRAM", requires = "require_check")]
+    paddle: Option<PathBuf>,
     /// Print what would be in the image, and why, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -99,17 +108,22 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
     let started = Instant::now();
-    let spec = spec(arguments)?;
+    let (spec, check) = spec(arguments)?;
     let sysroot = Sysroot::open(&arguments.sysroot)
         .map_err(|source| Error::Sysroot { path: arguments.sysroot.clone(), source })?;
-    let around = surroundings(arguments, &spec, &sysroot)?;
+    let inputs = Inputs {
+        root: &arguments.sysroot,
+        search: &arguments.search,
+        rules: arguments.rules.as_deref(),
+        quiet: arguments.quiet,
+    };
+    let around = surroundings(&inputs, &spec, &sysroot)?;
     let watch = signals::watch(&around.interrupt);
     if arguments.dry_run {
         let (plan, warnings) = crate::plan(&spec, &around)?;
         warn(arguments, &warnings);
         return match (arguments.report, arguments.json) {
-            (true, true) => output::json(out, &sizes(&plan)?),
-            (true, false) => print_sizes(out, &plan),
+            (true, json) => sizes::print_plan(out, &plan, json),
             (false, true) => output::json(out, &plan),
             (false, false) => print_plan(out, &plan),
         };
@@ -133,7 +147,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
             epoch: arguments.source_date_epoch,
         },
     };
-    let built = crate::build(&spec, &around, &destination);
+    let built = if arguments.require_check {
+        proven(arguments, &spec, check.as_ref(), &around, &destination)
+    } else {
+        crate::build(&spec, &around, &destination).map_err(Failure::from)
+    };
     if built.is_err() {
         watch.end();
     }
@@ -142,45 +160,53 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     summary(arguments, out, &spec.name, &built, started)?;
     if arguments.report && !arguments.json {
         output::line(out, "")?;
-        print_sizes(out, &built.plan)?;
+        sizes::print_plan(out, &built.plan, false)?;
     }
     Ok(())
 }
 
-fn sizes(plan: &Plan) -> Result<Sizes, Failure> {
-    let provenance = image::provenance::provenance(plan);
-    let failed = |source| ImageError::Json { what: "provenance", source };
-    Ok(sizes::sizes(&provenance.map_err(failed)?))
+/// Builds what passes its check. How that went is told on standard error, beside warnings.
+fn proven(
+    arguments: &Arguments,
+    spec: &ImageSpec,
+    check: Option<&Check>,
+    around: &Surroundings<'_>,
+    to: &Destination<'_>,
+) -> Result<Built, Failure> {
+    let check = check.ok_or(RunError::NothingToRequire)?;
+    let paddle = Paddle::find(arguments.paddle.as_deref()).map_err(RunError::from)?;
+    let (built, proof) = check_run::build_proven(spec, check, around, to, &paddle)?;
+    if !(arguments.quiet && proof.holds()) {
+        std::io::stderr().write_all(report::proof::text(&proof).as_bytes()).ok();
+    }
+    if proof.holds() { Ok(built) } else { Err(RunError::Failed(spec.name.clone()).into()) }
 }
 
-fn print_sizes(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
-    write!(out, "{}", sizes::text(&sizes(plan)?)).map_err(Failure::Print)
+/// The folder of a recipe.
+pub(super) fn context(recipe: &Path) -> PathBuf {
+    let folder = recipe.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// What was asked for: a recipe's content, programs of the command line, and options over both.
-fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
+fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     let is_recipe = |what: &&String| {
         Path::new(what).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
     };
     let (recipes, programs): (Vec<&String>, Vec<&String>) =
         arguments.what.iter().partition(is_recipe);
-    let (mut recipe, mut context) = match recipes.as_slice() {
+    let (mut recipe, context) = match recipes.as_slice() {
         [] => (Recipe::default(), None),
         [path] => {
             let path = Path::new(path);
-            let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            (Recipe::read(path)?, Some(folder.unwrap_or(Path::new(".")).to_owned()))
+            (Recipe::read(path)?, Some(context(path)))
         }
         _ => return Err(Error::Usage("only one recipe can be built at a time").into()),
     };
     let on_host = arguments.sysroot == Path::new("/");
     for program in programs {
         recipe.executables.push(absolute(program, on_host));
-    }
-    if let Some(folder) = &mut context
-        && let Ok(whole) = folder.canonicalize()
-    {
-        *folder = whole;
     }
     if arguments.tag.is_some() {
         recipe.name.clone_from(&arguments.tag);
@@ -189,7 +215,8 @@ fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
     recipe.strip = arguments.strip.unwrap_or(recipe.strip);
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
-    Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
+    let spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
+    Ok((spec, recipe.check))
 }
 
 /// A path of the command line starts where the person stands, not at the recipe. What `..` means
@@ -213,33 +240,42 @@ fn absolute(program: &str, on_host: bool) -> String {
     }
 }
 
-fn surroundings<'a>(
-    arguments: &Arguments,
+/// What decides the [`Surroundings`] of a recipe.
+#[derive(Debug)]
+pub(super) struct Inputs<'a> {
+    pub(super) root: &'a Path,
+    pub(super) search: &'a SearchArgs,
+    pub(super) rules: Option<&'a Path>,
+    pub(super) quiet: bool,
+}
+
+pub(super) fn surroundings<'a>(
+    inputs: &Inputs<'_>,
     spec: &ImageSpec,
     sysroot: &'a Sysroot,
-) -> Result<Surroundings<'a>, Failure> {
+) -> Result<Surroundings<'a>, Error> {
     let image_path =
         spec.run.env.iter().find(|(name, _)| name.as_str() == "PATH").map(|(_, path)| path);
     // "A name found on PATH" is the person's own PATH on the host, and the usual one in a foreign
     // root.
-    let on_host = arguments.sysroot == Path::new("/");
+    let on_host = inputs.root == Path::new("/");
     let path = std::env::var_os("PATH").filter(|path| on_host && !path.is_empty());
     Ok(Surroundings {
         sysroot,
         options: Options {
             path: image_path.map(|path| Name::from(path.as_str())),
-            ..arguments.search.options(spec.cpus, &spec.dlopen)
+            ..inputs.search.options(spec.cpus, &spec.dlopen)
         },
         path: path.map_or(DEFAULT_PATH.into(), std::ffi::OsString::into_encoded_bytes),
-        rules: RuleSet::load(arguments.rules.as_deref())?.switched(&spec.rules)?,
-        progress: Progress::new(arguments.quiet),
+        rules: RuleSet::load(inputs.rules)?.switched(&spec.rules)?,
+        progress: Progress::new(inputs.quiet),
         interrupt: Interrupt::default(),
     })
 }
 
 fn warn(arguments: &Arguments, warnings: &[String]) {
     for warning in warnings.iter().filter(|_| !arguments.quiet) {
-        report::warn(warning);
+        print_warning(warning);
     }
 }
 
@@ -308,7 +344,7 @@ fn summary(
             "size": size,
             "output": arguments.output.as_ref().map(|path| path.display().to_string()),
             "warnings": built.warnings,
-            "sizes": arguments.report.then(|| sizes(&built.plan)).transpose()?,
+            "sizes": arguments.report.then(|| sizes::of_plan(&built.plan)).transpose()?,
         });
         return output::json(out, &value);
     }

@@ -6,9 +6,8 @@ use common::escape::Escaped;
 use common::tree::{ImagePath, Inode, Tree, dump};
 use serde_json::{Value, json};
 
-use super::{Failure, StoreOption, output};
+use super::{Failure, StoreOption, output, sizes};
 use crate::image::read::{self, Opened};
-use crate::report::sizes;
 
 /// Show an image: its configuration, layers, files and sizes.
 #[derive(Debug, clap::Args)]
@@ -33,12 +32,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     let store = arguments.store.path().ok();
     let image = read::open(&arguments.image, store.as_deref())?;
     if arguments.sizes {
-        let sizes = sizes::sizes(&image.provenance()?);
-        return if arguments.json {
-            output::json(out, &sizes)
-        } else {
-            write!(out, "{}", sizes::text(&sizes)).map_err(Failure::Print)
-        };
+        return sizes::print(out, &image.provenance()?, arguments.json);
     }
     let trees = image.trees()?;
     if arguments.json {

@@ -15,6 +15,7 @@ use crate::Error;
 
 mod build;
 pub mod check;
+pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
@@ -22,7 +23,9 @@ mod output;
 pub mod resolution;
 pub mod search;
 mod signals;
+mod sizes;
 pub mod subject;
+pub mod trace;
 pub mod tree;
 mod why;
 
@@ -43,9 +46,19 @@ enum Verb {
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
+    Trace(trace::TraceArgs),
+    /// Becomes a command that is watched; started by `trace`
+    #[command(name = crate::trace::start::VERB, hide = true)]
+    TraceChild(crate::trace::start::Arguments),
     /// Asks a loader in a jail; started by `check`
     #[command(name = crate::check::jail::VERB, hide = true)]
     AskLoader(crate::check::jail::Arguments),
+    /// Process 1 of a check's sandbox; started by `check --run`
+    #[command(name = crate::proof::inside::VERB, hide = true)]
+    Prove,
+    /// Becomes a program of an image; started by process 1 of a check's sandbox
+    #[command(name = crate::proof::inside::begin::VERB, hide = true)]
+    ProveChild(crate::proof::inside::begin::Arguments),
 }
 
 /// Where the store is.
@@ -76,6 +89,8 @@ enum Failure {
     Subject(subject::SubjectError),
     /// An executable cannot be resolved.
     Resolution(resolution::ResolutionError),
+    /// A check did not pass, or could not be run.
+    Check(check_run::RunError),
     /// Its result could not be printed.
     Print(io::Error),
 }
@@ -83,6 +98,12 @@ enum Failure {
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Error(error.into())
+    }
+}
+
+impl From<check_run::RunError> for Failure {
+    fn from(error: check_run::RunError) -> Self {
+        Self::Check(error)
     }
 }
 
@@ -124,10 +145,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),
+        Verb::Trace(arguments) => {
+            return trace::run(&arguments).unwrap_or_else(|error| report::fail(&error));
+        }
+        Verb::TraceChild(arguments) => {
+            crate::trace::start::enter(&arguments);
+            return report::ExitCode::Failed.into();
+        }
         Verb::AskLoader(arguments) => {
             crate::check::jail::enter(arguments);
             return report::ExitCode::Ok.into();
         }
+        Verb::Prove => {
+            return match crate::proof::inside::run() {
+                Ok(()) => report::ExitCode::Ok.into(),
+                Err(error) => report::fail(&output::PrintError { source: error }),
+            };
+        }
+        Verb::ProveChild(arguments) => return crate::proof::inside::begin::enter(&arguments),
     };
     let result = result.and_then(|()| out.flush().map_err(Failure::Print));
     match result {
@@ -139,6 +174,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Print(error)) => report::fail(&output::PrintError { source: error }),
         Err(Failure::Error(error)) => report::fail(&error),
         Err(Failure::Subject(error)) => report::fail(&error),
+        Err(Failure::Check(error)) => report::fail(&error),
         Err(Failure::Resolution(error)) => report::fail(&error),
     }
 }

@@ -12,6 +12,7 @@ use common::oci::reference::Reference;
 use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
+pub mod check;
 pub mod glob;
 pub mod least;
 pub mod recipe;

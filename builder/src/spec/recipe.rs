@@ -12,6 +12,7 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use serde::Deserialize;
 
+use super::check::Check;
 use super::least::{Exclude, Strip};
 use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
@@ -51,6 +52,8 @@ pub struct Recipe {
     pub cpu: Cpus,
     /// Features of `.note.dlopen` that are followed.
     pub dlopen: DlopenPolicy,
+    /// What the image has to do before it is believed to run.
+    pub check: Option<Check>,
     /// Patterns of image paths that are left out.
     pub exclude: Vec<Exclude>,
     /// Sections that are left out of ELF files.

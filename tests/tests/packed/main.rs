@@ -6,7 +6,6 @@
 mod formats;
 mod languages;
 mod network;
-mod recipes;
 mod samples;
 mod shell;
 mod tools;
