@@ -25,6 +25,7 @@ pub mod found;
 pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;
+mod keep;
 pub mod ld_cache;
 pub mod ld_conf;
 mod lists;

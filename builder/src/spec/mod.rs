@@ -14,11 +14,14 @@ use common::tree::{ImagePath, PathError};
 
 pub mod check;
 pub mod glob;
+pub mod least;
 pub mod recipe;
 pub mod search;
+pub mod used;
 pub mod value;
 
 use glob::Glob;
+use least::Least;
 use recipe::{FileRequest, Recipe};
 use search::{Cpus, DlopenPolicy};
 use value::{EnvName, Port, StopSignal, UserName};
@@ -44,6 +47,8 @@ pub struct ImageSpec {
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
     pub dlopen: DlopenPolicy,
+    /// What is left out.
+    pub least: Least,
     /// Folder that relative sources start from: the recipe's. A host path, never part of the
     /// output.
     pub context: Option<PathBuf>,
@@ -225,6 +230,12 @@ impl ImageSpec {
             rules: switches(recipe)?,
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
+            least: Least {
+                exclude: recipe.exclude.clone(),
+                strip: recipe.strip,
+                min: recipe.min,
+                used: None,
+            },
             context: context.map(Path::to_owned),
         })
     }

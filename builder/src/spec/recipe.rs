@@ -13,6 +13,7 @@ use common::tree::ImagePath;
 use serde::Deserialize;
 
 use super::check::Check;
+use super::least::{Exclude, Strip};
 use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
 
@@ -53,6 +54,12 @@ pub struct Recipe {
     pub dlopen: DlopenPolicy,
     /// What the image has to do before it is believed to run.
     pub check: Option<Check>,
+    /// Patterns of image paths that are left out.
+    pub exclude: Vec<Exclude>,
+    /// Sections that are left out of ELF files.
+    pub strip: Strip,
+    /// Leave out what no run used.
+    pub min: bool,
 }
 
 /// One `[[files]]` table.
@@ -169,6 +176,9 @@ mod tests {
             ("name = \"UP\"", "line 1", "`UP` is not an image name"),
             ("[[files]]\ndestination = \"/x\"", "line 1", "missing field `source`"),
             ("[rules]\nof = []", "line 2", "unknown field `of`"),
+            ("\nexclude = [\"doc\"]", "line 2", "`doc` is not a pattern of paths"),
+            ("strip = \"most\"", "line 1", "expected true, false, \"debug\" or \"all\""),
+            ("min = 1", "line 1", "expected a boolean"),
         ] {
             let message = Recipe::parse(text).unwrap_err();
             assert!(message.contains(line) && message.contains(fragment), "{text}: {message}");
