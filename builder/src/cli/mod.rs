@@ -21,6 +21,7 @@ mod images;
 mod inspect;
 mod output;
 pub mod resolution;
+mod rules;
 pub mod search;
 mod signals;
 mod sizes;
@@ -43,6 +44,7 @@ enum Verb {
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
+    Rules(rules::Arguments),
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
@@ -142,6 +144,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
+        Verb::Rules(arguments) => rules::run(&arguments, &mut out),
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),

@@ -296,6 +296,7 @@ fn describe(node: &Node) -> String {
         Node::Folder { .. } => "a folder".to_owned(),
         Node::Volume { .. } => "a volume".to_owned(),
         Node::File { source: Source::Root { path, .. }, .. } => format!("the file `{path}`"),
+        Node::File { source: Source::Part { path, .. }, .. } => format!("a part of `{path}`"),
         Node::File { source: Source::Context { path, .. }, .. } => {
             format!("the recipe's file `{path}`")
         }

@@ -13,6 +13,7 @@
 //! always    what every image has: /tmp, mount points, users
 //! cache     the ld.so.cache that an image needs, if it needs one
 //! lists     lists of modules, which list what the image has
+//! regional  locales and time zones
 //! why       provenance
 //! chains    the ways from an entry to who asked for it
 //! ```
@@ -33,6 +34,7 @@ mod lists;
 mod min;
 mod place;
 mod recipe_files;
+mod regional;
 mod survey;
 mod users;
 mod why;
@@ -130,6 +132,15 @@ pub enum Source {
         /// Bytes.
         size: u64,
     },
+    /// Bytes of a file of the root.
+    Part {
+        /// Its path, all links resolved.
+        path: ImagePath,
+        /// Bytes before them.
+        offset: u64,
+        /// Bytes.
+        size: u64,
+    },
     /// A file of the recipe's folder.
     Context {
         /// Its path, relative.
@@ -196,6 +207,7 @@ pub fn plan(spec: &ImageSpec, gathered: &Gathered, survey: &Survey) -> Result<Pl
     always::add(&mut draft, spec, &user)?;
     programs(&mut draft, gathered, survey, &placement)?;
     additions(&mut draft, gathered, survey, &placement)?;
+    regional::add(&mut draft, gathered, survey, &placement)?;
     recipe_files::add(&mut draft, spec, survey)?;
     cache::add(&mut draft, gathered)?;
     draft.settle(survey)?;

@@ -11,6 +11,7 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 
 use super::keep::take_unwanted;
+use super::regional::{self, Regional, RegionalError};
 use super::rules::RuleSet;
 use super::rules::contents::Contents;
 use super::rules::fire::fire;
@@ -32,6 +33,8 @@ pub struct Gathered {
     pub additions: Vec<Addition>,
     /// What rules would open or start, and a person left out.
     pub unwanted: Vec<ImagePath>,
+    /// What locales and time zones that a person asked for bring.
+    pub regional: Vec<Regional>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -45,6 +48,9 @@ pub enum GatherError {
     /// A rule cannot be followed.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The root has not a locale or a time zone.
+    #[error(transparent)]
+    Regional(#[from] RegionalError),
 }
 
 impl Diagnostic for GatherError {
@@ -52,6 +58,7 @@ impl Diagnostic for GatherError {
         match self {
             Self::Resolve(error) => error.hint(),
             Self::Ship(error) => error.hint(),
+            Self::Regional(error) => error.hint(),
         }
     }
 }
@@ -71,6 +78,7 @@ pub fn gather(
         .iter()
         .map(|program| sysroot.locate(program.as_bytes(), path))
         .collect::<Result<Vec<_>, _>>()?;
+    let regional = regional::find(&spec.locales, &spec.zones, sysroot)?;
     let mut requests: Vec<(Request, Option<Because>)> =
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut contents = Contents::new(rules);
@@ -103,7 +111,15 @@ pub fn gather(
             let of_search = closure.warnings.iter().map(ToString::to_string);
             let warnings = of_search.chain(left_out.warnings).chain(warnings).collect();
             let unwanted = left_out.unwanted.into_iter().collect();
-            return Ok(Gathered { programs, requests, closure, additions, unwanted, warnings });
+            return Ok(Gathered {
+                programs,
+                requests,
+                closure,
+                additions,
+                unwanted,
+                regional,
+                warnings,
+            });
         }
     }
 }
