@@ -11,6 +11,7 @@ use common::report::warn as print_warning;
 use serde_json::json;
 
 use super::check_run::{self, RunError};
+use super::modules::ModuleArgs;
 use super::search::SearchArgs;
 use super::{Failure, StoreOption, output, signals, sizes};
 use crate::assemble::Epoch;
@@ -60,6 +61,8 @@ pub(super) struct Arguments {
     sysroot: PathBuf,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    modules: ModuleArgs,
     /// A folder of rules, which replace or add to those that come with coracle
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -224,6 +227,7 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
     recipe.locales.extend(arguments.locale.iter().cloned());
     recipe.zones.extend(arguments.zone.iter().cloned());
+    arguments.modules.add_to(&mut recipe.modules);
     let spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
     Ok((spec, recipe.check))
 }

@@ -19,6 +19,7 @@ pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
+mod modules;
 mod output;
 pub mod resolution;
 mod rules;

@@ -11,6 +11,8 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 
 use super::keep::take_unwanted;
+use super::modules::Memory;
+use super::modules::brought::Brought;
 use super::regional::{self, Regional, RegionalError};
 use super::rules::RuleSet;
 use super::rules::contents::Contents;
@@ -83,6 +85,7 @@ pub fn gather(
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut contents = Contents::new(rules);
     let mut left_out = LeftOut::default();
+    let (brought, memory) = (Brought::new(spec, sysroot), Memory::default());
     let mut resolver = Resolver::new(sysroot, options);
     loop {
         let asked: Vec<Request> = requests.iter().map(|(request, _)| request.clone()).collect();
@@ -94,7 +97,14 @@ pub fn gather(
             continue;
         }
         let firings = fire(rules, &closure, sysroot, &mut contents);
-        let mut shipping = Shipping { sysroot, closure: &closure, found: Shipped::default() };
+        let mut shipping = Shipping {
+            sysroot,
+            closure: &closure,
+            asked: &spec.modules,
+            brought: &brought,
+            memory: &memory,
+            found: Shipped::default(),
+        };
         for firing in &firings {
             shipping.ship(firing)?;
         }

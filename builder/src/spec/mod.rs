@@ -15,6 +15,7 @@ use common::tree::{ImagePath, PathError};
 pub mod check;
 pub mod glob;
 pub mod least;
+pub mod modules;
 pub mod recipe;
 pub mod regional;
 pub mod search;
@@ -23,6 +24,7 @@ pub mod value;
 
 use glob::Glob;
 use least::Least;
+use modules::Modules;
 use recipe::{FileRequest, Recipe};
 use regional::{LocaleName, ZoneName};
 use search::{Cpus, DlopenPolicy};
@@ -49,6 +51,8 @@ pub struct ImageSpec {
     pub locales: Vec<LocaleName>,
     /// Time zones that it knows besides UTC; the first is its own.
     pub zones: Vec<ZoneName>,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
     /// Processors that it is for.
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -236,6 +240,7 @@ impl ImageSpec {
             rules: switches(recipe)?,
             locales: recipe.locales.clone(),
             zones: recipe.zones.clone(),
+            modules: recipe.modules.clone(),
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
             least: Least {

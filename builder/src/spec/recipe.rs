@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::check::Check;
 use super::least::{Exclude, Strip};
+use super::modules::Modules;
 use super::regional::{LocaleName, ZoneName};
 use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
@@ -53,6 +54,8 @@ pub struct Recipe {
     pub locales: Vec<LocaleName>,
     /// Time zones that it knows besides UTC; the first is its own.
     pub zones: Vec<ZoneName>,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
     /// Processors that it is for.
     pub cpu: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -186,6 +189,8 @@ mod tests {
             ("\nexclude = [\"doc\"]", "line 2", "`doc` is not a pattern of paths"),
             ("strip = \"most\"", "line 1", "expected true, false, \"debug\" or \"all\""),
             ("min = 1", "line 1", "expected a boolean"),
+            ("[modules]\npytho = []", "line 2", "unknown variant `pytho`"),
+            ("[modules]\npython = [\"a b\"]", "line 2", "`a b` is not a module's name"),
         ] {
             let message = Recipe::parse(text).unwrap_err();
             assert!(message.contains(line) && message.contains(fragment), "{text}: {message}");
