@@ -11,7 +11,7 @@ use common::report;
 use serde_json::json;
 
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals};
+use super::{Failure, StoreOption, output, signals, trace};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
@@ -22,6 +22,7 @@ use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
 use crate::spec::recipe::Recipe;
 use crate::spec::{DEFAULT_PATH, ImageSpec};
+use crate::trace::profile::Profile;
 use crate::{Built, Destination, Error, Surroundings};
 
 /// Pack programs, with everything that they need to run, into an image.
@@ -63,6 +64,12 @@ pub(super) struct Arguments {
     /// Switch a rule off; may be repeated
     #[arg(long, value_name = "NAME")]
     no_rule: Vec<String>,
+    /// Pack what this profile of a run names as well (see `coracle trace`); may be repeated
+    #[arg(long, value_name = "FILE")]
+    profile: Vec<PathBuf>,
+    /// Run this command once, and pack what it opens as well: `coracle trace` and --profile in one
+    #[arg(long, value_name = "COMMAND")]
+    trace: Option<String>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
@@ -150,7 +157,19 @@ fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
     }
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
-    Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
+    let mut spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
+    let folder = context.as_deref().unwrap_or(Path::new("."));
+    spec.profile = Profile::read_all(folder, &recipe.profiles)?;
+    spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
+    if let Some(command) = &arguments.trace {
+        if !on_host {
+            return Err(
+                Error::Usage("--trace runs a command of this machine, not of --sysroot").into()
+            );
+        }
+        spec.profile.merge(trace::learn(command, arguments.quiet)?);
+    }
+    Ok(spec)
 }
 
 /// A path of the command line starts where the person stands, not at the recipe. What `..` means

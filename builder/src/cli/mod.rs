@@ -26,6 +26,7 @@ pub mod subject;
 pub mod trace;
 pub mod tree;
 mod why;
+mod words;
 
 /// Packs one application into the smallest root filesystem that runs it.
 #[derive(Debug, Parser)]
@@ -81,6 +82,8 @@ enum Failure {
     Subject(subject::SubjectError),
     /// An executable cannot be resolved.
     Resolution(resolution::ResolutionError),
+    /// A command cannot be watched.
+    Trace(Box<trace::TraceVerbError>),
     /// Its result could not be printed.
     Print(io::Error),
 }
@@ -94,6 +97,12 @@ impl<E: Into<Error>> From<E> for Failure {
 impl From<subject::SubjectError> for Failure {
     fn from(error: subject::SubjectError) -> Self {
         Self::Subject(error)
+    }
+}
+
+impl From<trace::TraceVerbError> for Failure {
+    fn from(error: trace::TraceVerbError) -> Self {
+        Self::Trace(Box::new(error))
     }
 }
 
@@ -152,6 +161,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Error(error)) => report::fail(&error),
         Err(Failure::Subject(error)) => report::fail(&error),
         Err(Failure::Resolution(error)) => report::fail(&error),
+        Err(Failure::Trace(error)) => report::fail(&*error),
     }
 }
 
