@@ -72,6 +72,12 @@ pub enum Why {
         /// The rule that knows the language.
         rule: String,
     },
+    /// A profile says that it was used in a run.
+    Traced {
+        /// The program that opened it; `None` if it was itself executed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<ImagePath>,
+    },
     /// The loader reads it.
     LoaderConfiguration,
     /// A link or folder on the way to something else.
@@ -124,8 +130,11 @@ pub enum Found {
 }
 
 impl Why {
-    /// What a rule's reason is in the image.
+    /// What the reason of a rule, or of a run, is in the image.
     pub(super) fn of_rule(because: &Because, placement: &Placement) -> Self {
+        if because.run {
+            return Self::Traced { by: Some(placement.destination(&because.trigger)) };
+        }
         match &because.import {
             Some(name) => Self::Imported {
                 by: placement.destination(&because.trigger),
@@ -257,7 +266,11 @@ fn is_first(program: &Program, load: &Load) -> bool {
 }
 
 fn of(request: &(Request, Option<Because>), placement: &Placement) -> Why {
-    request.1.as_ref().map_or(Why::Asked, |because| Why::of_rule(because, placement))
+    match (&request.0, &request.1) {
+        (_, None) => Why::Asked,
+        (Request::Program(_), Some(because)) if because.run => Why::Traced { by: None },
+        (_, Some(because)) => Why::of_rule(because, placement),
+    }
 }
 
 fn of_request(gathered: &Gathered, script: &ImagePath, placement: &Placement) -> Vec<Why> {

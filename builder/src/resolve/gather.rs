@@ -14,6 +14,7 @@ use super::keep::take_unwanted;
 use super::modules::Memory;
 use super::modules::brought::Brought;
 use super::regional::{self, Regional, RegionalError};
+use super::replay::{Replay, ReplayError};
 use super::rules::RuleSet;
 use super::rules::contents::Contents;
 use super::rules::fire::fire;
@@ -53,6 +54,9 @@ pub enum GatherError {
     /// The root has not a locale or a time zone.
     #[error(transparent)]
     Regional(#[from] RegionalError),
+    /// A profile cannot be followed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
 }
 
 impl Diagnostic for GatherError {
@@ -61,6 +65,7 @@ impl Diagnostic for GatherError {
             Self::Resolve(error) => error.hint(),
             Self::Ship(error) => error.hint(),
             Self::Regional(error) => error.hint(),
+            Self::Replay(error) => error.hint(),
         }
     }
 }
@@ -84,6 +89,12 @@ pub fn gather(
     let mut requests: Vec<(Request, Option<Because>)> =
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut contents = Contents::new(rules);
+    let replay = Replay::new(&spec.profile, sysroot)?;
+    for (request, because) in replay.requests() {
+        if !requests.iter().any(|(other, _)| *other == request) {
+            requests.push((request, Some(because)));
+        }
+    }
     let mut left_out = LeftOut::default();
     let (brought, memory) = (Brought::new(spec, sysroot), Memory::default());
     let mut resolver = Resolver::new(sysroot, options);
@@ -109,6 +120,8 @@ pub fn gather(
             shipping.ship(firing)?;
         }
         shipping.warn(&firings);
+        let refused = &left_out.requests;
+        replay.add(&closure, sysroot, &requests, refused, &mut shipping.found);
         let Shipped { requests: more, additions, warnings } = shipping.found;
         let before = requests.len();
         for (request, because) in more {
@@ -163,12 +176,20 @@ impl LeftOut {
             let failure = failures.get(&number);
             number += 1;
             let (Some(because), Some(why)) = (because, failure) else { return true };
+            // What was executed has to run again.
+            if because.run && matches!(request, Request::Program(_)) {
+                return true;
+            }
             self.requests.push(request.clone());
             let what = match request {
                 Request::Module { path, .. } | Request::Program(path) => path.to_string(),
                 Request::Library { name, .. } => name.to_string(),
             };
-            self.warnings.insert(format!("rule {} leaves out `{what}`: {why}", because.rule));
+            self.warnings.insert(if because.run {
+                format!("a profile names `{what}`, which is copied, not resolved: {why}")
+            } else {
+                format!("rule {} leaves out `{what}`: {why}", because.rule)
+            });
             false
         });
         requests.len() != before

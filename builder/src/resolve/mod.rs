@@ -37,6 +37,7 @@ mod preload_file;
 mod probe;
 mod program_rules;
 pub mod regional;
+pub mod replay;
 mod root_facts;
 pub mod rules;
 mod scope;

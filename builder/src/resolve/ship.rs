@@ -24,18 +24,28 @@ use crate::elf::Name;
 use crate::spec::glob::Glob;
 use crate::spec::modules::{Language, Modules};
 
-/// The rule that asked for something, and what made it fire.
+/// The rule that asked for something, and what made it fire; or the program that used it in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Because {
-    /// Name of the rule.
+    /// Name of the rule; empty for a run.
     pub rule: String,
-    /// Real path of the object or script that made it fire.
+    /// Real path of the object or script that made it fire; of a run, the program.
     pub trigger: ImagePath,
     /// Why, as the rule says it.
     pub why: String,
     /// The trigger is a source that imports a module by this name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub import: Option<String>,
+    /// A profile says that it was used in a run.
+    #[serde(skip)]
+    pub run: bool,
+}
+
+impl Because {
+    /// Who asks, in words.
+    pub fn who(&self) -> String {
+        if self.run { "a profile".to_owned() } else { format!("rule {}", self.rule) }
+    }
 }
 
 /// Something that a rule adds.
@@ -144,6 +154,7 @@ impl Shipping<'_> {
                 trigger: firing.trigger.clone(),
                 why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
                 import: None,
+                run: false,
             };
             if self.exists(firing, &ship.unless)? {
                 continue;

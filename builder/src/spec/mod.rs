@@ -22,6 +22,7 @@ pub mod search;
 pub mod used;
 pub mod value;
 
+use crate::trace::profile::Profile;
 use glob::Glob;
 use least::Least;
 use modules::Modules;
@@ -53,6 +54,8 @@ pub struct ImageSpec {
     pub zones: Vec<ZoneName>,
     /// Modules of interpreters, besides those that scripts import.
     pub modules: Modules,
+    /// What runs have shown; the profiles that were named, merged.
+    pub profile: Profile,
     /// Processors that it is for.
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -241,6 +244,7 @@ impl ImageSpec {
             locales: recipe.locales.clone(),
             zones: recipe.zones.clone(),
             modules: recipe.modules.clone(),
+            profile: Profile::default(),
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
             least: Least {

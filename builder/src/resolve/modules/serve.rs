@@ -36,6 +36,7 @@ pub(in crate::resolve) fn serve(
         trigger: firing.trigger.clone(),
         why: firing.rule.why.clone(),
         import: None,
+        run: false,
     };
     let names = &shipping.brought.names;
     let mut walk = Walk::new(dialect, &library, rule, shipping.memory, names);
@@ -70,7 +71,11 @@ pub(in crate::resolve) fn serve(
             let why = format!("comes with the module `{}`", shipped.unit.name);
             let trigger = path.clone();
             let rule = because.rule.clone();
-            shipping.add(data, Added::Copy, &Because { rule, trigger, why, import: None });
+            shipping.add(
+                data,
+                Added::Copy,
+                &Because { rule, trigger, why, import: None, run: false },
+            );
         }
         match shipped.unit.kind {
             Kind::Object => shipping.module(firing, path, &shipped.because),
