@@ -6,6 +6,7 @@ pub(super) const RULES: &[(&str, &str)] = &[
     ("gconv", include_str!("../../../../recipes/rules/gconv.toml")),
     ("gconv-all", include_str!("../../../../recipes/rules/gconv-all.toml")),
     ("git", include_str!("../../../../recipes/rules/git.toml")),
+    ("java", include_str!("../../../../recipes/rules/java.toml")),
     ("libgcc", include_str!("../../../../recipes/rules/libgcc.toml")),
     ("locale", include_str!("../../../../recipes/rules/locale.toml")),
     ("nss", include_str!("../../../../recipes/rules/nss.toml")),
@@ -15,6 +16,8 @@ pub(super) const RULES: &[(&str, &str)] = &[
     ("python", include_str!("../../../../recipes/rules/python.toml")),
     ("resolver", include_str!("../../../../recipes/rules/resolver.toml")),
     ("shell", include_str!("../../../../recipes/rules/shell.toml")),
+    ("tcl", include_str!("../../../../recipes/rules/tcl.toml")),
+    ("tcl-encodings", include_str!("../../../../recipes/rules/tcl-encodings.toml")),
     ("terminfo", include_str!("../../../../recipes/rules/terminfo.toml")),
     ("tzdata", include_str!("../../../../recipes/rules/tzdata.toml")),
 ];
