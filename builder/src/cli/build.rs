@@ -10,6 +10,7 @@ use common::progress::Progress;
 use common::report;
 use serde_json::json;
 
+use super::modules::ModuleArgs;
 use super::search::SearchArgs;
 use super::{Failure, StoreOption, output, signals};
 use crate::assemble::Epoch;
@@ -54,6 +55,8 @@ pub(super) struct Arguments {
     sysroot: PathBuf,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    modules: ModuleArgs,
     /// A folder of rules, which replace or add to those that come with coracle
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -150,6 +153,7 @@ fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
     }
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
+    arguments.modules.add_to(&mut recipe.modules);
     Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
 }
 

@@ -18,6 +18,7 @@ pub mod check;
 pub mod closure;
 mod images;
 mod inspect;
+mod modules;
 mod output;
 pub mod resolution;
 pub mod search;

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::report::Diagnostic;
 use common::tree::ImagePath;
 
+use super::modules::Memory;
+use super::modules::brought::Brought;
 use super::rules::RuleSet;
 use super::rules::fire::{SymbolCache, fire};
 use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
@@ -70,6 +72,7 @@ pub fn gather(
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut cache = SymbolCache::default();
     let mut left_out = LeftOut::default();
+    let (brought, memory) = (Brought::new(spec, sysroot), Memory::default());
     let mut resolver = Resolver::new(sysroot, options);
     loop {
         let asked: Vec<Request> = requests.iter().map(|(request, _)| request.clone()).collect();
@@ -79,7 +82,14 @@ pub fn gather(
             continue;
         }
         let firings = fire(rules, &closure, sysroot, &mut cache);
-        let mut shipping = Shipping { sysroot, closure: &closure, found: Shipped::default() };
+        let mut shipping = Shipping {
+            sysroot,
+            closure: &closure,
+            asked: &spec.modules,
+            brought: &brought,
+            memory: &memory,
+            found: Shipped::default(),
+        };
         for firing in &firings {
             shipping.ship(firing)?;
         }

@@ -28,6 +28,7 @@ pub mod incomplete;
 pub mod ld_cache;
 pub mod ld_conf;
 mod lists;
+mod modules;
 mod noted;
 mod preload_file;
 mod probe;

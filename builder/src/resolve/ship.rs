@@ -10,11 +10,14 @@ use common::tree::ImagePath;
 use serde::Serialize;
 
 use super::expand::{self, Kind};
+use super::modules::brought::Brought;
+use super::modules::{self, Memory};
 use super::rules::fire::Firing;
 use super::rules::{Pattern, Ship};
 use super::{Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
+use crate::spec::modules::{Language, Modules};
 
 /// The rule that asked for something, and what made it fire.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,6 +28,9 @@ pub struct Because {
     pub trigger: ImagePath,
     /// Why, as the rule says it.
     pub why: String,
+    /// The trigger is a source that imports a module by this name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<String>,
 }
 
 /// Something that a rule adds.
@@ -72,12 +78,34 @@ pub enum ShipError {
         /// What is wrong.
         why: &'static str,
     },
+    /// A module that a person asked for is nowhere.
+    #[error("there is no {language} module `{}` in {}", module.escape_debug(), Escaped(folder))]
+    NoModule {
+        /// Whose.
+        language: Language,
+        /// Its name.
+        module: String,
+        /// The first folder that was searched.
+        folder: Vec<u8>,
+        /// Names like it.
+        similar: Vec<String>,
+    },
 }
 
 impl Diagnostic for ShipError {
     fn hint(&self) -> Option<String> {
-        let (Self::Look { rule, .. } | Self::Pattern { rule, .. }) = self;
-        Some(format!("mend the rule, or switch it off with --no-rule {rule}"))
+        Some(match self {
+            Self::Look { rule, .. } | Self::Pattern { rule, .. } => {
+                format!("mend the rule, or switch it off with --no-rule {rule}")
+            }
+            Self::NoModule { similar, .. } if !similar.is_empty() => {
+                format!("modules with names like it: {}", similar.join(", "))
+            }
+            Self::NoModule { .. } => {
+                "install the package that brings it, or copy it with files = [...] in a recipe"
+                    .to_owned()
+            }
+        })
     }
 }
 
@@ -93,6 +121,10 @@ pub(super) struct Shipped {
 pub(super) struct Shipping<'a> {
     pub(super) sysroot: &'a Sysroot,
     pub(super) closure: &'a Closure,
+    /// Modules that a person asked for.
+    pub(super) asked: &'a Modules,
+    pub(super) brought: &'a Brought,
+    pub(super) memory: &'a Memory,
     pub(super) found: Shipped,
 }
 
@@ -109,6 +141,7 @@ impl Shipping<'_> {
                 rule: firing.name.to_owned(),
                 trigger: firing.trigger.clone(),
                 why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
+                import: None,
             };
             if self.exists(firing, &ship.unless)? {
                 continue;
@@ -135,7 +168,7 @@ impl Shipping<'_> {
             }
             self.made(firing, ship, &because)?;
         }
-        Ok(())
+        firing.rule.modules.as_ref().map_or(Ok(()), |rule| modules::serve(self, firing, rule))
     }
 
     /// Whether the closure has a file or link whose path matches.
@@ -160,7 +193,11 @@ impl Shipping<'_> {
     }
 
     /// Paths of the root that one of a rule's templates means.
-    fn paths(&self, firing: &Firing<'_>, template: &str) -> Result<Vec<ImagePath>, ShipError> {
+    pub(super) fn paths(
+        &self,
+        firing: &Firing<'_>,
+        template: &str,
+    ) -> Result<Vec<ImagePath>, ShipError> {
         let Some(pattern) = firing.variables.expand(template) else { return Ok(Vec::new()) };
         let glob = Glob::parse(&pattern).map_err(|why| ShipError::Pattern {
             rule: firing.name.to_owned(),
@@ -199,13 +236,13 @@ impl Shipping<'_> {
         Ok(())
     }
 
-    fn add(&mut self, path: ImagePath, what: Added, because: &Because) {
+    pub(super) fn add(&mut self, path: ImagePath, what: Added, because: &Because) {
         self.found.additions.push(Addition { path, what, because: because.clone() });
     }
 
     /// An object is resolved in the scope of every program that can open it; anything else of that
     /// name is copied.
-    fn module(&mut self, firing: &Firing<'_>, path: ImagePath, because: &Because) {
+    pub(super) fn module(&mut self, firing: &Firing<'_>, path: ImagePath, because: &Because) {
         if self.starts_with(&path, b"\x7fELF") {
             for program in self.contexts(firing, because) {
                 let request = Request::Module { path: path.clone(), program };

@@ -13,11 +13,13 @@ use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
 pub mod glob;
+pub mod modules;
 pub mod recipe;
 pub mod search;
 pub mod value;
 
 use glob::Glob;
+use modules::Modules;
 use recipe::{FileRequest, Recipe};
 use search::{Cpus, DlopenPolicy};
 use value::{EnvName, Port, StopSignal, UserName};
@@ -39,6 +41,8 @@ pub struct ImageSpec {
     pub run: RunConfig,
     /// Rules that are switched away from their default: `true` is on.
     pub rules: BTreeMap<String, bool>,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
     /// Processors that it is for.
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -222,6 +226,7 @@ impl ImageSpec {
             files,
             run: run_config(recipe)?,
             rules: switches(recipe)?,
+            modules: recipe.modules.clone(),
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
             context: context.map(Path::to_owned),

@@ -12,6 +12,7 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use serde::Deserialize;
 
+use super::modules::Modules;
 use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
 
@@ -46,6 +47,8 @@ pub struct Recipe {
     pub volumes: Vec<ImagePath>,
     /// Rules that differ from their default.
     pub rules: RuleSwitches,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
     /// Processors that it is for.
     pub cpu: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -166,6 +169,8 @@ mod tests {
             ("name = \"UP\"", "line 1", "`UP` is not an image name"),
             ("[[files]]\ndestination = \"/x\"", "line 1", "missing field `source`"),
             ("[rules]\nof = []", "line 2", "unknown field `of`"),
+            ("[modules]\npytho = []", "line 2", "unknown variant `pytho`"),
+            ("[modules]\npython = [\"a b\"]", "line 2", "`a b` is not a module's name"),
         ] {
             let message = Recipe::parse(text).unwrap_err();
             assert!(message.contains(line) && message.contains(fragment), "{text}: {message}");
