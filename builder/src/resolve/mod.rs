@@ -14,6 +14,7 @@
 
 mod closure;
 mod clues;
+mod companions;
 mod dlopen;
 mod engine;
 mod env;
@@ -74,7 +75,8 @@ pub enum Request {
     /// `ld.so --list` would, as if it were the program.
     Program(ImagePath),
     /// An object that `program` opens by its path at run time (an extension module, a plug-in). The
-    /// libraries that the program has loaded are there already.
+    /// libraries that the program has loaded are there already, and those of its other modules that it
+    /// needs by a name that no search finds.
     Module {
         /// The object.
         path: ImagePath,
