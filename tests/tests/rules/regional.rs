@@ -110,19 +110,20 @@ fn a_locale_of_an_archive_is_the_same_files() {
         return;
     };
     let scratch = Scratch::new("locale");
-    let make = |root: &Path, territory: &str, options: &[&str]| {
-        fs::create_dir_all(root.join("usr/lib/locale")).unwrap();
-        let mut command = Command::new(&localedef);
-        command.args(options).arg(format!("--prefix={}", root.display()));
-        run(command.args(["-i", territory, "-f", "UTF-8", &format!("{territory}.UTF-8")])).ok();
-    };
     let (archived, plain) = (root(), scratch.subfolder("plain"));
+    let below = |root: &Path| root.join("usr/lib/locale");
     for path in ["de_DE.utf8", "en_US"] {
-        fs::remove_dir_all(archived.at(&format!("/usr/lib/locale/{path}"))).unwrap();
+        fs::remove_dir_all(below(archived.0.path()).join(path)).unwrap();
     }
+    fs::create_dir_all(below(&plain)).unwrap();
     for territory in ["de_DE", "de_AT"] {
-        make(archived.0.path(), territory, &[]);
-        make(&plain, territory, &["--no-archive"]);
+        let mut compile = Command::new(&localedef);
+        compile.args(["--no-archive", "-i", territory, "-f", "UTF-8"]);
+        compile.arg(format!("--prefix={}", plain.display()));
+        run(compile.arg(format!("{territory}.UTF-8"))).ok();
+        let mut archive = Command::new(&localedef);
+        archive.arg("--add-to-archive").arg(format!("--prefix={}", archived.0.path().display()));
+        run(archive.arg(below(&plain).join(format!("{territory}.utf8")))).ok();
     }
     let recipe = format!("executables = [{APP:?}]\nlocales = [\"de_DE.UTF-8\", \"de_AT.UTF-8\"]");
     let (plan, _) = archived.plan(&recipe, None).unwrap();

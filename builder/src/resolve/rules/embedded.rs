@@ -27,6 +27,7 @@ pub(super) const RULES: &[(&str, &str)] = &[
     ("libgcc", include_str!("../../../../recipes/rules/libgcc.toml")),
     ("locale", include_str!("../../../../recipes/rules/locale.toml")),
     ("magic", include_str!("../../../../recipes/rules/magic.toml")),
+    ("mesa", include_str!("../../../../recipes/rules/mesa.toml")),
     ("mime", include_str!("../../../../recipes/rules/mime.toml")),
     ("mozilla-nss", include_str!("../../../../recipes/rules/mozilla-nss.toml")),
     ("nss", include_str!("../../../../recipes/rules/nss.toml")),
