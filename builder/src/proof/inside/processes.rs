@@ -167,9 +167,11 @@ impl Processes {
             stdin: String::new(),
         };
         match self.start(start) {
-            Ok(child) => while self.ended(&child).is_none() {
-                self.go_on();
-            },
+            Ok(child) => {
+                while self.ended(&child).is_none() {
+                    self.go_on();
+                }
+            }
             Err(why) => self.unwatched = Some(why),
         }
     }

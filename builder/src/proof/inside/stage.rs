@@ -242,7 +242,7 @@ impl Stage {
         let Some(port) = port else { return Ok(()) };
         let answer = self.wait(|stage| {
             let ended = server.and_then(|(name, child)| {
-                let status = stage.processes.ended(&child)?;
+                let status = stage.processes.ended(child)?;
                 Some(Problem::Ended { server: name.to_owned(), status })
             });
             match ended {
@@ -291,7 +291,7 @@ impl Stage {
     /// A server that ended although nobody stopped it has failed, even if every step went well.
     fn nobody_has_ended(&mut self) -> Result<(), Failed> {
         for (name, child) in &self.servers {
-            if let Some(status) = self.processes.ended(&child) {
+            if let Some(status) = self.processes.ended(child) {
                 return Err(Problem::Ended { server: name.to_string(), status }.into());
             }
         }
