@@ -163,6 +163,7 @@ fn bytes(plan: &Plan) -> u64 {
             Node::File {
                 source:
                     Source::Root { size, .. }
+                    | Source::Part { size, .. }
                     | Source::Context { size, .. }
                     | Source::Stripped { size, .. },
                 ..

@@ -32,6 +32,15 @@ pub enum Content {
         /// Bytes.
         size: u64,
     },
+    /// In a file of the root.
+    Part {
+        /// Path, all links resolved.
+        path: ImagePath,
+        /// Bytes before.
+        offset: u64,
+        /// Bytes.
+        size: u64,
+    },
     /// In the recipe's folder.
     Context {
         /// Path, relative.
@@ -76,6 +85,9 @@ pub fn assemble(plan: &Plan, epoch: Epoch) -> Tree<Content> {
 fn content(source: &Source) -> (u64, Content) {
     match source {
         Source::Root { path, size } => (*size, Content::Root { path: path.clone(), size: *size }),
+        Source::Part { path, offset, size } => {
+            (*size, Content::Part { path: path.clone(), offset: *offset, size: *size })
+        }
         Source::Context { path, size } => {
             (*size, Content::Context { path: path.clone(), size: *size })
         }
@@ -137,6 +149,7 @@ impl Contents<'_> {
         self.interrupt.check()?;
         let (whole, stripped) = match content {
             Content::Bytes(bytes) => return Ok(Box::new(Cursor::new(bytes.clone()))),
+            Content::Part { path, offset, size } => return self.part(path, *offset, *size),
             Content::Stripped { of, size, how } => (&**of, Some((*size, *how))),
             whole => (whole, None),
         };
@@ -160,8 +173,10 @@ impl Contents<'_> {
                 let file = self.context.map(|context| context.open_file(path.as_bytes()));
                 (path.clone(), *size, file.unwrap_or_else(absent))
             }
-            // Neither is kept anywhere as it is.
-            Content::Stripped { size, .. } => (Name::default(), *size, absent()),
+            // No file is this and nothing else.
+            Content::Stripped { size, .. } | Content::Part { size, .. } => {
+                (Name::default(), *size, absent())
+            }
             Content::Bytes(bytes) => (Name::default(), bytes.len() as u64, absent()),
         };
         let read = |error| ContentError::Read { path: name.clone(), error };
@@ -172,18 +187,29 @@ impl Contents<'_> {
         }
         Ok((name, planned, file))
     }
+
+    /// Some bytes of a file. Ends with an error where the file ends before them.
+    fn part(&self, path: &ImagePath, offset: u64, size: u64) -> io::Result<Box<dyn Read>> {
+        let name = Name::from(path.as_bytes());
+        let read = |error| ContentError::Read { path: name.clone(), error };
+        let mut file = self.root.open_file(path.as_bytes()).map_err(read)?;
+        io::Seek::seek(&mut file, io::SeekFrom::Start(offset)).map_err(read)?;
+        let interrupt = self.interrupt.clone();
+        let part = Steady { path: name, file: file.take(size), planned: size, read: 0, interrupt };
+        Ok(Box::new(part))
+    }
 }
 
 /// A file that must have the size that was planned.
-struct Steady {
+struct Steady<R> {
     path: Name,
-    file: File,
+    file: R,
     planned: u64,
     read: u64,
     interrupt: Interrupt,
 }
 
-impl Read for Steady {
+impl<R: Read> Read for Steady<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.interrupt.check()?;
         let count = self

@@ -28,7 +28,7 @@ pub fn mark(plan: &mut Plan, how: Strip, root: &Root, context: Option<&Root>) ->
                 Some(context) => context.open_file(path.as_bytes()),
                 None => continue,
             },
-            Source::Generated { .. } | Source::Stripped { .. } => continue,
+            Source::Part { .. } | Source::Generated { .. } | Source::Stripped { .. } => continue,
         };
         let found = file.map_err(StripError::from).and_then(|file| {
             let length = file.metadata()?.len();

@@ -26,6 +26,7 @@ use crate::resolve::{Options, Sysroot};
 use crate::spec::check::Check;
 use crate::spec::least::{Exclude, Strip};
 use crate::spec::recipe::Recipe;
+use crate::spec::regional::{LocaleName, ZoneName};
 use crate::spec::{DEFAULT_PATH, ImageSpec};
 use crate::{Built, Destination, Error, Surroundings};
 
@@ -80,6 +81,12 @@ pub(super) struct Arguments {
     /// Leave out paths of the image that match this pattern, and everything below; may be repeated
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<Exclude>,
+    /// Add a locale, such as de_DE.UTF-8; may be repeated
+    #[arg(long, value_name = "NAME")]
+    locale: Vec<LocaleName>,
+    /// Add a time zone, such as Europe/Berlin; the first is the image's own; may be repeated
+    #[arg(long, value_name = "NAME")]
+    zone: Vec<ZoneName>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
@@ -215,6 +222,8 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     recipe.strip = arguments.strip.unwrap_or(recipe.strip);
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
+    recipe.locales.extend(arguments.locale.iter().cloned());
+    recipe.zones.extend(arguments.zone.iter().cloned());
     let spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
     Ok((spec, recipe.check))
 }
@@ -305,6 +314,7 @@ fn describe(source: &Source, path: &[u8]) -> String {
         Source::Root { path: from, size } if from.as_bytes() == path => format!(" ({size} bytes)"),
         Source::Root { path: from, size } => format!(" ({size} bytes of {from})"),
         Source::Context { path: from, size } => format!(" ({size} bytes of the recipe's {from})"),
+        Source::Part { path: from, size, .. } => format!(" ({size} bytes out of {from})"),
         Source::Generated { .. } => " (generated)".to_owned(),
         Source::Stripped { of, size, .. } => format!("{}, stripped to {size}", describe(of, path)),
     }

@@ -99,6 +99,7 @@ pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
 fn origin(source: &Source) -> (Option<u64>, Option<String>) {
     match source {
         Source::Root { size, .. } => (Some(*size), None),
+        Source::Part { path, size, .. } => (Some(*size), Some(format!("out of {path}"))),
         Source::Context { path, size } => (Some(*size), Some(format!("recipe: {path}"))),
         Source::Generated { what } => {
             (Some(generated::bytes(what).len() as u64), Some("generated".to_owned()))
@@ -242,6 +243,7 @@ pub fn words(why: &Value) -> String {
         "loader-configuration" => "the loader reads it".to_owned(),
         "on-the-way" => "on the way to something else".to_owned(),
         "always" => format!("every image has it: {}", field("purpose")),
+        "wanted" => format!("{} `{}` was asked for", field("kind"), field("name")),
         "configured" => format!("the configuration's {}", field("key")),
         other => other.to_owned(),
     }

@@ -1,5 +1,6 @@
 //! Why there is no plan.
 
+use common::accounts::AccountError;
 use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
@@ -70,15 +71,8 @@ pub enum PlanError {
         source: PathError,
     },
     /// The user or group to run as is unknown.
-    #[error("there is no {kind} `{name}` in the root's `{file}`")]
-    NoUser {
-        /// "user" or "group".
-        kind: &'static str,
-        /// The name.
-        name: String,
-        /// Where it was looked for.
-        file: &'static str,
-    },
+    #[error(transparent)]
+    NoUser(#[from] AccountError),
     /// The configuration of an image is text, and this path is none.
     #[error("`{0}` is not UTF-8, which an image's configuration must be")]
     NotText(ImagePath),
@@ -119,7 +113,7 @@ impl Diagnostic for PlanError {
                 "patterns are for files that rules and recipes bring; make the pattern narrower, or \
                  leave out what needs the file as well"
             }
-            Self::NoUser { .. } => "use a number: `user = \"1000:1000\"`",
+            Self::NoUser(_) => "use a number: `user = \"1000:1000\"`",
             Self::ManyMatches { .. } => "end the destination with `/` to mean a folder",
             Self::NoMatch(_) => {
                 "relative sources start at the recipe's folder, absolute ones at the root"

@@ -12,6 +12,8 @@
 //! min       what no run used
 //! always    what every image has: /tmp, mount points, users
 //! cache     the ld.so.cache that an image needs, if it needs one
+//! lists     lists of modules, which list what the image has
+//! regional  locales and time zones
 //! why       provenance
 //! chains    the ways from an entry to who asked for it
 //! ```
@@ -28,9 +30,11 @@ mod config;
 mod conflict;
 mod error;
 mod exclude;
+mod lists;
 mod min;
 mod place;
 mod recipe_files;
+mod regional;
 mod survey;
 mod users;
 mod why;
@@ -44,7 +48,7 @@ pub use why::{Found, Why};
 
 use crate::elf::Name;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::{Added, Because};
+use crate::resolve::ship::{Added, Because, Part};
 use crate::resolve::{Relation, Request};
 use crate::spec::ImageSpec;
 use crate::spec::least::{Exclude, Strip};
@@ -121,6 +125,15 @@ pub enum Source {
         /// Bytes.
         size: u64,
     },
+    /// Bytes of a file of the root.
+    Part {
+        /// Its path, all links resolved.
+        path: ImagePath,
+        /// Bytes before them.
+        offset: u64,
+        /// Bytes.
+        size: u64,
+    },
     /// A file of the recipe's folder.
     Context {
         /// Its path, relative.
@@ -167,6 +180,11 @@ pub enum Generated {
         /// What it lists.
         entries: Vec<CacheEntry>,
     },
+    /// A list of modules, those that the image has.
+    ModuleList {
+        /// What stands in it.
+        parts: Vec<Part>,
+    },
     /// Text that a rule gives.
     Text {
         /// The text.
@@ -182,11 +200,14 @@ pub fn plan(spec: &ImageSpec, gathered: &Gathered, survey: &Survey) -> Result<Pl
     always::add(&mut draft, spec, &user)?;
     programs(&mut draft, gathered, survey, &placement)?;
     additions(&mut draft, gathered, survey, &placement)?;
+    regional::add(&mut draft, gathered, survey, &placement)?;
     recipe_files::add(&mut draft, spec, survey)?;
     cache::add(&mut draft, gathered)?;
     draft.settle(survey)?;
     let left_out = leave_out(&mut draft, spec, gathered)?;
-    let entries = draft.finish()?;
+    let mut entries = draft.finish()?;
+    // Last: whatever takes entries away stands before it.
+    lists::settle(&mut entries);
     let config = config::configuration(spec, gathered, &placement, &user)?;
     Ok(Plan { entries, config, left_out })
 }
@@ -279,6 +300,10 @@ fn additions(
                     what: Generated::Text { text: String::from_utf8_lossy(bytes).into_owned() },
                 },
             },
+            Added::List(parts) => {
+                let what = Generated::ModuleList { parts: parts.clone() };
+                Node::File { mode: 0o644, source: Source::Generated { what } }
+            }
         };
         draft.put(addition.path.clone(), made, Rank::Rule, &whys)?;
     }

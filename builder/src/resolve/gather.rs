@@ -11,8 +11,10 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 
 use super::keep::take_unwanted;
+use super::regional::{self, Regional, RegionalError};
 use super::rules::RuleSet;
-use super::rules::fire::{SymbolCache, fire};
+use super::rules::contents::Contents;
+use super::rules::fire::fire;
 use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
 use super::{Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
 use crate::spec::ImageSpec;
@@ -29,6 +31,8 @@ pub struct Gathered {
     pub closure: Closure,
     /// What rules add besides objects.
     pub additions: Vec<Addition>,
+    /// What locales and time zones that a person asked for bring.
+    pub regional: Vec<Regional>,
     /// What rules would open or start, and a person left out.
     pub unwanted: Vec<ImagePath>,
     /// What a person should know.
@@ -44,6 +48,9 @@ pub enum GatherError {
     /// A rule cannot be followed.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The root has not a locale or a time zone.
+    #[error(transparent)]
+    Regional(#[from] RegionalError),
 }
 
 impl Diagnostic for GatherError {
@@ -51,6 +58,7 @@ impl Diagnostic for GatherError {
         match self {
             Self::Resolve(error) => error.hint(),
             Self::Ship(error) => error.hint(),
+            Self::Regional(error) => error.hint(),
         }
     }
 }
@@ -70,9 +78,10 @@ pub fn gather(
         .iter()
         .map(|program| sysroot.locate(program.as_bytes(), path))
         .collect::<Result<Vec<_>, _>>()?;
+    let regional = regional::find(&spec.locales, &spec.zones, sysroot)?;
     let mut requests: Vec<(Request, Option<Because>)> =
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
-    let mut cache = SymbolCache::default();
+    let mut contents = Contents::new(rules);
     let mut left_out = LeftOut::default();
     let mut resolver = Resolver::new(sysroot, options);
     loop {
@@ -84,11 +93,12 @@ pub fn gather(
         {
             continue;
         }
-        let firings = fire(rules, &closure, sysroot, &mut cache);
+        let firings = fire(rules, &closure, sysroot, &mut contents);
         let mut shipping = Shipping { sysroot, closure: &closure, found: Shipped::default() };
         for firing in &firings {
             shipping.ship(firing)?;
         }
+        shipping.warn(&firings);
         let Shipped { requests: more, additions, warnings } = shipping.found;
         let before = requests.len();
         for (request, because) in more {
@@ -101,7 +111,15 @@ pub fn gather(
             let of_search = closure.warnings.iter().map(ToString::to_string);
             let warnings = of_search.chain(left_out.warnings).chain(warnings).collect();
             let unwanted = left_out.unwanted.into_iter().collect();
-            return Ok(Gathered { programs, requests, closure, additions, unwanted, warnings });
+            return Ok(Gathered {
+                programs,
+                requests,
+                closure,
+                additions,
+                regional,
+                unwanted,
+                warnings,
+            });
         }
     }
 }

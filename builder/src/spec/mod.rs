@@ -16,6 +16,7 @@ pub mod check;
 pub mod glob;
 pub mod least;
 pub mod recipe;
+pub mod regional;
 pub mod search;
 pub mod used;
 pub mod value;
@@ -23,6 +24,7 @@ pub mod value;
 use glob::Glob;
 use least::Least;
 use recipe::{FileRequest, Recipe};
+use regional::{LocaleName, ZoneName};
 use search::{Cpus, DlopenPolicy};
 use value::{EnvName, Port, StopSignal, UserName};
 
@@ -43,6 +45,10 @@ pub struct ImageSpec {
     pub run: RunConfig,
     /// Rules that are switched away from their default: `true` is on.
     pub rules: BTreeMap<String, bool>,
+    /// Locales that it has besides C, in order.
+    pub locales: Vec<LocaleName>,
+    /// Time zones that it knows besides UTC; the first is its own.
+    pub zones: Vec<ZoneName>,
     /// Processors that it is for.
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -228,6 +234,8 @@ impl ImageSpec {
             files,
             run: run_config(recipe)?,
             rules: switches(recipe)?,
+            locales: recipe.locales.clone(),
+            zones: recipe.zones.clone(),
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
             least: Least {

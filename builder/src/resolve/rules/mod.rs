@@ -13,10 +13,12 @@ use walkdir::WalkDir;
 
 use crate::spec::glob::Glob;
 
+pub mod contents;
 mod embedded;
 pub mod fire;
 mod template;
 
+pub use contents::Text;
 pub use template::Variables;
 
 /// All rules by name.
@@ -31,6 +33,8 @@ pub struct RuleSet {
 pub struct Rule {
     /// Why programs need what it ships; one sentence.
     pub why: String,
+    /// What it costs, in words, where it was measured.
+    pub size: Option<String>,
     /// Whether it holds without being asked for.
     #[serde(default = "on")]
     pub default: bool,
@@ -55,8 +59,14 @@ pub struct When {
     /// links resolved. Its folder is `{dir}`, that folder's parent `{prefix}`, what its `*` stood
     /// for `{1}`, `{2}` ...
     pub path: Option<Pattern>,
+    /// A program of this path (a pattern) is named by the `#!` line of a script, or by `env` there.
+    pub interpreter: Option<Pattern>,
     /// An object other than the C library imports one of these symbols.
     pub symbol: Vec<String>,
+    /// It also has one of these strings (patterns) among its read-only data, whole: `{string}`.
+    pub string: Vec<Text>,
+    /// Objects of this name or path (a pattern) do not count.
+    pub except: Option<Pattern>,
 }
 
 /// Something to add. One kind of key for each table.
@@ -69,12 +79,19 @@ pub struct Ship {
     pub exclude: Vec<String>,
     /// Objects that the program opens by path: added, and resolved in its scope.
     pub modules: Vec<String>,
+    /// Files (patterns) that name modules: of `modules`, only those whose file name stands there.
+    pub named_in: Vec<String>,
     /// Objects that the program opens by name: searched for as `dlopen` does.
     pub libraries: Vec<String>,
     /// Programs and scripts that the program starts.
     pub programs: Vec<String>,
     /// A switch file of glibc's name service: the modules that it names are added where they exist.
     pub nsswitch: Option<String>,
+    /// A file, or a pattern of files, that lists modules by path: shipped with those that are in the
+    /// image.
+    pub list: Option<String>,
+    /// How `list` is written.
+    pub entries: Entries,
     /// All of this table is left out where one of these paths or patterns exists.
     pub unless: Vec<String>,
     /// An empty folder.
@@ -85,6 +102,18 @@ pub struct Ship {
     pub content: Option<String>,
     /// Why, where the rule's own reason does not say it.
     pub why: Option<String>,
+}
+
+/// How a file lists modules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entries {
+    /// Paragraphs, each beginning with a path in quotes: `loaders.cache` of gdk-pixbuf,
+    /// `immodules.cache` of GTK.
+    #[default]
+    Paragraphs,
+    /// Lines `NAME: ...` for modules beside the file: `giomodule.cache` of GIO.
+    Lines,
 }
 
 /// A [`Glob`] that was parsed with its file, so that the error names the line.
@@ -139,7 +168,7 @@ impl Diagnostic for RuleError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { known, .. } => Some(format!("the rules are: {}", known.join(", "))),
-            Self::Syntax { .. } => Some("docs/recipes.md lists every key of a rule".to_owned()),
+            Self::Syntax { .. } => Some("docs/rules.md lists every key of a rule".to_owned()),
             Self::Read { .. } => None,
         }
     }
