@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::check_run::{self, RunError};
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals};
+use super::{Failure, StoreOption, output, signals, sizes};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
@@ -24,7 +24,9 @@ use crate::report;
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
 use crate::spec::check::Check;
+use crate::spec::least::{Exclude, Strip};
 use crate::spec::recipe::Recipe;
+use crate::spec::regional::{LocaleName, ZoneName};
 use crate::spec::{DEFAULT_PATH, ImageSpec};
 use crate::{Built, Destination, Error, Surroundings};
 
@@ -67,6 +69,24 @@ pub(super) struct Arguments {
     /// Switch a rule off; may be repeated
     #[arg(long, value_name = "NAME")]
     no_rule: Vec<String>,
+    /// Leave debug sections out of ELF files, and with =all tables of symbols too
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "debug"
+    )]
+    strip: Option<Strip>,
+    /// Leave out paths of the image that match this pattern, and everything below; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<Exclude>,
+    /// Add a locale, such as de_DE.UTF-8; may be repeated
+    #[arg(long, value_name = "NAME")]
+    locale: Vec<LocaleName>,
+    /// Add a time zone, such as Europe/Berlin; the first is the image's own; may be repeated
+    #[arg(long, value_name = "NAME")]
+    zone: Vec<ZoneName>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
@@ -82,6 +102,9 @@ pub(super) struct Arguments {
     /// Print what would be in the image, and why, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say what takes the room in the image, and what it is there for
+    #[arg(long, conflicts_with = "quiet")]
+    report: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -106,7 +129,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     if arguments.dry_run {
         let (plan, warnings) = crate::plan(&spec, &around)?;
         warn(arguments, &warnings);
-        return if arguments.json { output::json(out, &plan) } else { print_plan(out, &plan) };
+        return match (arguments.report, arguments.json) {
+            (true, json) => sizes::print_plan(out, &plan, json),
+            (false, true) => output::json(out, &plan),
+            (false, false) => print_plan(out, &plan),
+        };
     }
     let to = arguments.output.as_deref();
     let wanted = to
@@ -137,7 +164,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     }
     let built = built?;
     warn(arguments, &built.warnings);
-    summary(arguments, out, &spec.name, &built, started)
+    summary(arguments, out, &spec.name, &built, started)?;
+    if arguments.report && !arguments.json {
+        output::line(out, "")?;
+        sizes::print_plan(out, &built.plan, false)?;
+    }
+    Ok(())
 }
 
 /// Builds what passes its check. How that went is told on standard error, beside warnings.
@@ -187,8 +219,12 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     if arguments.tag.is_some() {
         recipe.name.clone_from(&arguments.tag);
     }
+    recipe.exclude.extend(arguments.exclude.iter().cloned());
+    recipe.strip = arguments.strip.unwrap_or(recipe.strip);
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
+    recipe.locales.extend(arguments.locale.iter().cloned());
+    recipe.zones.extend(arguments.zone.iter().cloned());
     let spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
     Ok((spec, recipe.check))
 }
@@ -280,7 +316,9 @@ fn describe(source: &Source, path: &[u8]) -> String {
         Source::Root { path: from, size } if from.as_bytes() == path => format!(" ({size} bytes)"),
         Source::Root { path: from, size } => format!(" ({size} bytes of {from})"),
         Source::Context { path: from, size } => format!(" ({size} bytes of the recipe's {from})"),
+        Source::Part { path: from, size, .. } => format!(" ({size} bytes out of {from})"),
         Source::Generated { .. } => " (generated)".to_owned(),
+        Source::Stripped { of, size, .. } => format!("{}, stripped to {size}", describe(of, path)),
     }
 }
 
@@ -318,6 +356,7 @@ fn summary(
             "size": size,
             "output": arguments.output.as_ref().map(|path| path.display().to_string()),
             "warnings": built.warnings,
+            "sizes": arguments.report.then(|| sizes::of_plan(&built.plan)).transpose()?,
         });
         return output::json(out, &value);
     }

@@ -23,6 +23,7 @@ mod output;
 pub mod resolution;
 pub mod search;
 mod signals;
+mod sizes;
 pub mod subject;
 pub mod trace;
 pub mod tree;

@@ -44,6 +44,9 @@ pub struct Known {
     /// Where its bytes came from, when not from the same path of the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Bytes that it had before sections were left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<u64>,
     /// Every reason, as [`crate::plan::Why`] is written.
     pub why: Vec<Value>,
 }
@@ -81,7 +84,11 @@ pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
             _ => (None, None),
         };
         let why = entry.why.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
-        let known = Known { kind: kind.to_owned(), size, target, source, why };
+        let stripped = match &entry.node {
+            Node::File { source: Source::Stripped { of, .. }, .. } => origin(of).0,
+            _ => None,
+        };
+        let known = Known { kind: kind.to_owned(), size, target, source, stripped, why };
         entries.insert(path.to_string(), known);
     }
     Ok(Provenance { version: VERSION, entries })
@@ -92,10 +99,12 @@ pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
 fn origin(source: &Source) -> (Option<u64>, Option<String>) {
     match source {
         Source::Root { size, .. } => (Some(*size), None),
+        Source::Part { path, size, .. } => (Some(*size), Some(format!("out of {path}"))),
         Source::Context { path, size } => (Some(*size), Some(format!("recipe: {path}"))),
         Source::Generated { what } => {
             (Some(generated::bytes(what).len() as u64), Some("generated".to_owned()))
         }
+        Source::Stripped { of, size, .. } => (Some(*size), origin(of).1),
     }
 }
 
@@ -234,6 +243,7 @@ pub fn words(why: &Value) -> String {
         "loader-configuration" => "the loader reads it".to_owned(),
         "on-the-way" => "on the way to something else".to_owned(),
         "always" => format!("every image has it: {}", field("purpose")),
+        "wanted" => format!("{} `{}` was asked for", field("kind"), field("name")),
         "configured" => format!("the configuration's {}", field("key")),
         other => other.to_owned(),
     }

@@ -37,6 +37,16 @@ pub enum PlanError {
         /// What is in the way.
         file: ImagePath,
     },
+    /// A pattern leaves out what a program needs.
+    #[error("`{path}` cannot be left out by `{pattern}`: {because}")]
+    Excluded {
+        /// The path.
+        path: ImagePath,
+        /// The pattern.
+        pattern: String,
+        /// Who needs it.
+        because: String,
+    },
     /// A `files` table matches nothing.
     #[error("`{0}` of the recipe matches no file")]
     NoMatch(String),
@@ -99,6 +109,10 @@ impl Diagnostic for PlanError {
         let text = match self {
             Self::Conflict { .. } => "give one of them another destination, or leave it out",
             Self::SameName { .. } => "rename one, or pack them as two images",
+            Self::Excluded { .. } => {
+                "patterns are for files that rules and recipes bring; make the pattern narrower, or \
+                 leave out what needs the file as well"
+            }
             Self::NoUser(_) => "use a number: `user = \"1000:1000\"`",
             Self::ManyMatches { .. } => "end the destination with `/` to mean a folder",
             Self::NoMatch(_) => {

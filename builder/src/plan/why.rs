@@ -56,6 +56,13 @@ pub enum Why {
     },
     /// A rule.
     Rule(Because),
+    /// A person asked for a locale or a time zone.
+    Wanted {
+        /// Which of the two.
+        kind: String,
+        /// Its name, as it was given.
+        name: String,
+    },
     /// The loader reads it.
     LoaderConfiguration,
     /// A link or folder on the way to something else.

@@ -10,12 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::report::Diagnostic;
 use common::tree::ImagePath;
 
+use super::keep::take_unwanted;
+use super::regional::{self, Regional, RegionalError};
 use super::rules::RuleSet;
 use super::rules::contents::Contents;
 use super::rules::fire::fire;
 use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
 use super::{Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
 use crate::spec::ImageSpec;
+use crate::spec::least::Least;
 
 /// Programs, their closure, and what rules add to it.
 #[derive(Debug, Default)]
@@ -28,6 +31,10 @@ pub struct Gathered {
     pub closure: Closure,
     /// What rules add besides objects.
     pub additions: Vec<Addition>,
+    /// What locales and time zones that a person asked for bring.
+    pub regional: Vec<Regional>,
+    /// What rules would open or start, and a person left out.
+    pub unwanted: Vec<ImagePath>,
     /// What a person should know.
     pub warnings: Vec<String>,
 }
@@ -41,6 +48,9 @@ pub enum GatherError {
     /// A rule cannot be followed.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// The root has not a locale or a time zone.
+    #[error(transparent)]
+    Regional(#[from] RegionalError),
 }
 
 impl Diagnostic for GatherError {
@@ -48,6 +58,7 @@ impl Diagnostic for GatherError {
         match self {
             Self::Resolve(error) => error.hint(),
             Self::Ship(error) => error.hint(),
+            Self::Regional(error) => error.hint(),
         }
     }
 }
@@ -67,6 +78,7 @@ pub fn gather(
         .iter()
         .map(|program| sysroot.locate(program.as_bytes(), path))
         .collect::<Result<Vec<_>, _>>()?;
+    let regional = regional::find(&spec.locales, &spec.zones, sysroot)?;
     let mut requests: Vec<(Request, Option<Because>)> =
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
     let mut contents = Contents::new(rules);
@@ -76,7 +88,9 @@ pub fn gather(
         let asked: Vec<Request> = requests.iter().map(|(request, _)| request.clone()).collect();
         let closure = resolver.closure(&asked)?;
         on_round(closure.objects.len());
-        if left_out.remove_failures(&mut requests, &closure) {
+        if left_out.remove_failures(&mut requests, &closure)
+            || left_out.remove_unwanted(&mut requests, &closure, &spec.least)
+        {
             continue;
         }
         let firings = fire(rules, &closure, sysroot, &mut contents);
@@ -96,15 +110,25 @@ pub fn gather(
         if requests.len() == before {
             let of_search = closure.warnings.iter().map(ToString::to_string);
             let warnings = of_search.chain(left_out.warnings).chain(warnings).collect();
-            return Ok(Gathered { programs, requests, closure, additions, warnings });
+            let unwanted = left_out.unwanted.into_iter().collect();
+            return Ok(Gathered {
+                programs,
+                requests,
+                closure,
+                additions,
+                regional,
+                unwanted,
+                warnings,
+            });
         }
     }
 }
 
-/// Requests of rules that failed.
+/// Requests of rules that failed, or are not wanted.
 #[derive(Debug, Default)]
 struct LeftOut {
     requests: Vec<Request>,
+    unwanted: BTreeSet<ImagePath>,
     warnings: BTreeSet<String>,
 }
 
@@ -137,6 +161,22 @@ impl LeftOut {
             self.warnings.insert(format!("rule {} leaves out `{what}`: {why}", because.rule));
             false
         });
+        requests.len() != before
+    }
+
+    /// Takes requests of rules out of the list that lead to what a person left out; whether there was
+    /// one.
+    fn remove_unwanted(
+        &mut self,
+        requests: &mut Vec<(Request, Option<Because>)>,
+        closure: &Closure,
+        least: &Least,
+    ) -> bool {
+        let before = requests.len();
+        for (request, path) in take_unwanted(requests, closure, least) {
+            self.requests.push(request);
+            self.unwanted.insert(path);
+        }
         requests.len() != before
     }
 }

@@ -15,7 +15,7 @@ pub struct ValueError {
     what: &'static str,
 }
 
-fn not(text: &str, what: &'static str) -> ValueError {
+pub(super) fn not(text: &str, what: &'static str) -> ValueError {
     ValueError { text: text.escape_debug().to_string(), what }
 }
 
@@ -36,6 +36,8 @@ macro_rules! text_value {
         }
     };
 }
+
+pub(super) use text_value;
 
 /// A port that a program listens on, `8080` or `53/udp` (OCI image configuration, `ExposedPorts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
