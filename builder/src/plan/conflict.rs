@@ -32,7 +32,7 @@ pub(super) struct Draft {
     pub(super) entries: BTreeMap<ImagePath, (Rank, Entry)>,
     /// What the closure has, whoever else wants it too.
     pub(super) needed: BTreeSet<ImagePath>,
-    /// What a recipe names itself, not by a pattern and not with a folder.
+    /// What a recipe names itself, not by a pattern and not with a folder: files, locales, time zones.
     pub(super) named: BTreeSet<ImagePath>,
     /// Files of the root by what they are on disk.
     identities: BTreeMap<ImagePath, Identity>,
@@ -50,6 +50,9 @@ impl Draft {
         let new = Entry { node, why: whys.to_vec() };
         if rank == Rank::Closure {
             self.needed.insert(path.clone());
+        }
+        if whys.iter().any(|why| matches!(why, Why::Wanted { .. })) {
+            self.named.insert(path.clone());
         }
         let Some((old_rank, old)) = self.entries.get_mut(&path) else {
             self.entries.insert(path, (rank, new));
