@@ -186,6 +186,7 @@ fn proven(
     if !(arguments.quiet && proof.holds()) {
         std::io::stderr().write_all(report::proof::text(&proof).as_bytes()).ok();
     }
+    warn(arguments, &report::proof::notes(&proof));
     if proof.holds() { Ok(built) } else { Err(RunError::Failed(spec.name.clone()).into()) }
 }
 

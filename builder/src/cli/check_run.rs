@@ -180,11 +180,18 @@ fn tell(args: &CheckArgs, name: &Reference, proof: &Proof) -> Result<(), RunErro
             "holds": proof.holds(),
             "steps": proof.outcome.steps,
             "untried": proof.untried,
+            "suspects": proof.suspects,
+            "unwatched": proof.outcome.unwatched,
         });
         format!("{value}\n")
     } else {
         words::text(proof)
     };
+    if !args.json {
+        for note in words::notes(proof) {
+            warn(&note);
+        }
+    }
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Output(error)),

@@ -1,28 +1,56 @@
 //! `coracle trace`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use common::report;
+use common::report::{self, Diagnostic};
+use common::tree::ImagePath;
 use nix::sys::signal::Signal;
 
-use crate::trace::{Event, Record, Start, Status, TraceError, Tracer};
+use crate::resolve::{Sysroot, found};
+use crate::spec::glob::Glob;
+use crate::trace::distil::{Dropped, Facts, distil};
+use crate::trace::profile::{Profile, ProfileError};
+use crate::trace::{Event, Record, Start, TraceError, Tracer};
 
 /// Run a command once, and write down which files it and all that it starts open, execute, list and
 /// look for in vain.
 ///
 /// The command runs as usual; coracle ends with its status. What it leaves running is waited for: a
-/// signal (^C, SIGTERM) ends that, and the profile is written all the same.
+/// signal (^C, SIGTERM) ends that, and the profile is written all the same. What belongs to this machine
+/// and not to the program is left out, and counted on standard error.
+///
+/// Example: coracle trace -o app.trace.toml -- python3 -c 'import ssl'
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct TraceArgs {
     /// The profile to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Add to the profile, if there is one
+    #[arg(long, conflicts_with = "force")]
+    append: bool,
+    /// Replace the profile if it exists
+    #[arg(long)]
+    force: bool,
+    /// Leave nothing out
+    #[arg(long)]
+    all: bool,
+    /// Leave out nothing whose path matches this pattern (`/home/me/app/**`); may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    keep: Vec<String>,
     /// End everything that still runs after so many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+    /// No summary, no warnings
+    #[arg(short, long)]
+    quiet: bool,
     /// The command and its arguments
     #[arg(required = true, last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -33,41 +61,131 @@ const GRACE: Duration = Duration::from_secs(5);
 /// As timeout(1) says that the time was over.
 const TIMED_OUT: u8 = 124;
 
-pub(super) fn run(arguments: &TraceArgs) -> Result<ExitCode, TraceError> {
-    let start = Start::new(arguments.command.clone());
-    let (code, record) = watch(start, arguments.timeout.map(Duration::from_secs))?;
-    if let Ok(text) = record.profile.text() {
-        std::fs::write(&arguments.output, text).ok();
+/// Why there is no profile.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceVerbError {
+    /// The command was not watched.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// The profile that is to be added to.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// There is one already.
+    #[error("`{}` exists", .0.display())]
+    Exists(PathBuf),
+    /// What is kept is no pattern.
+    #[error("`{pattern}` is not a pattern: {why}")]
+    Pattern {
+        /// As it was given.
+        pattern: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// The profile cannot be written.
+    #[error("cannot write the profile `{}`", path.display())]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The root cannot be opened.
+    #[error("cannot open the root")]
+    Root(#[source] io::Error),
+}
+
+impl Diagnostic for TraceVerbError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Trace(error) => error.hint(),
+            Self::Profile(error) => error.hint(),
+            Self::Exists(_) => {
+                Some("add to it with --append, or replace it with --force".to_owned())
+            }
+            Self::Pattern { .. } => {
+                Some("a pattern has `*`, `?`, `[a-z]`, and `**` as a whole component".to_owned())
+            }
+            Self::Write { .. } | Self::Root(_) => None,
+        }
     }
-    Ok(code.into())
+
+    fn exit_code(&self) -> report::ExitCode {
+        match self {
+            Self::Trace(error) => error.exit_code(),
+            Self::Exists(_) | Self::Pattern { .. } => report::ExitCode::Usage,
+            _ => report::ExitCode::Failed,
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The command's status, as a shell says it.
+    pub(super) code: u8,
+    /// All that was seen.
+    pub(super) record: Record,
+    /// The program that was asked for.
+    main: Option<ImagePath>,
+}
+
+pub(super) fn run(arguments: &TraceArgs) -> Result<ExitCode, TraceVerbError> {
+    let output = &arguments.output;
+    let keep = arguments.keep.iter().map(|text| pattern(text)).collect::<Result<_, _>>()?;
+    let exists = output.symlink_metadata().is_ok();
+    if exists && !arguments.append && !arguments.force {
+        return Err(TraceVerbError::Exists(output.clone()));
+    }
+    // What is wrong with it is better known before the command has run.
+    let mut whole =
+        if exists && arguments.append { Profile::read(output)? } else { Profile::default() };
+    let start = Start::new(arguments.command.clone());
+    let run = watch(start, arguments.timeout.map(Duration::from_secs))?;
+    let (profile, dropped) = if arguments.all {
+        (run.record.profile.clone(), Dropped::default())
+    } else {
+        keepsakes(&run, keep)?
+    };
+    if !arguments.quiet {
+        tell(output, &run.record, &profile, dropped);
+    }
+    whole.merge(profile);
+    write(output, &whole)?;
+    Ok(run.code.into())
+}
+
+fn pattern(text: &str) -> Result<Glob, TraceVerbError> {
+    Glob::parse(text.as_bytes())
+        .map_err(|why| TraceVerbError::Pattern { pattern: text.to_owned(), why })
 }
 
 /// Runs a command to the end of all that it starts.
-fn watch(start: Start, timeout: Option<Duration>) -> Result<(u8, Record), TraceError> {
+pub(super) fn watch(start: Start, timeout: Option<Duration>) -> Result<Run, TraceError> {
     let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
     let mut tracer = Tracer::new(&signals)?;
-    let main = tracer.spawn(start)?;
+    let child = tracer.spawn(start)?;
+    let main = tracer.program(child).cloned();
     let mut until = timeout.map(|timeout| Instant::now() + timeout);
     let (mut code, mut over, mut asked) = (0, false, false);
     loop {
         match tracer.wait(until)? {
             // After the time was over that is what is told.
-            Event::Ended(child, status) if child == main && !over => {
-                code = Status::code(status);
+            Event::Ended(ended, status) if ended == child && !over => {
+                code = status.code();
                 over = true;
             }
             Event::Ended(..) => {}
             Event::Signal { signal, .. } if over && !asked => {
                 asked = true;
                 until = Some(Instant::now() + GRACE);
-                // What outlives the command is no longer in front of the terminal.
+                // What outlives the command is not in front of the terminal, where ^C reaches it.
                 tracer.send_all(if signal == Signal::SIGINT { Signal::SIGTERM } else { signal });
             }
             Event::Signal { .. } if over => break,
             Event::Signal { signal, from_terminal } => {
                 if !from_terminal {
                     // It may have ended just now.
-                    tracer.send(main, signal).ok();
+                    tracer.send(child, signal).ok();
                 }
             }
             Event::Late if asked => break,
@@ -80,5 +198,70 @@ fn watch(start: Start, timeout: Option<Duration>) -> Result<(u8, Record), TraceE
             Event::Idle => break,
         }
     }
-    Ok((code, tracer.finish()?))
+    Ok(Run { code, record: tracer.finish()?, main })
+}
+
+/// What of a run is worth keeping, and how much is not.
+pub(super) fn keepsakes(run: &Run, keep: Vec<Glob>) -> Result<(Profile, Dropped), TraceVerbError> {
+    let sysroot = Sysroot::open(Path::new("/")).map_err(TraceVerbError::Root)?;
+    let own =
+        std::env::var_os("HOME").and_then(|home| ImagePath::new(home.as_encoded_bytes()).ok());
+    let usual = ["/home", "/root"].into_iter().filter_map(|path| ImagePath::new(path).ok());
+    // A service's home is often the root.
+    let homes = usual.chain(own).filter(|home| home.parent().is_some()).collect();
+    let found = found::by_loader(&run.record.profile, &sysroot);
+    let facts = Facts { main: run.main.clone(), homes, keep, found };
+    Ok(distil(&run.record, &facts))
+}
+
+/// The summary, on standard error: standard output is the command's.
+pub(super) fn tell(output: &Path, record: &Record, profile: &Profile, dropped: Dropped) {
+    for note in &record.notes {
+        report::warn(note);
+    }
+    let seen = || profile.programs.values();
+    let opened: usize = seen().map(|seen| seen.opened.len()).sum();
+    let listed: usize = seen().map(|seen| seen.listed.len()).sum();
+    let missing: usize = seen().map(|seen| seen.missing.len()).sum();
+    let mut text = format!("profile  {}\n", output.display());
+    let _ = writeln!(text, "programs {}", profile.programs.len());
+    let _ = writeln!(text, "paths    {opened} opened, {listed} listed, {missing} missing");
+    if dropped.sum() > 0 {
+        let Dropped { machine, home, made, cache, found, folders, searched } = dropped;
+        let parts = [
+            (found, "that the loader finds"),
+            (folders, "folders of others"),
+            (machine, "of this machine"),
+            (home, "below a home (--keep PATTERN)"),
+            (made, "made by the run"),
+            (cache, "in caches"),
+            (searched, "found elsewhere"),
+        ];
+        let parts: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let _ = writeln!(text, "left out {}", parts.join(", "));
+    }
+    // Whoever does not read it has the profile.
+    io::stderr().write_all(text.as_bytes()).ok();
+}
+
+/// A profile appears whole or not at all.
+fn write(path: &Path, profile: &Profile) -> Result<(), TraceVerbError> {
+    let failed = |source| TraceVerbError::Write { path: path.to_owned(), source };
+    let text = profile.text().map_err(|error| failed(io::Error::other(error)))?;
+    // A link stays one, and so does who may read what it leads to.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    if let Ok(found) = fs::metadata(&target) {
+        file.as_file().set_permissions(found.permissions()).map_err(failed)?;
+    }
+    file.persist(&target).map(drop).map_err(|error| failed(error.error))
 }

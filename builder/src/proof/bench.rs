@@ -19,7 +19,8 @@ use tempfile::TempDir;
 
 use super::sandbox::{Paddle, Sandbox, SandboxError};
 use super::script::{BadConfig, Script};
-use super::{Outcome, Proof};
+use super::suspects::suspects;
+use super::{Outcome, Proof, Seen};
 use crate::assemble;
 use crate::image::formats::{Format, Output};
 use crate::image::read::{self, Opened};
@@ -151,7 +152,11 @@ impl Bench {
         let outcome: Outcome = sandbox.run(setting.paddle, &script)?;
         let tried = outcome.steps.len();
         let all = script.peers.len() + script.steps.len();
-        Ok(Proof { outcome, untried: all.saturating_sub(tried) })
+        let seen = outcome.seen.as_ref().map(Seen::record).transpose();
+        let record = seen.map_err(SandboxError::Unread)?.unwrap_or_default();
+        let around = setting.around;
+        let suspects = suspects(&record, around.sysroot, &check.ignore, &around.rules);
+        Ok(Proof { outcome, untried: all.saturating_sub(tried), record, suspects })
     }
 
     fn given(&self, below: &str) -> PathBuf {

@@ -8,6 +8,7 @@
 //!                                  ▼                                     │
 //!                  inside/      starts peers and steps, one after the other, and compares
 //!                  outcome.rs   what came of it
+//!                  suspects.rs  what was looked for in vain, and is in the root
 //! ```
 //! Decides nothing about isolation, which is paddle's, and puts nothing into the image: what the check
 //! needs lies below `/.coracle` while it runs.
@@ -17,11 +18,15 @@ pub mod inside;
 mod outcome;
 mod sandbox;
 mod script;
+mod suspects;
 
 pub use bench::{Bench, ProofError, Setting};
-pub use outcome::{Log, Outcome, Printed, Problem, Tried, Waiting};
+pub use outcome::{Log, Outcome, Printed, Problem, Seen, Tried, Waiting};
 pub use sandbox::{Paddle, SandboxError};
 pub use script::BadConfig;
+pub use suspects::Suspect;
+
+use crate::trace::Record;
 
 /// Where the check's own things are while it runs.
 const OURS: &str = "/.coracle";
@@ -35,6 +40,11 @@ pub struct Proof {
     pub outcome: Outcome,
     /// How many steps were not tried, as one before them failed.
     pub untried: usize,
+    /// What the image's programs did with files; empty where the kernel did not allow to watch them
+    /// ([`Outcome::unwatched`] says why). Paths are the image's.
+    pub record: Record,
+    /// What they looked for in vain, and the root has.
+    pub suspects: Vec<Suspect>,
 }
 
 impl Proof {

@@ -1,15 +1,56 @@
 //! `Outcome`: what the steps of a check came to, as process 1 of the sandbox tells it. Bounded: an image
 //! decides what it prints, not how much of it is kept.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use common::tree::ImagePath;
 use serde::{Deserialize, Serialize};
+
+use super::OURS;
+use crate::trace::Record;
+use crate::trace::profile::Profile;
 
 /// All that was tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Peers and steps in order, up to the first that failed.
     pub steps: Vec<Tried>,
+    /// What was seen of it, where the kernel allowed to watch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+    /// Why nothing was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unwatched: Option<String>,
+}
+
+/// What the image's programs did with files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// What each opened, listed and missed, as a profile's text.
+    profile: String,
+    /// What they made or wrote.
+    made: BTreeSet<ImagePath>,
+    /// What was not seen.
+    pub notes: BTreeSet<String>,
+}
+
+impl Seen {
+    /// The record, without this program's own part.
+    pub(super) fn of(record: &Record) -> Self {
+        let Record { profile, made, notes, .. } = record;
+        let mut profile = profile.clone();
+        profile.programs.retain(|path, _| !path.as_bytes().starts_with(OURS.as_bytes()));
+        let (profile, made) = (profile.text().unwrap_or_default(), made.clone());
+        Self { profile, made, notes: notes.clone() }
+    }
+
+    /// As a record again; an error if it is none.
+    pub(super) fn record(&self) -> Result<Record, String> {
+        let profile = Profile::parse(&self.profile)?;
+        let (made, notes) = (self.made.clone(), self.notes.clone());
+        Ok(Record { profile, made, notes, stops: 0 })
+    }
 }
 
 impl Outcome {

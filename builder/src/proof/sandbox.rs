@@ -65,6 +65,9 @@ pub enum SandboxError {
     /// Somebody wanted the end.
     #[error("interrupted")]
     Interrupted,
+    /// What it tells of files is no profile.
+    #[error("the sandbox tells of files what cannot be understood: {0}")]
+    Unread(String),
     /// It ended without a word of the steps.
     #[error("the sandbox did not work ({status})\n{said}")]
     Silent {
@@ -89,7 +92,7 @@ impl Diagnostic for SandboxError {
             Self::Silent { .. } => {
                 Some("does `paddle run` of any image work for this user?".to_owned())
             }
-            Self::Own(_) | Self::Start { .. } | Self::Interrupted => None,
+            Self::Own(_) | Self::Start { .. } | Self::Interrupted | Self::Unread(_) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use common::escape::Tamed;
 
 use super::size::count;
-use crate::proof::{Proof, Tried};
+use crate::proof::{Proof, Suspect, Tried};
 
 /// A line for each step, and below one that failed why, and what was printed.
 ///
@@ -16,6 +16,8 @@ use crate::proof::{Proof, Tried};
 ///                  standard error:
 ///                    Could not connect to Redis
 /// 2 steps were not tried
+/// looked for in vain in the image, and there in the root:
+///   /etc/redis/redis.conf  (by /usr/bin/redis-server)
 /// ```
 pub fn text(proof: &Proof) -> String {
     let mut text = String::new();
@@ -27,7 +29,40 @@ pub fn text(proof: &Proof) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{} {were} not tried", count(proof.untried, "step"));
     }
+    suspects(&mut text, &proof.suspects);
     text
+}
+
+/// What a person should know of how it was watched.
+pub fn notes(proof: &Proof) -> Vec<String> {
+    let seen = proof.outcome.seen.iter().flat_map(|seen| &seen.notes).cloned();
+    let unwatched = proof.outcome.unwatched.iter().map(|why| {
+        format!("the check was not watched, so that nothing is known of what was looked for: {why}")
+    });
+    seen.chain(unwatched).collect()
+}
+
+/// What may be missing.
+fn suspects(text: &mut String, suspects: &[Suspect]) {
+    /// A run that lacks a whole folder looks for all that is in it.
+    const MOST: usize = 25;
+    /// Programs that are named.
+    const FEW: usize = 3;
+    if suspects.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "looked for in vain in the image, and there in the root:");
+    for Suspect { path, by, rule } in suspects.iter().take(MOST) {
+        let more = by.len().saturating_sub(FEW);
+        let more = (more > 0).then(|| format!("{more} more"));
+        let by: Vec<String> = by.iter().take(FEW).map(ToString::to_string).chain(more).collect();
+        let rule =
+            rule.as_ref().map(|rule| format!("; rule `{rule}` ships it")).unwrap_or_default();
+        let _ = writeln!(text, "  {path}  (by {}{rule})", by.join(", "));
+    }
+    if let Some(more @ 1..) = suspects.len().checked_sub(MOST) {
+        let _ = writeln!(text, "  and {more} more");
+    }
 }
 
 fn tell(text: &mut String, step: &Tried) {
@@ -64,8 +99,11 @@ fn one_line(what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use common::tree::ImagePath;
+
     use super::*;
     use crate::proof::{Log, Outcome, Problem};
+    use crate::trace::Record;
 
     #[test]
     fn a_step_is_a_line_and_a_failed_one_says_why() {
@@ -82,12 +120,25 @@ mod tests {
             step("redis-server", 1234, None, Vec::new()),
             step("redis-cli ping", 5, Some(failed), vec![log]),
         ];
-        let proof = Proof { outcome: Outcome { steps }, untried: 1 };
+        let path = |text: &str| ImagePath::new(text).unwrap();
+        let suspect = Suspect {
+            path: path("/etc/redis.conf"),
+            by: [path("/bin/a"), path("/bin/b")].into(),
+            rule: Some("redis".to_owned()),
+        };
+        let proof = Proof {
+            outcome: Outcome { steps, ..Outcome::default() },
+            untried: 1,
+            record: Record::default(),
+            suspects: vec![suspect],
+        };
         assert_eq!(
             text(&proof),
             "ok       1.23 s  redis-server\nfailed   0.00 s  redis-cli ping\n                 \
              expected status 0, got status 1\n                 standard error (its end; 7 bytes \
-             before):\n                   a\n                   \\x1b[31mb\n1 step was not tried\n"
+             before):\n                   a\n                   \\x1b[31mb\n1 step was not tried\nlooked for in \
+             vain in the image, and there in the root:\n  /etc/redis.conf  (by /bin/a, /bin/b; rule \
+             `redis` ships it)\n"
         );
     }
 }

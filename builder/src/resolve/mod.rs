@@ -21,6 +21,7 @@ pub mod expand;
 mod explain;
 mod explanation;
 mod findings;
+pub mod found;
 pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;

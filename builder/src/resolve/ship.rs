@@ -305,9 +305,7 @@ impl Shipping<'_> {
     }
 
     fn starts_with(&self, path: &ImagePath, magic: &[u8]) -> bool {
-        let mut bytes = vec![0; magic.len()];
-        let Ok(mut file) = self.sysroot.root().open_file(path.as_bytes()) else { return false };
-        io::Read::read_exact(&mut file, &mut bytes).is_ok() && bytes == magic
+        self.sysroot.starts_with(path, magic)
     }
 }
 

@@ -10,10 +10,12 @@
 //! tracer   the loop: every thread of the tree, its stops and its end
 //! place    which path a call means
 //! record   what calls say about paths
+//! distil   what of it is worth keeping
 //! profile  the result, as a file
 //! ```
 
 mod calls;
+pub mod distil;
 mod error;
 mod place;
 pub mod profile;

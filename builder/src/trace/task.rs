@@ -37,9 +37,9 @@ impl Task {
         Self { pending: None, ..self.clone() }
     }
 
-    /// Whether it has become what it was started for.
-    pub(super) fn has_begun(&self) -> bool {
-        self.program.is_some()
+    /// The program that it runs, once it has become what it was started for.
+    pub(super) fn program(&self) -> Option<&ImagePath> {
+        self.program.as_deref()
     }
 
     fn view(&self, thread: Pid) -> View<'_> {

@@ -13,6 +13,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::time::{Duration, Instant};
 
+use common::tree::ImagePath;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
@@ -123,7 +124,7 @@ impl Tracer {
         self.tasks.insert(process, Task::first(&root));
         let child = Child(process);
         self.children.push(child);
-        while !self.tasks.get(&process).is_some_and(Task::has_begun) {
+        while self.program(child).is_none() {
             if let Some(at) = self.ended.iter().position(|(ended, _)| *ended == child) {
                 let status = self.ended.remove(at).map_or(Status::Exited(0), |(_, status)| status);
                 return Err(match started.failure() {
@@ -136,6 +137,11 @@ impl Tracer {
             }
         }
         Ok(child)
+    }
+
+    /// The program that was started, or that it has become: by the path by which it was executed.
+    pub fn program(&self, child: Child) -> Option<&ImagePath> {
+        self.tasks.get(&child.0)?.program()
     }
 
     /// The next event. Without events the programs go on, until `until` at most.

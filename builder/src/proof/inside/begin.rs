@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use nix::sys::signal::SigSet;
-use nix::unistd::{Gid, Uid, chdir, chroot, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Pid, Uid, chdir, chroot, setgroups, setpgid, setresgid, setresuid};
 use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
 /// The verb; it is not for people.
 pub const VERB: &str = "__prove-child";
+/// This program, where the sandbox shows it.
+pub(in crate::proof) const PROGRAM: &str = "/.coracle/coracle";
 
 /// The arguments of [`VERB`].
 #[derive(Debug, Clone, clap::Args)]
@@ -49,6 +51,8 @@ fn become_it(arguments: &Arguments) -> Result<(), String> {
         let what = what.to_owned();
         move |errno: nix::Error| format!("cannot {what}: {}", errno.desc())
     };
+    // A program that signals its group means what it has started.
+    setpgid(Pid::from_raw(0), Pid::from_raw(0)).map_err(failed("make a group of processes"))?;
     if let Some(root) = &arguments.root {
         chroot(root).and_then(|()| chdir("/")).map_err(failed("enter the peer's root"))?;
     }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 
 use super::accounts::Account;
-use super::processes::{Child, MOMENT, Processes, Start};
+use super::processes::{Child, Processes, Start};
 use super::{Clock, compare, given, speech};
 use crate::proof::OURS;
-use crate::proof::outcome::{Log, Outcome, Problem, Tried, Waiting};
+use crate::proof::outcome::{Log, Outcome, Problem, Seen, Tried, Waiting};
 use crate::proof::script::{PeerScript, Script};
 use crate::spec::DEFAULT_PATH;
-use crate::spec::check::{Action, Label, Run, Step, TcpPort};
+use crate::spec::check::{Action, Label, Run, Speech, Step, TcpPort};
 use crate::spec::value::{StopSignal, UserName};
 
 /// How long servers that nobody stopped have to end by themselves, after the last step.
@@ -22,17 +22,25 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Tries everything; afterwards nothing of it runs.
 pub(super) fn try_all(script: Script, clock: &Clock) -> Outcome {
     let Script { env, command, user, stop_signal, peers, steps, timeout: _ } = script;
+    let mut outcome = Outcome::default();
+    let processes = match Processes::new() {
+        Ok(processes) => processes,
+        Err(error) => {
+            outcome.unwatched = Some(error.to_string());
+            return outcome;
+        }
+    };
     let mut stage = Stage {
         env,
         command,
         user,
         stop_signal,
         clock: clock.clone(),
-        processes: Processes::default(),
+        processes,
         servers: BTreeMap::new(),
         peers: Vec::new(),
     };
-    let mut outcome = Outcome::default();
+    stage.processes.try_to_watch();
     let given = [given::copy(&path("given/files"), Path::new("/"))]
         .into_iter()
         .chain(peers.iter().map(|peer| given::copy(&given_root(peer), &root(peer))));
@@ -58,6 +66,10 @@ pub(super) fn try_all(script: Script, clock: &Clock) -> Outcome {
         outcome.steps.extend(Some(end).filter(|end| end.problem.is_some()));
     }
     stage.end();
+    match stage.processes.finish() {
+        Ok(record) => outcome.seen = Some(Seen::of(&record)),
+        Err(why) => outcome.unwatched = Some(why),
+    }
     outcome
 }
 
@@ -159,7 +171,7 @@ impl Stage {
     fn step(&mut self, step: &Step) -> Result<(), Failed> {
         match &step.action {
             Action::Run(run) => self.run(run),
-            Action::Speak(speech) => Ok(speech::speak(speech, &self.clock)?),
+            Action::Speak(speech) => self.speak(speech),
             Action::Stop { server, signal } => self.stop(server, signal.as_ref()),
         }
     }
@@ -167,15 +179,25 @@ impl Stage {
     /// Waits until there is an answer; `None` when the time is over.
     fn wait<T>(&mut self, mut ask: impl FnMut(&mut Self) -> Option<T>) -> Option<T> {
         loop {
-            self.processes.reap();
             if let Some(answer) = ask(self) {
                 return Some(answer);
             }
             if self.clock.is_over() {
                 return None;
             }
-            std::thread::sleep(MOMENT);
+            self.processes.go_on();
         }
+    }
+
+    /// In a thread of its own, as the server goes on only while it is watched.
+    fn speak(&mut self, speech: &Speech) -> Result<(), Failed> {
+        let (speech, clock) = (speech.clone(), self.clock.clone());
+        let thread = std::thread::spawn(move || speech::speak(&speech, &clock));
+        while !thread.is_finished() {
+            self.processes.go_on();
+        }
+        let lost = || Problem::NotBegun { why: "the thread that speaks has ended".to_owned() };
+        Ok(thread.join().unwrap_or_else(|_| Err(lost()))?)
     }
 
     fn run(&mut self, run: &Run) -> Result<(), Failed> {
@@ -192,7 +214,7 @@ impl Stage {
         let child = self.start(start)?;
         if let Some(expected) = &run.expected {
             let time = || Failed::of(&child)(Problem::Time { waiting: Waiting::End });
-            let ended = self.wait(|stage| stage.processes.ended(child.pid)).ok_or_else(time)?;
+            let ended = self.wait(|stage| stage.processes.ended(&child)).ok_or_else(time)?;
             let (stdout, stderr) = (child.stdout.all(), child.stderr.all());
             compare::compare(expected, ended, stdout.as_deref(), stderr.as_deref())
                 .map_err(|problem| Failed::of(&child)(problem))?;
@@ -208,9 +230,7 @@ impl Stage {
             let why = "the image has neither an entrypoint nor a command".to_owned();
             return Err(Problem::NotBegun { why });
         }
-        self.processes
-            .start(start)
-            .map_err(|error| Problem::NotBegun { why: format!("cannot start a process: {error}") })
+        self.processes.start(start).map_err(|why| Problem::NotBegun { why })
     }
 
     /// Waits until somebody accepts connections, while the server lives.
@@ -222,7 +242,7 @@ impl Stage {
         let Some(port) = port else { return Ok(()) };
         let answer = self.wait(|stage| {
             let ended = server.and_then(|(name, child)| {
-                let status = stage.processes.ended(child.pid)?;
+                let status = stage.processes.ended(child)?;
                 Some(Problem::Ended { server: name.to_owned(), status })
             });
             match ended {
@@ -250,16 +270,16 @@ impl Stage {
     fn stop(&mut self, name: &Label, signal: Option<&StopSignal>) -> Result<(), Failed> {
         // The recipe was checked: there is one of that name.
         let Some(child) = self.servers.get(name).cloned() else { return Ok(()) };
-        if let Some(status) = self.processes.ended(child.pid) {
+        if let Some(status) = self.processes.ended(&child) {
             return Err(Problem::Ended { server: name.to_string(), status }.into());
         }
         let number = number(signal.unwrap_or(&self.stop_signal))?;
-        kill(child.pid, number).ok();
+        self.processes.send(&child, number);
         if signal.is_some() {
             return Ok(());
         }
         let time = || Problem::Time { waiting: Waiting::End };
-        let status = self.wait(|stage| stage.processes.ended(child.pid)).ok_or_else(time)?;
+        let status = self.wait(|stage| stage.processes.ended(&child)).ok_or_else(time)?;
         // Its logs are among the servers' for as long as it is one.
         if status != 0 && i32::from(status) != 128 + number as i32 {
             return Err(Problem::Stopped { status }.into());
@@ -271,7 +291,7 @@ impl Stage {
     /// A server that ended although nobody stopped it has failed, even if every step went well.
     fn nobody_has_ended(&mut self) -> Result<(), Failed> {
         for (name, child) in &self.servers {
-            if let Some(status) = self.processes.ended(child.pid) {
+            if let Some(status) = self.processes.ended(child) {
                 return Err(Problem::Ended { server: name.to_string(), status }.into());
             }
         }
@@ -283,15 +303,14 @@ impl Stage {
         for child in self.servers.values() {
             // To whom has ended already, nothing is sent; who does not listen is killed below.
             if let Ok(signal) = number(&self.stop_signal) {
-                kill(child.pid, signal).ok();
+                self.processes.send(child, signal);
             }
         }
         self.clock = self.clock.at_most(GRACE);
         self.wait(|stage| {
-            let mut left = stage.servers.values().map(|child| child.pid);
-            left.all(|pid| stage.processes.ended(pid).is_some()).then_some(())
+            let mut left = stage.servers.values();
+            left.all(|child| stage.processes.ended(child).is_some()).then_some(())
         });
-        self.processes.kill_all();
     }
 }
 
