@@ -199,7 +199,7 @@ impl Elf {
 
     /// The object's bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        let headers = 6 * self.segment_size();
+        let headers = (5 + usize::from(!self.data.is_empty())) * self.segment_size();
         let mut file = vec![0; self.header_size() + headers];
         let interpreter = append(&mut file, self.interpreter.as_deref().unwrap_or_default());
         file.push(0);
