@@ -48,8 +48,8 @@ pub use why::{Found, Why};
 
 use crate::elf::Name;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::{Added, Because, Part};
-use crate::resolve::{Relation, Request};
+use crate::resolve::ship::{Added, Part};
+use crate::resolve::{Because, Relation, Request};
 use crate::spec::ImageSpec;
 use crate::spec::least::{Exclude, Strip};
 use conflict::{Draft, Rank};

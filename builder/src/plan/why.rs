@@ -11,8 +11,7 @@ use super::place::Placement;
 use super::{asked, is_root};
 use crate::elf::Priority;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::Because;
-use crate::resolve::{How, Load, Origin, Program, Relation, Request};
+use crate::resolve::{Because, Cause, How, Load, Origin, Program, Relation, Request};
 
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,7 +54,14 @@ pub enum Why {
         by: ImagePath,
     },
     /// A rule.
-    Rule(Because),
+    Rule {
+        /// Its name.
+        rule: String,
+        /// What made it fire.
+        trigger: ImagePath,
+        /// Why, as the rule says it.
+        why: String,
+    },
     /// A person asked for a locale or a time zone.
     Wanted {
         /// Which of the two.
@@ -132,16 +138,11 @@ pub enum Found {
 impl Why {
     /// What the reason of a rule, or of a run, is in the image.
     pub(super) fn of_rule(because: &Because, placement: &Placement) -> Self {
-        if because.run {
-            return Self::Traced { by: Some(placement.destination(&because.trigger)) };
-        }
-        match &because.import {
-            Some(name) => Self::Imported {
-                by: placement.destination(&because.trigger),
-                name: name.clone(),
-                rule: because.rule.clone(),
-            },
-            None => Self::Rule(because.clone()),
+        let by = placement.destination(&because.trigger);
+        match because.cause.clone() {
+            Cause::Rule { rule, why } => Self::Rule { rule, trigger: by, why },
+            Cause::Import { rule, module } => Self::Imported { by, name: module, rule },
+            Cause::Run => Self::Traced { by: Some(by) },
         }
     }
 }
@@ -268,7 +269,7 @@ fn is_first(program: &Program, load: &Load) -> bool {
 fn of(request: &(Request, Option<Because>), placement: &Placement) -> Why {
     match (&request.0, &request.1) {
         (_, None) => Why::Asked,
-        (Request::Program(_), Some(because)) if because.run => Why::Traced { by: None },
+        (Request::Program(_), Some(because)) if because.is_run() => Why::Traced { by: None },
         (_, Some(because)) => Why::of_rule(because, placement),
     }
 }

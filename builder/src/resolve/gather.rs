@@ -18,8 +18,8 @@ use super::replay::{Replay, ReplayError};
 use super::rules::RuleSet;
 use super::rules::contents::Contents;
 use super::rules::fire::fire;
-use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
-use super::{Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
+use super::ship::{Addition, ShipError, Shipped, Shipping};
+use super::{Because, Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
 use crate::spec::ImageSpec;
 use crate::spec::least::Least;
 
@@ -177,7 +177,7 @@ impl LeftOut {
             number += 1;
             let (Some(because), Some(why)) = (because, failure) else { return true };
             // What was executed has to run again.
-            if because.run && matches!(request, Request::Program(_)) {
+            if because.is_run() && matches!(request, Request::Program(_)) {
                 return true;
             }
             self.requests.push(request.clone());
@@ -185,10 +185,10 @@ impl LeftOut {
                 Request::Module { path, .. } | Request::Program(path) => path.to_string(),
                 Request::Library { name, .. } => name.to_string(),
             };
-            self.warnings.insert(if because.run {
+            self.warnings.insert(if because.is_run() {
                 format!("a profile names `{what}`, which is copied, not resolved: {why}")
             } else {
-                format!("rule {} leaves out `{what}`: {why}", because.rule)
+                format!("{} leaves out `{what}`: {why}", because.who())
             });
             false
         });

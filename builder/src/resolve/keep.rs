@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 
 use common::tree::ImagePath;
 
-use super::ship::Because;
-use super::{Closure, Origin, Request};
+use super::{Because, Closure, Origin, Request};
 use crate::spec::least::Least;
 
 /// A request, and the rule that asked for it.

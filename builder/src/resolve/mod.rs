@@ -12,6 +12,7 @@
 //! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
 //! ```
 
+mod because;
 mod closure;
 mod clues;
 mod companions;
@@ -51,6 +52,7 @@ mod sysroot;
 pub mod system_dirs;
 mod walk;
 
+pub use because::{Because, Cause};
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
 pub use clues::Clue;
 pub use explanation::{Explanation, Fit, Trace};

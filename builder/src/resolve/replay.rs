@@ -11,8 +11,8 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use rustix::io::Errno;
 
-use super::ship::{Added, Addition, Because, Shipped};
-use super::{Closure, Libc, Origin, Request, Sysroot, Target};
+use super::ship::{Added, Addition, Shipped};
+use super::{Because, Cause, Closure, Libc, Origin, Request, Sysroot, Target};
 use crate::trace::profile::Profile;
 
 /// A profile cannot be followed.
@@ -167,13 +167,7 @@ impl Replay {
 
 impl Executed {
     fn because(&self) -> Because {
-        Because {
-            rule: String::new(),
-            trigger: self.real.clone(),
-            why: String::new(),
-            run: true,
-            import: None,
-        }
+        Because { trigger: self.real.clone(), cause: Cause::Run }
     }
 
     /// The path of the program that opens modules: itself, or the last of those that interpret it. `None`

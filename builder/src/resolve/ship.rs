@@ -7,7 +7,6 @@ use std::io;
 use common::escape::Escaped;
 use common::report::Diagnostic;
 use common::tree::ImagePath;
-use serde::Serialize;
 
 mod list;
 mod named;
@@ -19,34 +18,10 @@ use super::modules::brought::Brought;
 use super::modules::{self, Memory};
 use super::rules::fire::Firing;
 use super::rules::{Pattern, Ship};
-use super::{Closure, Origin, Request, Sysroot};
+use super::{Because, Cause, Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
 use crate::spec::modules::{Language, Modules};
-
-/// The rule that asked for something, and what made it fire; or the program that used it in a run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Because {
-    /// Name of the rule; empty for a run.
-    pub rule: String,
-    /// Real path of the object or script that made it fire; of a run, the program.
-    pub trigger: ImagePath,
-    /// Why, as the rule says it.
-    pub why: String,
-    /// The trigger is a source that imports a module by this name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub import: Option<String>,
-    /// A profile says that it was used in a run.
-    #[serde(skip)]
-    pub run: bool,
-}
-
-impl Because {
-    /// Who asks, in words.
-    pub fn who(&self) -> String {
-        if self.run { "a profile".to_owned() } else { format!("rule {}", self.rule) }
-    }
-}
 
 /// Something that a rule adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,13 +124,7 @@ impl Shipping<'_> {
     /// Adds what one rule ships.
     pub(super) fn ship(&mut self, firing: &Firing<'_>) -> Result<(), ShipError> {
         for ship in &firing.rule.ship {
-            let because = Because {
-                rule: firing.name.to_owned(),
-                trigger: firing.trigger.clone(),
-                why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
-                import: None,
-                run: false,
-            };
+            let because = because(firing, ship.why.as_ref());
             if self.exists(firing, &ship.unless)? {
                 continue;
             }
@@ -377,6 +346,13 @@ fn excluded(firing: &Firing<'_>, ship: &Ship) -> Result<Vec<Glob>, ShipError> {
         })?);
     }
     Ok(excluded)
+}
+
+/// Why a rule ships something: as the table says it, else as the rule does.
+pub(super) fn because(firing: &Firing<'_>, why: Option<&String>) -> Because {
+    let why = why.unwrap_or(&firing.rule.why).clone();
+    let cause = Cause::Rule { rule: firing.name.to_owned(), why };
+    Because { trigger: firing.trigger.clone(), cause }
 }
 
 fn look(firing: &Firing<'_>, pattern: &[u8], source: io::Error) -> ShipError {
