@@ -42,7 +42,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),

@@ -49,7 +49,7 @@ pub use why::{Found, Why};
 use crate::elf::Name;
 use crate::resolve::gather::Gathered;
 use crate::resolve::ship::{Added, Part};
-use crate::resolve::{Because, Relation, Request};
+use crate::resolve::{Asked, Relation};
 use crate::spec::ImageSpec;
 use crate::spec::least::{Exclude, Strip};
 use conflict::{Draft, Rank};
@@ -317,7 +317,7 @@ fn additions(
 }
 
 /// Whether a request came from a person.
-fn asked(request: &(Request, Option<Because>)) -> bool {
+fn asked(request: &Asked) -> bool {
     request.1.is_none()
 }
 

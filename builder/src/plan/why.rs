@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::place::Placement;
 use super::{asked, is_root};
 use crate::elf::Priority;
+use crate::resolve::Asked;
 use crate::resolve::gather::Gathered;
 use crate::resolve::{Because, Cause, How, Load, Origin, Program, Relation, Request};
 
@@ -266,7 +267,7 @@ fn is_first(program: &Program, load: &Load) -> bool {
     program.loads.first().is_some_and(|first| std::ptr::eq(first, load))
 }
 
-fn of(request: &(Request, Option<Because>), placement: &Placement) -> Why {
+fn of(request: &Asked, placement: &Placement) -> Why {
     match (&request.0, &request.1) {
         (_, None) => Why::Asked,
         (Request::Program(_), Some(because)) if because.is_run() => Why::Traced { by: None },
@@ -275,7 +276,7 @@ fn of(request: &(Request, Option<Because>), placement: &Placement) -> Why {
 }
 
 fn of_request(gathered: &Gathered, script: &ImagePath, placement: &Placement) -> Vec<Why> {
-    let named = |request: &&(Request, Option<Because>)| match &request.0 {
+    let named = |request: &&Asked| match &request.0 {
         Request::Program(path) => path == script || path.file_name() == script.file_name(),
         _ => false,
     };

@@ -40,6 +40,7 @@ mod probe;
 mod program_rules;
 pub mod regional;
 pub mod replay;
+mod requests;
 mod root_facts;
 pub mod rules;
 mod scope;
@@ -59,6 +60,7 @@ pub use explanation::{Explanation, Fit, Trace};
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;
+pub use requests::Asked;
 pub use sysroot::{FileId, LinkAt, Sysroot, Target, Walk};
 
 use std::rc::Rc;
