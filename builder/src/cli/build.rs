@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::check_run::{self, RunError};
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals};
+use super::{Failure, StoreOption, output, signals, trace};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
@@ -26,6 +26,7 @@ use crate::resolve::{Options, Sysroot};
 use crate::spec::check::Check;
 use crate::spec::recipe::Recipe;
 use crate::spec::{DEFAULT_PATH, ImageSpec};
+use crate::trace::profile::Profile;
 use crate::{Built, Destination, Error, Surroundings};
 
 /// Pack programs, with everything that they need to run, into an image.
@@ -67,6 +68,12 @@ pub(super) struct Arguments {
     /// Switch a rule off; may be repeated
     #[arg(long, value_name = "NAME")]
     no_rule: Vec<String>,
+    /// Pack what this profile of a run names as well (see `coracle trace`); may be repeated
+    #[arg(long, value_name = "FILE")]
+    profile: Vec<PathBuf>,
+    /// Run this command once, and pack what it opens as well: `coracle trace` and --profile in one
+    #[arg(long, value_name = "COMMAND")]
+    trace: Option<String>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
@@ -189,8 +196,28 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     }
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
-    let spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
+    let mut spec = understand(&recipe, context.as_deref(), on_host)?;
+    spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
+    if let Some(command) = &arguments.trace {
+        if !on_host {
+            return Err(
+                Error::Usage("--trace runs a command of this machine, not of --sysroot").into()
+            );
+        }
+        spec.profile.merge(trace::learn(command, arguments.quiet)?);
+    }
     Ok((spec, recipe.check))
+}
+
+/// What a recipe means, with the profiles that it names.
+pub(super) fn understand(
+    recipe: &Recipe,
+    context: Option<&Path>,
+    on_host: bool,
+) -> Result<ImageSpec, Error> {
+    let mut spec = ImageSpec::new(recipe, context, on_host)?;
+    spec.profile = Profile::read_all(context.unwrap_or(Path::new(".")), &recipe.profiles)?;
+    Ok(spec)
 }
 
 /// A path of the command line starts where the person stands, not at the recipe. What `..` means

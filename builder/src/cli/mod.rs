@@ -27,6 +27,7 @@ pub mod subject;
 pub mod trace;
 pub mod tree;
 mod why;
+mod words;
 
 /// Packs one application into the smallest root filesystem that runs it.
 #[derive(Debug, Parser)]
@@ -90,6 +91,8 @@ enum Failure {
     Resolution(resolution::ResolutionError),
     /// A check did not pass, or could not be run.
     Check(check_run::RunError),
+    /// A command cannot be watched.
+    Trace(Box<trace::TraceVerbError>),
     /// Its result could not be printed.
     Print(io::Error),
 }
@@ -109,6 +112,12 @@ impl From<check_run::RunError> for Failure {
 impl From<subject::SubjectError> for Failure {
     fn from(error: subject::SubjectError) -> Self {
         Self::Subject(error)
+    }
+}
+
+impl From<trace::TraceVerbError> for Failure {
+    fn from(error: trace::TraceVerbError) -> Self {
+        Self::Trace(Box::new(error))
     }
 }
 
@@ -175,6 +184,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Subject(error)) => report::fail(&error),
         Err(Failure::Check(error)) => report::fail(&error),
         Err(Failure::Resolution(error)) => report::fail(&error),
+        Err(Failure::Trace(error)) => report::fail(&*error),
     }
 }
 

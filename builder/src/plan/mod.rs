@@ -206,8 +206,7 @@ fn additions(
     placement: &Placement,
 ) -> Result<(), PlanError> {
     for addition in &gathered.additions {
-        let because = addition.because.clone();
-        let whys = [Why::Rule(because)];
+        let whys = [Why::of_rule(&addition.because, placement)];
         let made = match &addition.what {
             Added::Copy => {
                 draft.root_path(survey, &addition.path, placement, Rank::Rule, &whys)?;

@@ -56,6 +56,12 @@ pub enum Why {
     },
     /// A rule.
     Rule(Because),
+    /// A profile says that it was used in a run.
+    Traced {
+        /// The program that opened it; `None` if it was itself executed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<ImagePath>,
+    },
     /// The loader reads it.
     LoaderConfiguration,
     /// A link or folder on the way to something else.
@@ -107,6 +113,16 @@ pub enum Found {
     },
 }
 
+impl Why {
+    /// What the reason of a rule, or of a run, is in the image.
+    pub(super) fn of_rule(because: &Because, placement: &Placement) -> Self {
+        if because.run {
+            return Self::Traced { by: Some(placement.destination(&because.trigger)) };
+        }
+        Self::Rule(because.clone())
+    }
+}
+
 impl From<&How> for Found {
     fn from(how: &How) -> Self {
         match how {
@@ -156,7 +172,7 @@ pub(super) fn reasons(gathered: &Gathered, placement: &Placement) -> BTreeMap<Im
         }
     }
     for script in &closure.scripts {
-        for why in of_request(gathered, script) {
+        for why in of_request(gathered, script, placement) {
             add(script, why);
         }
     }
@@ -198,7 +214,12 @@ fn of_load(gathered: &Gathered, program: &Program, load: &Load, placement: &Plac
         return vec![Why::LoaderConfiguration];
     }
     let mut whys = match &program.origin {
-        Origin::Request { index } => gathered.requests.get(*index).map(of).into_iter().collect(),
+        Origin::Request { index } => gathered
+            .requests
+            .get(*index)
+            .map(|request| of(request, placement))
+            .into_iter()
+            .collect(),
         Origin::Shebang { script } | Origin::Env { script } => {
             vec![Why::Script { by: placement.destination(script) }]
         }
@@ -221,16 +242,21 @@ fn is_first(program: &Program, load: &Load) -> bool {
     program.loads.first().is_some_and(|first| std::ptr::eq(first, load))
 }
 
-fn of(request: &(Request, Option<Because>)) -> Why {
-    request.1.clone().map_or(Why::Asked, Why::Rule)
+fn of(request: &(Request, Option<Because>), placement: &Placement) -> Why {
+    match (&request.0, &request.1) {
+        (_, None) => Why::Asked,
+        (Request::Program(_), Some(because)) if because.run => Why::Traced { by: None },
+        (_, Some(because)) => Why::of_rule(because, placement),
+    }
 }
 
-fn of_request(gathered: &Gathered, script: &ImagePath) -> Vec<Why> {
+fn of_request(gathered: &Gathered, script: &ImagePath, placement: &Placement) -> Vec<Why> {
     let named = |request: &&(Request, Option<Because>)| match &request.0 {
         Request::Program(path) => path == script || path.file_name() == script.file_name(),
         _ => false,
     };
-    let mut whys: Vec<Why> = gathered.requests.iter().filter(named).map(of).collect();
+    let mut whys: Vec<Why> =
+        gathered.requests.iter().filter(named).map(|request| of(request, placement)).collect();
     if gathered.requests.iter().filter(|request| asked(request)).any(|r| named(&r)) {
         whys.push(Why::Asked);
     }

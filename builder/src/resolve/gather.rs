@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::report::Diagnostic;
 use common::tree::ImagePath;
 
+use super::replay::{Replay, ReplayError};
 use super::rules::RuleSet;
 use super::rules::fire::{SymbolCache, fire};
 use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
@@ -40,6 +41,9 @@ pub enum GatherError {
     /// A rule cannot be followed.
     #[error(transparent)]
     Ship(#[from] ShipError),
+    /// A profile cannot be followed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
 }
 
 impl Diagnostic for GatherError {
@@ -47,6 +51,7 @@ impl Diagnostic for GatherError {
         match self {
             Self::Resolve(error) => error.hint(),
             Self::Ship(error) => error.hint(),
+            Self::Replay(error) => error.hint(),
         }
     }
 }
@@ -68,6 +73,12 @@ pub fn gather(
         .collect::<Result<Vec<_>, _>>()?;
     let mut requests: Vec<(Request, Option<Because>)> =
         programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
+    let replay = Replay::new(&spec.profile, sysroot)?;
+    for (request, because) in replay.requests() {
+        if !requests.iter().any(|(other, _)| *other == request) {
+            requests.push((request, Some(because)));
+        }
+    }
     let mut cache = SymbolCache::default();
     let mut left_out = LeftOut::default();
     let mut resolver = Resolver::new(sysroot, options);
@@ -83,6 +94,8 @@ pub fn gather(
         for firing in &firings {
             shipping.ship(firing)?;
         }
+        let refused = &left_out.requests;
+        replay.add(&closure, sysroot, &requests, refused, &mut shipping.found);
         let Shipped { requests: more, additions, warnings } = shipping.found;
         let before = requests.len();
         for (request, because) in more {
@@ -127,12 +140,20 @@ impl LeftOut {
             let failure = failures.get(&number);
             number += 1;
             let (Some(because), Some(why)) = (because, failure) else { return true };
+            // What was executed has to run again.
+            if because.run && matches!(request, Request::Program(_)) {
+                return true;
+            }
             self.requests.push(request.clone());
             let what = match request {
                 Request::Module { path, .. } | Request::Program(path) => path.to_string(),
                 Request::Library { name, .. } => name.to_string(),
             };
-            self.warnings.insert(format!("rule {} leaves out `{what}`: {why}", because.rule));
+            self.warnings.insert(if because.run {
+                format!("a profile names `{what}`, which is copied, not resolved: {why}")
+            } else {
+                format!("rule {} leaves out `{what}`: {why}", because.rule)
+            });
             false
         });
         requests.len() != before

@@ -32,6 +32,7 @@ mod noted;
 mod preload_file;
 mod probe;
 mod program_rules;
+pub mod replay;
 mod root_facts;
 pub mod rules;
 mod scope;

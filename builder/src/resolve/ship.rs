@@ -16,15 +16,25 @@ use super::{Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
 
-/// The rule that asked for something, and what made it fire.
+/// The rule that asked for something, and what made it fire; or the program that used it in a run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Because {
-    /// Name of the rule.
+    /// Name of the rule; empty for a run.
     pub rule: String,
-    /// Real path of the object or script that made it fire.
+    /// Real path of the object or script that made it fire; of a run, the program.
     pub trigger: ImagePath,
     /// Why, as the rule says it.
     pub why: String,
+    /// A profile says that it was used in a run.
+    #[serde(skip)]
+    pub run: bool,
+}
+
+impl Because {
+    /// Who asks, in words.
+    pub fn who(&self) -> String {
+        if self.run { "a profile".to_owned() } else { format!("rule {}", self.rule) }
+    }
 }
 
 /// Something that a rule adds.
@@ -109,6 +119,7 @@ impl Shipping<'_> {
                 rule: firing.name.to_owned(),
                 trigger: firing.trigger.clone(),
                 why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
+                run: false,
             };
             if self.exists(firing, &ship.unless)? {
                 continue;

@@ -18,6 +18,7 @@ pub mod recipe;
 pub mod search;
 pub mod value;
 
+use crate::trace::profile::Profile;
 use glob::Glob;
 use recipe::{FileRequest, Recipe};
 use search::{Cpus, DlopenPolicy};
@@ -40,6 +41,8 @@ pub struct ImageSpec {
     pub run: RunConfig,
     /// Rules that are switched away from their default: `true` is on.
     pub rules: BTreeMap<String, bool>,
+    /// What runs have shown; the profiles that were named, merged.
+    pub profile: Profile,
     /// Processors that it is for.
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -223,6 +226,7 @@ impl ImageSpec {
             files,
             run: run_config(recipe)?,
             rules: switches(recipe)?,
+            profile: Profile::default(),
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
             context: context.map(Path::to_owned),

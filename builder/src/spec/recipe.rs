@@ -45,6 +45,8 @@ pub struct Recipe {
     pub stop_signal: Option<StopSignal>,
     /// Folders that hold data; made empty in the image.
     pub volumes: Vec<ImagePath>,
+    /// Profiles of runs (docs/trace.md), relative to the recipe's folder.
+    pub profiles: Vec<PathBuf>,
     /// Rules that differ from their default.
     pub rules: RuleSwitches,
     /// Processors that it is for.
@@ -143,6 +145,7 @@ mod tests {
             labels = { "org.opencontainers.image.title" = "web" }
             stop-signal = "SIGQUIT"
             volumes = ["/var/cache/nginx"]
+            profiles = ["web.trace.toml"]
             [[files]]
             source = "conf/*.conf"
             destination = "/etc/nginx/"
@@ -153,6 +156,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(recipe.executables.len(), 3);
+        assert_eq!(recipe.profiles, [PathBuf::from("web.trace.toml")]);
         assert_eq!(recipe.ports[1].to_string(), "53/udp");
         assert_eq!(recipe.files[0].destination.as_deref(), Some("/etc/nginx/"));
     }
