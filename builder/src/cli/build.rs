@@ -236,9 +236,7 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     recipe.locales.extend(arguments.locale.iter().cloned());
     recipe.zones.extend(arguments.zone.iter().cloned());
     arguments.modules.add_to(&mut recipe.modules);
-    let mut spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
-    let folder = context.as_deref().unwrap_or(Path::new("."));
-    spec.profile = Profile::read_all(folder, &recipe.profiles)?;
+    let mut spec = understand(&recipe, context.as_deref(), on_host)?;
     spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
     if let Some(command) = &arguments.trace {
         if !on_host {
@@ -249,6 +247,17 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
         spec.profile.merge(trace::learn(command, arguments.quiet)?);
     }
     Ok((spec, recipe.check))
+}
+
+/// What a recipe means, with the profiles that it names.
+pub(super) fn understand(
+    recipe: &Recipe,
+    context: Option<&Path>,
+    on_host: bool,
+) -> Result<ImageSpec, Error> {
+    let mut spec = ImageSpec::new(recipe, context, on_host)?;
+    spec.profile = Profile::read_all(context.unwrap_or(Path::new(".")), &recipe.profiles)?;
+    Ok(spec)
 }
 
 /// A path of the command line starts where the person stands, not at the recipe. What `..` means

@@ -120,7 +120,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
     let folder = build::context(recipe_path);
     let root = args.resolution.sysroot.as_deref().unwrap_or(Path::new("/"));
     let on_host = root == Path::new("/");
-    let spec = ImageSpec::new(&recipe, Some(&folder), on_host).map_err(Error::from)?;
+    let spec = build::understand(&recipe, Some(&folder), on_host)?;
     let sysroot =
         Sysroot::open(root).map_err(|source| Error::Sysroot { path: root.to_owned(), source })?;
     let inputs = Inputs {
