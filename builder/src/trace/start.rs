@@ -82,7 +82,8 @@ pub struct Ids {
 #[derive(Serialize, Deserialize)]
 struct Orders {
     command: Vec<OsString>,
-    env: Option<BTreeMap<OsString, OsString>>,
+    /// Pairs: the keys of a JSON object are texts, and these names need not be.
+    env: Option<Vec<(OsString, OsString)>>,
     folder: Option<PathBuf>,
     root: Option<PathBuf>,
     user: Option<Ids>,
@@ -142,6 +143,7 @@ pub(super) struct Started {
 pub(super) fn start(start: Start, unblocked: Vec<i32>) -> io::Result<Started> {
     let Start { command, env, folder, root, user, stdin, stdout, stderr } = start;
     let mut file = File::from(rustix::fs::memfd_create("coracle-trace", MemfdFlags::CLOEXEC)?);
+    let env = env.map(|env| env.into_iter().collect());
     let orders = Orders { command, env, folder, root, user, unblocked };
     serde_json::to_writer(&file, &orders)?;
     file.flush()?;
