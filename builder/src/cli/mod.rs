@@ -19,6 +19,7 @@ pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
+pub mod new;
 mod output;
 pub mod resolution;
 pub mod search;
@@ -40,6 +41,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Build(build::Arguments),
+    New(new::Arguments),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
@@ -139,6 +141,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout());
     let result = match arguments.verb {
         Verb::Build(arguments) => build::run(&arguments, &mut out),
+        Verb::New(arguments) => new::run(&arguments, &mut out),
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
