@@ -59,8 +59,9 @@ impl Draft {
             return Ok(());
         };
         if old.node == new.node || is_folder(&old.node) && is_folder(&new.node) {
-            // Of two folders, /tmp keeps its mode against a plain parent.
-            if rank > *old_rank && *old_rank != Rank::Always {
+            // Of two folders, /tmp keeps its mode against a plain parent, and a volume its owner.
+            let kept = *old_rank == Rank::Always || is_volume(&old.node);
+            if !kept && (rank > *old_rank || is_volume(&new.node)) {
                 old.node = new.node;
             }
             *old_rank = rank.max(*old_rank);
@@ -282,7 +283,11 @@ pub(super) fn mode(executable: bool) -> u32 {
 }
 
 fn is_folder(node: &Node) -> bool {
-    matches!(node, Node::Folder { .. })
+    matches!(node, Node::Folder { .. } | Node::Volume { .. })
+}
+
+fn is_volume(node: &Node) -> bool {
+    matches!(node, Node::Volume { .. })
 }
 
 fn is_file(node: &Node) -> bool {
@@ -292,6 +297,7 @@ fn is_file(node: &Node) -> bool {
 fn describe(node: &Node) -> String {
     match node {
         Node::Folder { .. } => "a folder".to_owned(),
+        Node::Volume { .. } => "a volume".to_owned(),
         Node::File { source: Source::Root { path, .. }, .. } => format!("the file `{path}`"),
         Node::File { source: Source::Part { path, .. }, .. } => format!("a part of `{path}`"),
         Node::File { source: Source::Context { path, .. }, .. } => {
@@ -391,6 +397,30 @@ mod tests {
         check(
             &[("/f", file("/s"), Rank::Recipe), ("/f/x", file("/s"), Rank::Recipe)],
             &Err("`/f/x` cannot be below `/f`, which is not a folder"),
+        );
+    }
+
+    #[test]
+    fn a_volume_keeps_its_owner_against_every_folder() {
+        let volume = || Node::Volume { uid: 33, gid: 34 };
+        let folder = || Node::Folder { mode: 0o755 };
+        for rank in [Rank::Way, Rank::Rule, Rank::Closure, Rank::Recipe] {
+            for wanted in [
+                [(volume(), Rank::Rule), (folder(), rank)],
+                [(folder(), rank), (volume(), Rank::Rule)],
+            ] {
+                let mut draft = Draft::default();
+                for (node, rank) in wanted {
+                    draft.put(path("/v"), node, rank, &[]).unwrap();
+                }
+                draft.settle(&Survey::default()).unwrap();
+                assert_eq!(draft.finish().unwrap()[&path("/v")].node, volume());
+            }
+        }
+        // What every image has is for all its users: /tmp stays 1777.
+        check(
+            &[("/tmp", folder(), Rank::Always), ("/tmp", volume(), Rank::Rule)],
+            &Ok(&["/: a folder", "/tmp: a folder"]),
         );
     }
 

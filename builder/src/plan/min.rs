@@ -45,6 +45,7 @@ pub(super) fn leave_out(
 /// What costs nothing, or is made for this image.
 fn stays(draft: &Draft, path: &ImagePath, entry: &Entry) -> bool {
     match &entry.node {
+        Node::Volume { .. } => true,
         Node::Folder { .. } if is_configured(entry) => true,
         Node::Folder { .. } => {
             let mut behind = draft.entries.range(path.clone()..).skip(1);

@@ -151,8 +151,8 @@ fn rule(out: &mut String, name: &str, share: Share, why: &str) {
 pub fn whys(plan: &Plan) -> BTreeMap<&str, &str> {
     let mut whys = BTreeMap::new();
     for why in plan.entries.values().flat_map(|entry| &entry.why) {
-        if let Why::Rule(because) = why {
-            whys.entry(because.rule.as_str()).or_insert(because.why.as_str());
+        if let Why::Rule { rule, why, .. } = why {
+            whys.entry(rule.as_str()).or_insert(why.as_str());
         }
     }
     whys
