@@ -63,7 +63,7 @@ impl Task {
             Act::Socket { makes } => {
                 let path = place::socket(thread, place, argument(2));
                 let path = path.and_then(|text| view.path(None, &text));
-                (path, if makes { Question::Make } else { Question::Look })
+                (path, if makes { Question::Make } else { Question::Speak })
             }
             _ => {
                 let text = place::text(thread, place).unwrap_or_default();
