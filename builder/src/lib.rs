@@ -185,6 +185,9 @@ pub enum Error {
     /// The rules.
     #[error(transparent)]
     Rules(#[from] resolve::rules::RuleError),
+    /// A profile of a run.
+    #[error(transparent)]
+    Profile(#[from] trace::profile::ProfileError),
     /// The root cannot be opened.
     #[error("cannot open the root `{}`", path.display())]
     Sysroot {
@@ -233,6 +236,7 @@ impl Diagnostic for Error {
             Self::Recipe(error) => error.hint(),
             Self::Spec(error) => error.hint(),
             Self::Rules(error) => error.hint(),
+            Self::Profile(error) => error.hint(),
             Self::Gather(error) => error.hint(),
             Self::Incomplete(error) => error.hint(),
             Self::Unmet(error) => error.hint(),

@@ -5,7 +5,7 @@
 //! contents go from the root into the layer as a stream, by [`Contents`].
 
 use std::fs::File;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 
 use common::root::Root;
 use common::tree::{ImagePath, Inode, Metadata, Tree};
@@ -176,8 +176,8 @@ impl Contents<'_> {
                 let file = self.context.map(|context| context.open_file(path.as_bytes()));
                 (path.clone(), *size, file.unwrap_or_else(absent))
             }
-            // No file is this and nothing else.
-            Content::Stripped { size, .. } | Content::Part { size, .. } => {
+            // Neither is kept anywhere as it is.
+            Content::Part { size, .. } | Content::Stripped { size, .. } => {
                 (Name::default(), *size, absent())
             }
             Content::Bytes(bytes) => (Name::default(), bytes.len() as u64, absent()),
@@ -196,7 +196,7 @@ impl Contents<'_> {
         let name = Name::from(path.as_bytes());
         let read = |error| ContentError::Read { path: name.clone(), error };
         let mut file = self.root.open_file(path.as_bytes()).map_err(read)?;
-        io::Seek::seek(&mut file, io::SeekFrom::Start(offset)).map_err(read)?;
+        file.seek(SeekFrom::Start(offset)).map_err(read)?;
         let interrupt = self.interrupt.clone();
         let part = Steady { path: name, file: file.take(size), planned: size, read: 0, interrupt };
         Ok(Box::new(part))

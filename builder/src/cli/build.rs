@@ -11,8 +11,9 @@ use common::report::warn as print_warning;
 use serde_json::json;
 
 use super::check_run::{self, RunError};
+use super::modules::ModuleArgs;
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals, sizes};
+use super::{Failure, StoreOption, output, signals, sizes, trace};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
@@ -28,6 +29,7 @@ use crate::spec::least::{Exclude, Strip};
 use crate::spec::recipe::Recipe;
 use crate::spec::regional::{LocaleName, ZoneName};
 use crate::spec::{DEFAULT_PATH, ImageSpec};
+use crate::trace::profile::Profile;
 use crate::{Built, Destination, Error, Surroundings};
 
 /// Pack programs, with everything that they need to run, into an image.
@@ -60,6 +62,8 @@ pub(super) struct Arguments {
     sysroot: PathBuf,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    modules: ModuleArgs,
     /// A folder of rules, which replace or add to those that come with coracle
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -87,6 +91,12 @@ pub(super) struct Arguments {
     /// Add a time zone, such as Europe/Berlin; the first is the image's own; may be repeated
     #[arg(long, value_name = "NAME")]
     zone: Vec<ZoneName>,
+    /// Pack what this profile of a run names as well (see `coracle trace`); may be repeated
+    #[arg(long, value_name = "FILE")]
+    profile: Vec<PathBuf>,
+    /// Run this command once, and pack what it opens as well: `coracle trace` and --profile in one
+    #[arg(long, value_name = "COMMAND")]
+    trace: Option<String>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
@@ -225,7 +235,19 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
     recipe.locales.extend(arguments.locale.iter().cloned());
     recipe.zones.extend(arguments.zone.iter().cloned());
-    let spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
+    arguments.modules.add_to(&mut recipe.modules);
+    let mut spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
+    let folder = context.as_deref().unwrap_or(Path::new("."));
+    spec.profile = Profile::read_all(folder, &recipe.profiles)?;
+    spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
+    if let Some(command) = &arguments.trace {
+        if !on_host {
+            return Err(
+                Error::Usage("--trace runs a command of this machine, not of --sysroot").into()
+            );
+        }
+        spec.profile.merge(trace::learn(command, arguments.quiet)?);
+    }
     Ok((spec, recipe.check))
 }
 

@@ -201,7 +201,7 @@ fn asked(
         }
     }
     let entries = provenance.iter().flat_map(|provenance| &provenance.entries);
-    for (path, _) in entries.filter(|(_, known)| has_reason(&known.why, &["asked"])) {
+    for (path, _) in entries.filter(|(_, known)| is_started(&known.why)) {
         programs.extend(ImagePath::new(path));
     }
     Ok(programs)
@@ -210,7 +210,16 @@ fn asked(
 /// Whether the image's builder put a file there for a program to open it.
 fn is_opened(provenance: &Provenance, path: &ImagePath) -> bool {
     let known = provenance.entries.get(&path.to_string());
-    known.is_some_and(|known| has_reason(&known.why, &["rule", "loaded", "opened"]))
+    known.is_some_and(|known| has_reason(&known.why, &["rule", "loaded", "opened", "traced"]))
+}
+
+/// Whether a person, or a program in a run, starts it.
+fn is_started(whys: &[serde_json::Value]) -> bool {
+    let executed = |why: &serde_json::Value| why.get("by").is_none();
+    has_reason(whys, &["asked"])
+        || whys
+            .iter()
+            .any(|why| has_reason(std::slice::from_ref(why), &["traced"]) && executed(why))
 }
 
 fn has_reason(whys: &[serde_json::Value], reasons: &[&str]) -> bool {

@@ -19,8 +19,10 @@ pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
+mod modules;
 mod output;
 pub mod resolution;
+mod rules;
 pub mod search;
 mod signals;
 mod sizes;
@@ -28,6 +30,7 @@ pub mod subject;
 pub mod trace;
 pub mod tree;
 mod why;
+mod words;
 
 /// Packs one application into the smallest root filesystem that runs it.
 #[derive(Debug, Parser)]
@@ -39,10 +42,11 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
+    Rules(rules::Arguments),
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
@@ -91,6 +95,8 @@ enum Failure {
     Resolution(resolution::ResolutionError),
     /// A check did not pass, or could not be run.
     Check(check_run::RunError),
+    /// A command cannot be watched.
+    Trace(Box<trace::TraceVerbError>),
     /// Its result could not be printed.
     Print(io::Error),
 }
@@ -110,6 +116,12 @@ impl From<check_run::RunError> for Failure {
 impl From<subject::SubjectError> for Failure {
     fn from(error: subject::SubjectError) -> Self {
         Self::Subject(error)
+    }
+}
+
+impl From<trace::TraceVerbError> for Failure {
+    fn from(error: trace::TraceVerbError) -> Self {
+        Self::Trace(Box::new(error))
     }
 }
 
@@ -142,6 +154,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
+        Verb::Rules(arguments) => rules::run(&arguments, &mut out),
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),
@@ -176,6 +189,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Subject(error)) => report::fail(&error),
         Err(Failure::Check(error)) => report::fail(&error),
         Err(Failure::Resolution(error)) => report::fail(&error),
+        Err(Failure::Trace(error)) => report::fail(&*error),
     }
 }
 

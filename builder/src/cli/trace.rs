@@ -13,6 +13,7 @@ use common::report::{self, Diagnostic};
 use common::tree::ImagePath;
 use nix::sys::signal::Signal;
 
+use super::words::{self, WordsError};
 use crate::resolve::{Sysroot, found};
 use crate::spec::glob::Glob;
 use crate::trace::distil::{Dropped, Facts, distil};
@@ -89,6 +90,22 @@ pub enum TraceVerbError {
         /// Why.
         source: io::Error,
     },
+    /// A command in one argument cannot be split.
+    #[error("`{}` is not a command: {why}", command.escape_debug())]
+    Words {
+        /// As it was given.
+        command: String,
+        /// What is wrong.
+        why: WordsError,
+    },
+    /// A build's command failed, so that nobody knows what it would have opened.
+    #[error("`{}` ended with status {code}", command.escape_debug())]
+    Failed {
+        /// The command.
+        command: String,
+        /// Its status.
+        code: u8,
+    },
     /// The root cannot be opened.
     #[error("cannot open the root")]
     Root(#[source] io::Error),
@@ -105,6 +122,11 @@ impl Diagnostic for TraceVerbError {
             Self::Pattern { .. } => {
                 Some("a pattern has `*`, `?`, `[a-z]`, and `**` as a whole component".to_owned())
             }
+            Self::Words { .. } => Some("give it to a shell: sh -c '...'".to_owned()),
+            Self::Failed { .. } => Some(
+                "run it with `coracle trace`, which takes any status, and build with --profile"
+                    .to_owned(),
+            ),
             Self::Write { .. } | Self::Root(_) => None,
         }
     }
@@ -112,7 +134,7 @@ impl Diagnostic for TraceVerbError {
     fn exit_code(&self) -> report::ExitCode {
         match self {
             Self::Trace(error) => error.exit_code(),
-            Self::Exists(_) | Self::Pattern { .. } => report::ExitCode::Usage,
+            Self::Exists(_) | Self::Pattern { .. } | Self::Words { .. } => report::ExitCode::Usage,
             _ => report::ExitCode::Failed,
         }
     }
@@ -120,11 +142,11 @@ impl Diagnostic for TraceVerbError {
 
 /// What a run came to.
 #[derive(Debug)]
-pub(super) struct Run {
+struct Run {
     /// The command's status, as a shell says it.
-    pub(super) code: u8,
+    code: u8,
     /// All that was seen.
-    pub(super) record: Record,
+    record: Record,
     /// The program that was asked for.
     main: Option<ImagePath>,
 }
@@ -147,11 +169,33 @@ pub(super) fn run(arguments: &TraceArgs) -> Result<ExitCode, TraceVerbError> {
         keepsakes(&run, keep)?
     };
     if !arguments.quiet {
-        tell(output, &run.record, &profile, dropped);
+        let mut text = format!("profile  {}\n", output.display());
+        text += &summary(&run.record, &profile, dropped);
+        // Standard output is the command's. Whoever does not read this has the profile.
+        io::stderr().write_all(text.as_bytes()).ok();
     }
     whole.merge(profile);
     write(output, &whole)?;
     Ok(run.code.into())
+}
+
+/// Runs a command for a build. Its standard output is not the build's.
+pub(super) fn learn(command: &str, quiet: bool) -> Result<Profile, TraceVerbError> {
+    let words = words::split(command)
+        .map_err(|why| TraceVerbError::Words { command: command.to_owned(), why })?;
+    let mut start = Start::new(words.into_iter().map(OsString::from).collect());
+    start.stdout = io::stderr().into();
+    let run = watch(start, None)?;
+    if run.code != 0 {
+        return Err(TraceVerbError::Failed { command: command.to_owned(), code: run.code });
+    }
+    let (profile, dropped) = keepsakes(&run, Vec::new())?;
+    if !quiet {
+        let text = summary(&run.record, &profile, dropped)
+            + "profile  not kept (coracle trace -o FILE, then --profile FILE, builds without running)\n";
+        io::stderr().write_all(text.as_bytes()).ok();
+    }
+    Ok(profile)
 }
 
 fn pattern(text: &str) -> Result<Glob, TraceVerbError> {
@@ -160,7 +204,7 @@ fn pattern(text: &str) -> Result<Glob, TraceVerbError> {
 }
 
 /// Runs a command to the end of all that it starts.
-pub(super) fn watch(start: Start, timeout: Option<Duration>) -> Result<Run, TraceError> {
+fn watch(start: Start, timeout: Option<Duration>) -> Result<Run, TraceError> {
     let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
     let mut tracer = Tracer::new(&signals)?;
     let child = tracer.spawn(start)?;
@@ -202,20 +246,23 @@ pub(super) fn watch(start: Start, timeout: Option<Duration>) -> Result<Run, Trac
 }
 
 /// What of a run is worth keeping, and how much is not.
-pub(super) fn keepsakes(run: &Run, keep: Vec<Glob>) -> Result<(Profile, Dropped), TraceVerbError> {
+fn keepsakes(run: &Run, keep: Vec<Glob>) -> Result<(Profile, Dropped), TraceVerbError> {
     let sysroot = Sysroot::open(Path::new("/")).map_err(TraceVerbError::Root)?;
     let own =
         std::env::var_os("HOME").and_then(|home| ImagePath::new(home.as_encoded_bytes()).ok());
     let usual = ["/home", "/root"].into_iter().filter_map(|path| ImagePath::new(path).ok());
     // A service's home is often the root.
     let homes = usual.chain(own).filter(|home| home.parent().is_some()).collect();
+    // A shell asks whether the folders that it is told of are there.
+    let folders = ["PWD", "OLDPWD"].into_iter().filter_map(std::env::var_os);
+    let folders = folders.filter_map(|folder| ImagePath::new(folder.as_encoded_bytes()).ok());
     let found = found::by_loader(&run.record.profile, &sysroot);
-    let facts = Facts { main: run.main.clone(), homes, keep, found };
+    let facts = Facts { main: run.main.clone(), homes, folders: folders.collect(), keep, found };
     Ok(distil(&run.record, &facts))
 }
 
-/// The summary, on standard error: standard output is the command's.
-pub(super) fn tell(output: &Path, record: &Record, profile: &Profile, dropped: Dropped) {
+/// What was seen and what was left out, in words. Notes are told as warnings.
+fn summary(record: &Record, profile: &Profile, dropped: Dropped) -> String {
     for note in &record.notes {
         report::warn(note);
     }
@@ -223,7 +270,7 @@ pub(super) fn tell(output: &Path, record: &Record, profile: &Profile, dropped: D
     let opened: usize = seen().map(|seen| seen.opened.len()).sum();
     let listed: usize = seen().map(|seen| seen.listed.len()).sum();
     let missing: usize = seen().map(|seen| seen.missing.len()).sum();
-    let mut text = format!("profile  {}\n", output.display());
+    let mut text = String::new();
     let _ = writeln!(text, "programs {}", profile.programs.len());
     let _ = writeln!(text, "paths    {opened} opened, {listed} listed, {missing} missing");
     if dropped.sum() > 0 {
@@ -244,8 +291,7 @@ pub(super) fn tell(output: &Path, record: &Record, profile: &Profile, dropped: D
             .collect();
         let _ = writeln!(text, "left out {}", parts.join(", "));
     }
-    // Whoever does not read it has the profile.
-    io::stderr().write_all(text.as_bytes()).ok();
+    text
 }
 
 /// A profile appears whole or not at all.

@@ -188,7 +188,7 @@ impl Provenance {
     fn next(&self, at: &str, known: &Known, why: &Value) -> Option<String> {
         let field = |key: &str| why.get(key).and_then(Value::as_str).map(str::to_owned);
         match why.get("reason").and_then(Value::as_str)? {
-            "loaded" | "script" | "opened" => field("by"),
+            "loaded" | "script" | "opened" | "imported" | "traced" => field("by"),
             "rule" => field("trigger"),
             // A link is there for what it leads to.
             "on-the-way" if known.kind == "link" => self.follow(at, true).map(str::to_owned),
@@ -240,6 +240,9 @@ pub fn words(why: &Value) -> String {
         "rule" => {
             format!("rule {}: {} (because of {})", field("rule"), field("why"), field("trigger"))
         }
+        "imported" => format!("imported as `{}` by {}", field("name"), field("by")),
+        "traced" if why.get("by").is_some() => format!("opened by {} in a run", field("by")),
+        "traced" => "executed in a run".to_owned(),
         "loader-configuration" => "the loader reads it".to_owned(),
         "on-the-way" => "on the way to something else".to_owned(),
         "always" => format!("every image has it: {}", field("purpose")),

@@ -413,7 +413,8 @@ mod tests {
                 for (node, rank) in wanted {
                     draft.put(path("/v"), node, rank, &[]).unwrap();
                 }
-                assert_eq!(draft.finish(&Survey::default()).unwrap()[&path("/v")].node, volume());
+                draft.settle(&Survey::default()).unwrap();
+                assert_eq!(draft.finish().unwrap()[&path("/v")].node, volume());
             }
         }
         // What every image has is for all its users: /tmp stays 1777.

@@ -109,11 +109,11 @@ impl Diagnostic for PlanError {
         let text = match self {
             Self::Conflict { .. } => "give one of them another destination, or leave it out",
             Self::SameName { .. } => "rename one, or pack them as two images",
+            Self::NoUser(_) => "use a number: `user = \"1000:1000\"`",
             Self::Excluded { .. } => {
                 "patterns are for files that rules and recipes bring; make the pattern narrower, or \
                  leave out what needs the file as well"
             }
-            Self::NoUser(_) => "use a number: `user = \"1000:1000\"`",
             Self::ManyMatches { .. } => "end the destination with `/` to mean a folder",
             Self::NoMatch(_) => {
                 "relative sources start at the recipe's folder, absolute ones at the root"

@@ -63,7 +63,7 @@ fn words(why: &Why) -> Option<String> {
         Why::Loaded { by, name, .. } => format!("`{by}` needs it as `{name}`"),
         Why::Opened { by, feature, .. } => format!("`{by}` opens it for its feature `{feature}`"),
         Why::Script { by } => format!("the script `{by}` is started by it"),
-        Why::Rule(because) => format!("rule {} needs it for `{}`", because.rule, because.trigger),
+        Why::Rule { rule, trigger, .. } => format!("rule {rule} needs it for `{trigger}`"),
         Why::LoaderConfiguration => "the loader reads it".to_owned(),
         _ => return None,
     })

@@ -48,8 +48,8 @@ pub use why::{Found, Why};
 
 use crate::elf::Name;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::{Added, Because, Part};
-use crate::resolve::{Relation, Request};
+use crate::resolve::ship::{Added, Part};
+use crate::resolve::{Asked, Relation};
 use crate::spec::ImageSpec;
 use crate::spec::least::{Exclude, Strip};
 use conflict::{Draft, Rank};
@@ -293,8 +293,7 @@ fn additions(
     placement: &Placement,
 ) -> Result<(), PlanError> {
     for addition in &gathered.additions {
-        let because = addition.because.clone();
-        let whys = [Why::Rule(because)];
+        let whys = [Why::of_rule(&addition.because, placement)];
         let made = match &addition.what {
             Added::Copy => {
                 draft.root_path(survey, &addition.path, placement, Rank::Rule, &whys)?;
@@ -318,7 +317,7 @@ fn additions(
 }
 
 /// Whether a request came from a person.
-fn asked(request: &(Request, Option<Because>)) -> bool {
+fn asked(request: &Asked) -> bool {
     request.1.is_none()
 }
 

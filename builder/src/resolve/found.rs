@@ -47,7 +47,7 @@ fn of_closure(seen: &Seen, sysroot: &Sysroot, closure: &Closure) -> BTreeSet<Ima
 }
 
 /// Whether a closure has a path: the file, and all links that lead there.
-pub(super) fn has(closure: &Closure, sysroot: &Sysroot, path: &ImagePath) -> bool {
+fn has(closure: &Closure, sysroot: &Sysroot, path: &ImagePath) -> bool {
     let Ok(walk) = sysroot.walk(path.as_bytes()) else { return false };
     closure.files().contains(&&walk.real)
         && walk.links.iter().all(|link| closure.links.contains_key(&link.path))

@@ -8,12 +8,9 @@ use std::collections::BTreeSet;
 
 use common::tree::ImagePath;
 
-use super::ship::Because;
+use super::requests::Asked;
 use super::{Closure, Origin, Request};
 use crate::spec::least::Least;
-
-/// A request, and the rule that asked for it.
-type Asked = (Request, Option<Because>);
 
 /// Takes requests of rules out of the list that lead to something unwanted, and what would be opened by
 /// programs that are gone with them. Returns them, with the path of what they led to.

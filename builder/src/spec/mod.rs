@@ -15,14 +15,17 @@ use common::tree::{ImagePath, PathError};
 pub mod check;
 pub mod glob;
 pub mod least;
+pub mod modules;
 pub mod recipe;
 pub mod regional;
 pub mod search;
 pub mod used;
 pub mod value;
 
+use crate::trace::profile::Profile;
 use glob::Glob;
 use least::Least;
+use modules::Modules;
 use recipe::{FileRequest, Recipe};
 use regional::{LocaleName, ZoneName};
 use search::{Cpus, DlopenPolicy};
@@ -49,6 +52,10 @@ pub struct ImageSpec {
     pub locales: Vec<LocaleName>,
     /// Time zones that it knows besides UTC; the first is its own.
     pub zones: Vec<ZoneName>,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
+    /// What runs have shown; the profiles that were named, merged.
+    pub profile: Profile,
     /// Processors that it is for.
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
@@ -236,6 +243,8 @@ impl ImageSpec {
             rules: switches(recipe)?,
             locales: recipe.locales.clone(),
             zones: recipe.zones.clone(),
+            modules: recipe.modules.clone(),
+            profile: Profile::default(),
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
             least: Least {

@@ -35,6 +35,8 @@ pub struct Facts {
     pub main: Option<ImagePath>,
     /// Home folders.
     pub homes: Vec<ImagePath>,
+    /// Folders that the run was started in, or told of.
+    pub folders: Vec<ImagePath>,
     /// What is kept wherever it lies.
     pub keep: Vec<Glob>,
     /// By program, what of it was opened that its loader finds by itself.
@@ -147,6 +149,7 @@ impl<'f> Sieve<'f> {
         }
         if path.parent().is_none()
             || below(&self.machine)
+            || self.facts.folders.contains(path)
             || EVERY.iter().any(|every| every.as_bytes() == path.as_bytes())
         {
             return Some(Why::Machine);
@@ -229,6 +232,7 @@ mod tests {
     fn facts() -> Facts {
         Facts {
             homes: vec![path("/home/me")],
+            folders: vec![path("/srv/here")],
             keep: vec![Glob::parse(b"/home/me/app/**").unwrap()],
             found: [(path("/bin/p"), [path("/lib/libc.so.6")].into())].into(),
             ..Facts::default()
@@ -246,6 +250,8 @@ mod tests {
             ("/etc/hosts", false),
             ("/etc/ld.so.cache", false),
             ("/etc/app.conf", true),
+            ("/srv/here", false),
+            ("/srv/here/data", true),
             ("/home/me/.bashrc", false),
             ("/home/me/app/a.py", true),
             ("/home/you/a.py", true),

@@ -116,6 +116,18 @@ impl Profile {
             .map_err(|message| ProfileError::Syntax { path: path.to_owned(), message })
     }
 
+    /// Reads profile files, relative ones from `folder`, and merges them.
+    pub fn read_all<'p>(
+        folder: &Path,
+        paths: impl IntoIterator<Item = &'p PathBuf>,
+    ) -> Result<Self, ProfileError> {
+        let mut all = Self::default();
+        for path in paths {
+            all.merge(Self::read(&folder.join(path))?);
+        }
+        Ok(all)
+    }
+
     /// Parses a profile's text; the error names line and column.
     pub fn parse(text: &str) -> Result<Self, String> {
         let file: File =

@@ -360,6 +360,17 @@ impl Tracer {
     }
 }
 
+impl Drop for Tracer {
+    /// Nothing outlives it, and signals do what they did before.
+    fn drop(&mut self) {
+        // There is nobody left to tell.
+        self.kill_all().ok();
+        let set: SigSet =
+            self.blocked.iter().filter_map(|number| Signal::try_from(*number).ok()).collect();
+        set.thread_unblock().ok();
+    }
+}
+
 fn wait(errno: Errno) -> TraceError {
     TraceError::Wait { source: errno.into() }
 }

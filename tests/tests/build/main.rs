@@ -109,11 +109,7 @@ const REFUSED: [(&str, i32, &str); 22] = [
     ("/bin/sh -o text/d/", 1, "there is no folder `text` for the output\n"),
     ("/bin/sh --force -o link.tar", 1, "`link.tar` is neither a file nor a folder, and is not "),
     ("/bin/sh --force -o ./", 1, "`.` is the working folder, or holds it, and is not replaced\n"),
-    (
-        "/bin/sh --no-rule nope",
-        1,
-        "there is no rule `nope`\nhint: the rules are: ca-certificates, ",
-    ),
+    ("/bin/sh --no-rule nope", 1, "there is no rule `nope`\nhint: "),
     ("/bin/sh --sysroot nowhere", 1, "cannot open the root `nowhere`\n"),
     ("/bin/sh -t UP", 2, "invalid value 'UP' for '--tag <NAME>'"),
     ("/bin/sh --source-date-epoch x", 2, "invalid value 'x'"),

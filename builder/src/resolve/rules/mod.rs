@@ -11,20 +11,25 @@ use common::report::Diagnostic;
 use serde::Deserialize;
 use walkdir::WalkDir;
 
+use crate::resolve::near::near;
 use crate::spec::glob::Glob;
 
 pub mod contents;
 mod embedded;
 pub mod fire;
+mod language;
 mod template;
 
 pub use contents::Text;
+pub use language::LanguageRule;
 pub use template::Variables;
 
 /// All rules by name.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     rules: BTreeMap<String, Rule>,
+    /// The files that they stand in.
+    texts: BTreeMap<String, String>,
 }
 
 /// One file of `recipes/rules`.
@@ -43,6 +48,8 @@ pub struct Rule {
     /// What it then adds.
     #[serde(default)]
     pub ship: Vec<Ship>,
+    /// The modules of an interpreter, of which what scripts import is added.
+    pub modules: Option<LanguageRule>,
     /// What it then tells the person.
     pub warning: Option<String>,
     /// No warning where the closure has a file or link of this path (a pattern).
@@ -167,7 +174,13 @@ pub enum RuleError {
 impl Diagnostic for RuleError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { known, .. } => Some(format!("the rules are: {}", known.join(", "))),
+            Self::Unknown { name, known } => {
+                let near = near(name, known.iter().map(String::as_str));
+                Some(match near.as_slice() {
+                    [] => "coracle rules lists them".to_owned(),
+                    near => format!("there is {}; coracle rules lists all", near.join(", ")),
+                })
+            }
             Self::Syntax { .. } => Some("docs/rules.md lists every key of a rule".to_owned()),
             Self::Read { .. } => None,
         }
@@ -177,12 +190,11 @@ impl Diagnostic for RuleError {
 impl RuleSet {
     /// The rules that come with the program, then those of `folder` and its subfolders.
     pub fn load(folder: Option<&Path>) -> Result<Self, RuleError> {
-        let mut rules = BTreeMap::new();
+        let mut set = Self { rules: BTreeMap::new(), texts: BTreeMap::new() };
         for (name, text) in embedded::RULES {
-            let path = Path::new(name).with_extension("toml");
-            rules.insert((*name).to_owned(), parse(&path, text)?);
+            set.add(name, &Path::new(name).with_extension("toml"), (*text).to_owned())?;
         }
-        let Some(folder) = folder else { return Ok(Self { rules }) };
+        let Some(folder) = folder else { return Ok(set) };
         // By name, so that of two mistakes the same one is told on every file system.
         for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
             let entry = entry.map_err(|error| RuleError::Read {
@@ -199,17 +211,32 @@ impl RuleSet {
             };
             let text = std::fs::read_to_string(path)
                 .map_err(|source| RuleError::Read { path: path.to_owned(), source })?;
-            rules.insert(stem.to_owned(), parse(path, &text)?);
+            set.add(stem, path, text)?;
         }
-        Ok(Self { rules })
+        Ok(set)
+    }
+
+    fn add(&mut self, name: &str, path: &Path, text: String) -> Result<(), RuleError> {
+        self.rules.insert(name.to_owned(), parse(path, &text)?);
+        self.texts.insert(name.to_owned(), text);
+        Ok(())
+    }
+
+    /// The file of one rule.
+    pub fn text(&self, name: &str) -> Result<&str, RuleError> {
+        let text = self.texts.get(name).map(String::as_str);
+        text.ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> RuleError {
+        RuleError::Unknown { name: name.to_owned(), known: self.rules.keys().cloned().collect() }
     }
 
     /// Leaves only rules that are on: by default, or by `switches` (`true` is on).
     pub fn switched(mut self, switches: &BTreeMap<String, bool>) -> Result<Self, RuleError> {
         for name in switches.keys() {
             if !self.rules.contains_key(name) {
-                let known = self.rules.into_keys().collect();
-                return Err(RuleError::Unknown { name: name.clone(), known });
+                return Err(self.unknown(name));
             }
         }
         self.rules.retain(|name, rule| switches.get(name).copied().unwrap_or(rule.default));
@@ -245,18 +272,19 @@ mod tests {
         assert_eq!(embedded, names);
         for (name, rule) in RuleSet::load(None).unwrap().iter() {
             assert!(!rule.when.is_empty(), "{name} never fires");
-            assert!(!rule.ship.is_empty() || rule.warning.is_some(), "{name} does nothing");
+            let does = !rule.ship.is_empty() || rule.modules.is_some() || rule.warning.is_some();
+            assert!(does, "{name} does nothing");
         }
     }
 
     #[test]
-    fn an_unknown_rule_is_an_error_that_lists_the_known() {
+    fn an_unknown_rule_is_an_error_that_names_near_ones() {
         let error = RuleSet::load(None)
             .unwrap()
-            .switched(&BTreeMap::from([("nope".to_owned(), false)]))
+            .switched(&BTreeMap::from([("tzdate".to_owned(), false)]))
             .unwrap_err();
-        assert_eq!(error.to_string(), "there is no rule `nope`");
-        assert!(error.hint().unwrap().contains("nss"));
+        assert_eq!(error.to_string(), "there is no rule `tzdate`");
+        assert_eq!(error.hint().unwrap(), "there is tzdata; coracle rules lists all");
     }
 
     #[test]
