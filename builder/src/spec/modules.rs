@@ -15,14 +15,26 @@ use serde::{Deserialize, Deserializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
+    /// Node.js: packages.
+    Node,
+    /// Perl 5.
+    Perl,
+    /// PHP: extensions.
+    Php,
     /// Python 3.
     Python,
+    /// Ruby: features.
+    Ruby,
 }
 
 impl fmt::Display for Language {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Node => "node",
+            Self::Perl => "perl",
+            Self::Php => "php",
             Self::Python => "python",
+            Self::Ruby => "ruby",
         })
     }
 }

@@ -86,6 +86,11 @@ impl<'a> Library<'a> {
         self.sysroot.is_folder(path)
     }
 
+    /// A path with all links resolved.
+    pub(super) fn real(&self, path: &ImagePath) -> ImagePath {
+        self.sysroot.walk(path.as_bytes()).map_or_else(|_| path.clone(), |walk| walk.real)
+    }
+
     /// Names in a folder; none where there is no folder, or it cannot be read.
     pub(super) fn names(&self, folder: &[u8]) -> Names {
         let known = self.memory.names.borrow().get(folder).cloned();

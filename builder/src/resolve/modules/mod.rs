@@ -22,8 +22,13 @@ use crate::spec::modules::Language;
 
 pub(super) mod brought;
 mod library;
+mod node;
+mod perl;
+mod php;
 mod python;
+mod ruby;
 mod serve;
+mod text;
 mod walk;
 
 pub(super) use library::{Library, Memory};
@@ -129,9 +134,14 @@ pub(super) trait Dialect: Debug {
 /// The dialect of a language.
 pub(super) fn dialect(language: Language) -> &'static dyn Dialect {
     match language {
+        Language::Node => &node::Node,
+        Language::Perl => &perl::Perl,
+        Language::Php => &php::Php,
         Language::Python => &python::Python,
+        Language::Ruby => &ruby::Ruby,
     }
 }
 
 /// All of them.
-pub(super) const LANGUAGES: [Language; 1] = [Language::Python];
+pub(super) const LANGUAGES: [Language; 5] =
+    [Language::Node, Language::Perl, Language::Php, Language::Python, Language::Ruby];

@@ -8,7 +8,7 @@ use common::tree::ImagePath;
 use super::library::MAX_SOURCE;
 use super::{Dialect, Import, Kind, Library, Memory, Unit, When};
 use crate::resolve::rules::LanguageRule;
-use crate::resolve::ship::Because;
+use crate::resolve::{Because, Cause};
 
 /// What leads to a module first is why it is there.
 #[derive(Debug)]
@@ -154,8 +154,10 @@ impl<'a> Walk<'a> {
         }
         imports.extend(self.hidden(&unit.name, reach));
         self.follow(&unit.path, imports, because, reach);
-        let import = because.import.as_ref().map(|_| unit.name.clone());
-        let because = Because { import, ..because.clone() };
+        let because = match &because.cause {
+            Cause::Import { .. } => because.importing(&because.trigger, &unit.name),
+            _ => because.clone(),
+        };
         self.shipped.entry(unit.path.clone()).or_insert(Shipped { unit, because });
     }
 
@@ -170,11 +172,7 @@ impl<'a> Walk<'a> {
     /// What a file of the image imports is looked for as well.
     fn follow(&mut self, by: &ImagePath, imports: Vec<Import>, because: &Because, reach: Reach) {
         for import in imports {
-            let because = Because {
-                trigger: by.clone(),
-                import: Some(import.name.clone()),
-                ..because.clone()
-            };
+            let because = because.importing(by, &import.name);
             self.queue.push_back((import, because, reach));
         }
     }
