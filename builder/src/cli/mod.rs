@@ -15,17 +15,22 @@ use crate::Error;
 
 mod build;
 pub mod check;
+pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
 mod modules;
 mod output;
 pub mod resolution;
+mod rules;
 pub mod search;
 mod signals;
+mod sizes;
 pub mod subject;
+pub mod trace;
 pub mod tree;
 mod why;
+mod words;
 
 /// Packs one application into the smallest root filesystem that runs it.
 #[derive(Debug, Parser)]
@@ -37,16 +42,27 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
+    Rules(rules::Arguments),
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
+    Trace(trace::TraceArgs),
+    /// Becomes a command that is watched; started by `trace`
+    #[command(name = crate::trace::start::VERB, hide = true)]
+    TraceChild(crate::trace::start::Arguments),
     /// Asks a loader in a jail; started by `check`
     #[command(name = crate::check::jail::VERB, hide = true)]
     AskLoader(crate::check::jail::Arguments),
+    /// Process 1 of a check's sandbox; started by `check --run`
+    #[command(name = crate::proof::inside::VERB, hide = true)]
+    Prove,
+    /// Becomes a program of an image; started by process 1 of a check's sandbox
+    #[command(name = crate::proof::inside::begin::VERB, hide = true)]
+    ProveChild(crate::proof::inside::begin::Arguments),
 }
 
 /// Where the store is.
@@ -77,6 +93,10 @@ enum Failure {
     Subject(subject::SubjectError),
     /// An executable cannot be resolved.
     Resolution(resolution::ResolutionError),
+    /// A check did not pass, or could not be run.
+    Check(check_run::RunError),
+    /// A command cannot be watched.
+    Trace(Box<trace::TraceVerbError>),
     /// Its result could not be printed.
     Print(io::Error),
 }
@@ -87,9 +107,21 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
+impl From<check_run::RunError> for Failure {
+    fn from(error: check_run::RunError) -> Self {
+        Self::Check(error)
+    }
+}
+
 impl From<subject::SubjectError> for Failure {
     fn from(error: subject::SubjectError) -> Self {
         Self::Subject(error)
+    }
+}
+
+impl From<trace::TraceVerbError> for Failure {
+    fn from(error: trace::TraceVerbError) -> Self {
+        Self::Trace(Box::new(error))
     }
 }
 
@@ -122,13 +154,28 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
+        Verb::Rules(arguments) => rules::run(&arguments, &mut out),
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),
+        Verb::Trace(arguments) => {
+            return trace::run(&arguments).unwrap_or_else(|error| report::fail(&error));
+        }
+        Verb::TraceChild(arguments) => {
+            crate::trace::start::enter(&arguments);
+            return report::ExitCode::Failed.into();
+        }
         Verb::AskLoader(arguments) => {
             crate::check::jail::enter(arguments);
             return report::ExitCode::Ok.into();
         }
+        Verb::Prove => {
+            return match crate::proof::inside::run() {
+                Ok(()) => report::ExitCode::Ok.into(),
+                Err(error) => report::fail(&output::PrintError { source: error }),
+            };
+        }
+        Verb::ProveChild(arguments) => return crate::proof::inside::begin::enter(&arguments),
     };
     let result = result.and_then(|()| out.flush().map_err(Failure::Print));
     match result {
@@ -140,7 +187,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Print(error)) => report::fail(&output::PrintError { source: error }),
         Err(Failure::Error(error)) => report::fail(&error),
         Err(Failure::Subject(error)) => report::fail(&error),
+        Err(Failure::Check(error)) => report::fail(&error),
         Err(Failure::Resolution(error)) => report::fail(&error),
+        Err(Failure::Trace(error)) => report::fail(&*error),
     }
 }
 

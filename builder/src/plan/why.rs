@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::place::Placement;
 use super::{asked, is_root};
 use crate::elf::Priority;
+use crate::resolve::Asked;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::Because;
-use crate::resolve::{How, Load, Origin, Program, Relation, Request};
+use crate::resolve::{Because, Cause, How, Load, Origin, Program, Relation, Request};
 
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,7 +55,21 @@ pub enum Why {
         by: ImagePath,
     },
     /// A rule.
-    Rule(Because),
+    Rule {
+        /// Its name.
+        rule: String,
+        /// What made it fire.
+        trigger: ImagePath,
+        /// Why, as the rule says it.
+        why: String,
+    },
+    /// A person asked for a locale or a time zone.
+    Wanted {
+        /// Which of the two.
+        kind: String,
+        /// Its name, as it was given.
+        name: String,
+    },
     /// A source of the image imports it.
     Imported {
         /// That source.
@@ -64,6 +78,12 @@ pub enum Why {
         name: String,
         /// The rule that knows the language.
         rule: String,
+    },
+    /// A profile says that it was used in a run.
+    Traced {
+        /// The program that opened it; `None` if it was itself executed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<ImagePath>,
     },
     /// The loader reads it.
     LoaderConfiguration,
@@ -117,15 +137,13 @@ pub enum Found {
 }
 
 impl Why {
-    /// What a rule's reason is in the image.
+    /// What the reason of a rule, or of a run, is in the image.
     pub(super) fn of_rule(because: &Because, placement: &Placement) -> Self {
-        match &because.import {
-            Some(name) => Self::Imported {
-                by: placement.destination(&because.trigger),
-                name: name.clone(),
-                rule: because.rule.clone(),
-            },
-            None => Self::Rule(because.clone()),
+        let by = placement.destination(&because.trigger);
+        match because.cause.clone() {
+            Cause::Rule { rule, why } => Self::Rule { rule, trigger: by, why },
+            Cause::Import { rule, module } => Self::Imported { by, name: module, rule },
+            Cause::Run => Self::Traced { by: Some(by) },
         }
     }
 }
@@ -249,12 +267,16 @@ fn is_first(program: &Program, load: &Load) -> bool {
     program.loads.first().is_some_and(|first| std::ptr::eq(first, load))
 }
 
-fn of(request: &(Request, Option<Because>), placement: &Placement) -> Why {
-    request.1.as_ref().map_or(Why::Asked, |because| Why::of_rule(because, placement))
+fn of(request: &Asked, placement: &Placement) -> Why {
+    match (&request.0, &request.1) {
+        (_, None) => Why::Asked,
+        (Request::Program(_), Some(because)) if because.is_run() => Why::Traced { by: None },
+        (_, Some(because)) => Why::of_rule(because, placement),
+    }
 }
 
 fn of_request(gathered: &Gathered, script: &ImagePath, placement: &Placement) -> Vec<Why> {
-    let named = |request: &&(Request, Option<Because>)| match &request.0 {
+    let named = |request: &&Asked| match &request.0 {
         Request::Program(path) => path == script || path.file_name() == script.file_name(),
         _ => false,
     };

@@ -6,10 +6,10 @@ use common::tree::ImagePath;
 
 use super::walk::Walk;
 use super::{Dialect, Import, Kind, Library, Unit, dialect};
-use crate::resolve::Origin;
 use crate::resolve::rules::LanguageRule;
 use crate::resolve::rules::fire::Firing;
-use crate::resolve::ship::{Added, Because, ShipError, Shipping};
+use crate::resolve::ship::{Added, ShipError, Shipping, because};
+use crate::resolve::{Because, Origin};
 use crate::spec::modules::Wanted;
 
 /// Scripts above this are not read for imports.
@@ -31,16 +31,11 @@ pub(in crate::resolve) fn serve(
     library.own = scripts.iter().filter_map(ImagePath::parent).collect();
     library.own.dedup();
     let read = dialect.prepare(&mut library, &interpreters);
-    let because = Because {
-        rule: firing.name.to_owned(),
-        trigger: firing.trigger.clone(),
-        why: firing.rule.why.clone(),
-        import: None,
-    };
+    let because = because(firing, None);
     let names = &shipping.brought.names;
     let mut walk = Walk::new(dialect, &library, rule, shipping.memory, names);
     for name in &rule.start {
-        walk.start_with(name, Because { why: "it starts with it".to_owned(), ..because.clone() });
+        walk.start_with(name, because.saying("it starts with it"));
     }
     asked(shipping, &mut walk, &because)?;
     let sources = sources(shipping, &mut walk, &scripts, &because);
@@ -63,14 +58,13 @@ pub(in crate::resolve) fn serve(
     }
     for path in read {
         let why = "the interpreter reads where its modules are".to_owned();
-        shipping.add(path, Added::Copy, &Because { why, ..because.clone() });
+        shipping.add(path, Added::Copy, &because.saying(why));
     }
     for (path, shipped) in shipped {
         for data in dialect.beside(&shipped.unit, &library) {
             let why = format!("comes with the module `{}`", shipped.unit.name);
-            let trigger = path.clone();
-            let rule = because.rule.clone();
-            shipping.add(data, Added::Copy, &Because { rule, trigger, why, import: None });
+            let because = Because { trigger: path.clone(), ..because.saying(why) };
+            shipping.add(data, Added::Copy, &because);
         }
         match shipped.unit.kind {
             Kind::Object => shipping.module(firing, path, &shipped.because),
@@ -126,7 +120,7 @@ fn asked(shipping: &Shipping<'_>, walk: &mut Walk<'_>, because: &Because) -> Res
             Wanted::Below(name) => format!("asked for with all below `{name}`"),
             Wanted::Module(name) => format!("asked for as `{name}`"),
         };
-        let because = Because { why, ..because.clone() };
+        let because = because.saying(why);
         let all = match wanted {
             Wanted::Module(_) => BTreeSet::new(),
             Wanted::Below(name) => walk.dialect.below(name, walk.library),
@@ -179,7 +173,7 @@ fn sources(
     count += command.len();
     let why = "the image's command imports it".to_owned();
     for import in command {
-        walk.want(import, Because { why: why.clone(), ..because.clone() });
+        walk.want(import, because.saying(why.as_str()));
     }
     count
 }

@@ -8,7 +8,7 @@ use common::tree::ImagePath;
 use super::library::MAX_SOURCE;
 use super::{Dialect, Import, Kind, Library, Memory, Unit, When};
 use crate::resolve::rules::LanguageRule;
-use crate::resolve::ship::Because;
+use crate::resolve::{Because, Cause};
 
 /// What leads to a module first is why it is there.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl<'a> Walk<'a> {
         let known = found.whole || self.rule.is_built_in(name);
         self.known.insert(name.to_owned(), (known, reach));
         if found.units.is_empty() && known {
-            self.follow(&because.trigger, self.hidden(name), because, reach);
+            self.follow(&because.trigger, self.hidden(name, reach), because, reach);
         }
         for unit in found.units {
             self.take(unit, because, reach);
@@ -144,35 +144,43 @@ impl<'a> Walk<'a> {
         });
         if self.library.is_standard(&unit.path) {
             imports.retain(|import| {
-                import.when != When::Later || !self.rule.is_lazy(&unit.name, &import.name)
+                let is_lazy = import.when == When::Later;
+                !(is_lazy && self.rule.is_lazy(&unit.name, &import.name)) && self.happens(import)
             });
             // What an installation has of the standard library is the distribution's decision.
             for import in &mut imports {
                 import.when = When::Maybe;
             }
         }
-        imports.extend(self.hidden(&unit.name));
+        imports.extend(self.hidden(&unit.name, reach));
         self.follow(&unit.path, imports, because, reach);
-        let import = because.import.as_ref().map(|_| unit.name.clone());
-        let because = Because { import, ..because.clone() };
+        let because = match &because.cause {
+            Cause::Import { .. } => because.importing(&because.trigger, &unit.name),
+            _ => because.clone(),
+        };
         self.shipped.entry(unit.path.clone()).or_insert(Shipped { unit, because });
+    }
+
+    /// Whether what an import stands in for cannot be had.
+    fn happens(&self, import: &Import) -> bool {
+        let has = |name: &String| {
+            self.rule.is_built_in(name) || self.dialect.find(name, self.library).whole
+        };
+        import.instead_of.is_empty() || !import.instead_of.iter().all(has)
     }
 
     /// What a file of the image imports is looked for as well.
     fn follow(&mut self, by: &ImagePath, imports: Vec<Import>, because: &Because, reach: Reach) {
         for import in imports {
-            let because = Because {
-                trigger: by.clone(),
-                import: Some(import.name.clone()),
-                ..because.clone()
-            };
+            let because = because.importing(by, &import.name);
             self.queue.push_back((import, because, reach));
         }
     }
 
     /// What a module imports without saying so in a source.
-    fn hidden(&self, name: &str) -> Vec<Import> {
-        let names = self.rule.hidden.get(name).into_iter().flatten();
+    fn hidden(&self, name: &str, reach: Reach) -> Vec<Import> {
+        let names = self.rule.hidden.get(name).filter(|_| reach == Reach::Calling);
+        let names = names.into_iter().flatten();
         names.map(|name| Import::maybe(name)).collect()
     }
 

@@ -1,0 +1,141 @@
+//! Which path a call means: read from the memory of a stopped thread, made absolute by what the kernel
+//! says of its folders.
+//!
+//! Another thread may change the text between this look and the kernel's. A run of a program that does
+//! so on purpose records what it likes to.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+
+use common::tree::ImagePath;
+use nix::unistd::Pid;
+
+/// `PATH_MAX` of `linux/limits.h`.
+const LONGEST: usize = 4096;
+/// Reading beyond the end of a page may fail although the text ended before.
+const PAGE: u64 = 4096;
+const AT_FDCWD: i32 = -100;
+
+/// The text at an address: up to its NUL.
+pub(super) fn text(thread: Pid, mut address: u64) -> Option<Vec<u8>> {
+    let mut text = Vec::new();
+    while text.len() < LONGEST {
+        let rest = usize::try_from(PAGE - address % PAGE).ok()?;
+        // Most paths are short.
+        let mut piece = vec![0; rest.min(if text.is_empty() { 256 } else { LONGEST })];
+        let read = tracee::read(thread, address, &mut piece).ok()?;
+        let piece = piece.get(..read)?;
+        if let Some(end) = piece.iter().position(|&byte| byte == 0) {
+            text.extend_from_slice(piece.get(..end)?);
+            return Some(text);
+        }
+        text.extend_from_slice(piece);
+        address = address.checked_add(u64::try_from(read).ok().filter(|&read| read > 0)?)?;
+    }
+    None
+}
+
+/// A 64-bit word at an address.
+pub(super) fn word(thread: Pid, address: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    (tracee::read(thread, address, &mut bytes) == Ok(8)).then(|| u64::from_ne_bytes(bytes))
+}
+
+/// The path of a `struct sockaddr_un` (unix(7)), if it is one and has a path.
+pub(super) fn socket(thread: Pid, address: u64, length: u64) -> Option<Vec<u8>> {
+    const AF_UNIX: [u8; 2] = 1_u16.to_ne_bytes();
+    let mut bytes = vec![0; usize::try_from(length).ok()?.min(110)];
+    let read = tracee::read(thread, address, &mut bytes).ok()?;
+    let path = bytes.get(..read)?.strip_prefix(&AF_UNIX)?;
+    // Without one it has no name, with a NUL it has one that no folder knows.
+    let path = path.split(|&byte| byte == 0).next()?;
+    (!path.is_empty()).then(|| path.to_vec())
+}
+
+/// What a path starts from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View<'t> {
+    /// The thread that names it.
+    pub(super) thread: Pid,
+    /// The folder that is its root, as this process sees it; empty where both have the same.
+    pub(super) root: &'t [u8],
+}
+
+impl View<'_> {
+    /// The absolute path that `text` means, with `folder` the descriptor that a relative one starts from
+    /// (`None`: the working folder). Links stay as they are named, except where `..` follows one: only
+    /// the kernel knows what that is. `None` if it is empty or means nothing with a path.
+    pub(super) fn path(&self, folder: Option<u64>, text: &[u8]) -> Option<ImagePath> {
+        if text.is_empty() {
+            return None;
+        }
+        let whole = if text.starts_with(b"/") {
+            text.to_vec()
+        } else {
+            [self.folder(folder)?.as_slice(), b"/", text].concat()
+        };
+        if !whole.split(|&byte| byte == b'/').any(|name| name == b"..") {
+            return ImagePath::new(whole).ok();
+        }
+        let outside = self.outside(&whole);
+        let real = match (outside.parent(), outside.file_name()) {
+            (Some(parent), Some(name)) => fs::canonicalize(parent).ok()?.join(name),
+            // `..` itself, or the root.
+            _ => fs::canonicalize(outside).ok()?,
+        };
+        self.inside(real.into_os_string().into_vec())
+    }
+
+    /// Where a descriptor leads.
+    pub(super) fn descriptor(&self, number: u64) -> Option<ImagePath> {
+        ImagePath::new(self.link(&format!("fd/{number}"))?).ok()
+    }
+
+    /// The program that it runs.
+    pub(super) fn program(&self) -> Option<ImagePath> {
+        ImagePath::new(self.link("exe")?).ok()
+    }
+
+    /// A path as this process has to name it.
+    pub(super) fn outside(&self, path: &[u8]) -> PathBuf {
+        if self.root.is_empty() {
+            return PathBuf::from(OsStr::from_bytes(path));
+        }
+        // It may be the link of a root of its own: then it leads somewhere else here. That only tells
+        // whether something was there before it was made.
+        Path::new(OsStr::from_bytes(&[self.root, path].concat())).to_owned()
+    }
+
+    fn inside(&self, mut path: Vec<u8>) -> Option<ImagePath> {
+        if !path.starts_with(self.root) {
+            return None;
+        }
+        path.drain(..self.root.len());
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        ImagePath::new(path).ok()
+    }
+
+    fn folder(&self, descriptor: Option<u64>) -> Option<Vec<u8>> {
+        // A descriptor is an `int`: the upper half is not looked at by the kernel.
+        let number = descriptor.map_or(AT_FDCWD, lower_half);
+        if number == AT_FDCWD { self.link("cwd") } else { self.link(&format!("fd/{number}")) }
+    }
+
+    fn link(&self, name: &str) -> Option<Vec<u8>> {
+        let link = format!("/proc/{}/{name}", self.thread);
+        let target = fs::read_link(link).ok()?.into_os_string().into_vec();
+        // A file that is gone, or that never had a name.
+        let lost = !target.starts_with(b"/") || target.ends_with(b" (deleted)");
+        if lost { None } else { Some(self.inside(target)?.as_bytes().to_vec()) }
+    }
+}
+
+/// The lower half of an argument, as the kernel takes an `int`.
+pub(super) fn lower_half(argument: u64) -> i32 {
+    let [a, b, c, d, ..] = argument.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
+}
