@@ -55,8 +55,8 @@ impl Dialect for Ruby {
         found
     }
 
-    fn run(&self, _name: &str) -> Vec<Import> {
-        Vec::new()
+    fn run(&self, name: &str) -> Vec<Import> {
+        vec![import(name, When::Maybe)]
     }
 
     fn prepare(&self, library: &mut Library<'_>, _interpreters: &[&ImagePath]) -> Vec<ImagePath> {
@@ -83,7 +83,8 @@ impl Dialect for Ruby {
         let unit = path.map(|path| {
             let is_object = path.as_bytes().ends_with(b".so");
             let kind = if is_object { Kind::Object } else { Kind::Source };
-            Unit { path, name: name.to_owned(), kind }
+            let end = if is_object && !name.ends_with(".so") { ".so" } else { "" };
+            Unit { path, name: format!("{name}{end}"), kind }
         });
         Found { whole: unit.is_some(), units: unit.into_iter().collect() }
     }
