@@ -190,9 +190,9 @@ impl Sandbox<'_> {
         volume(&paddle.own, "coracle", "ro");
         volume(&below("given"), "given", "ro");
         for peer in &self.peers {
-            for device in DEVICES {
-                let source = Path::new("/dev").join(device);
-                volume(&source, &format!("peers/{peer}/dev/{device}"), "dev");
+            let devices = DEVICES.map(|device| (device, Path::new("/dev").join(device)));
+            for (device, source) in devices.iter().filter(|(_, source)| source.exists()) {
+                volume(source, &format!("peers/{peer}/dev/{device}"), "dev");
             }
         }
         command.arg("--entrypoint").arg(format!("{OURS}/coracle"));

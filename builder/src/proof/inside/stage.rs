@@ -67,7 +67,12 @@ pub(super) fn try_all(script: Script, clock: &Clock) -> Outcome {
     }
     stage.end();
     match stage.processes.finish() {
-        Ok(record) => outcome.seen = Some(Seen::of(&record)),
+        Ok(record) => match Seen::of(&record) {
+            Some(seen) => outcome.seen = Some(seen),
+            None => {
+                outcome.unwatched = Some("it looked for more files than can be told".to_owned());
+            }
+        },
         Err(why) => outcome.unwatched = Some(why),
     }
     outcome
