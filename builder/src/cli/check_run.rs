@@ -188,7 +188,7 @@ fn tell(args: &CheckArgs, name: &Reference, proof: &Proof) -> Result<(), RunErro
             "name": name.to_string(),
             "holds": proof.holds(),
             "steps": proof.outcome.steps,
-            "untried": proof.untried,
+            "untried": proof.outcome.untried,
             "suspects": proof.suspects,
             "unwatched": proof.outcome.unwatched,
         });

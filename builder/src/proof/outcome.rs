@@ -16,6 +16,9 @@ use crate::trace::profile::Profile;
 pub struct Outcome {
     /// Peers and steps in order, up to the first that failed.
     pub steps: Vec<Tried>,
+    /// How many were not tried, as one before them failed.
+    #[serde(default)]
+    pub untried: usize,
     /// What was seen of it, where the kernel allowed to watch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,

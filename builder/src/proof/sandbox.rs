@@ -65,6 +65,9 @@ pub enum SandboxError {
     /// Somebody wanted the end.
     #[error("interrupted")]
     Interrupted,
+    /// It tells of fewer steps than there are.
+    #[error("the sandbox does not tell of every step")]
+    Short,
     /// What it tells of files is no profile.
     #[error("the sandbox tells of files what cannot be understood: {0}")]
     Unread(String),
@@ -92,7 +95,11 @@ impl Diagnostic for SandboxError {
             Self::Silent { .. } => {
                 Some("does `paddle run` of any image work for this user?".to_owned())
             }
-            Self::Own(_) | Self::Start { .. } | Self::Interrupted | Self::Unread(_) => None,
+            Self::Own(_)
+            | Self::Start { .. }
+            | Self::Interrupted
+            | Self::Unread(_)
+            | Self::Short => None,
         }
     }
 }

@@ -55,7 +55,7 @@ pub fn run() -> io::Result<()> {
     drop(input);
     let script: Script = serde_json::from_str(&line)?;
     let clock = Clock::new(Duration::from_secs(script.timeout.number().into()));
-    let outcome = stage::try_all(script, &clock);
+    let outcome = stage::try_all(script, &clock).map_err(io::Error::other)?;
     let mut out = io::stdout().lock();
     serde_json::to_writer(&mut out, &outcome)?;
     out.flush()
