@@ -43,6 +43,7 @@ use resolve::incomplete::Incomplete;
 use resolve::rules::RuleSet;
 use resolve::{Options, Sysroot};
 use spec::ImageSpec;
+use spec::least::Strip;
 
 /// What surrounds a build: everything that decides its result besides the [`ImageSpec`].
 #[derive(Debug)]
@@ -96,8 +97,15 @@ pub fn plan(spec: &ImageSpec, around: &Surroundings<'_>) -> Result<(Plan, Vec<St
     Incomplete::check(&gathered.closure)?;
     Unmet::check(&gathered.closure, sysroot)?;
     let survey = plan::survey(spec, &gathered, sysroot, || resolving.advance(1))?;
-    let plan = plan::plan(spec, &gathered, &survey)?;
-    Ok((plan, gathered.warnings))
+    let mut plan = plan::plan(spec, &gathered, &survey)?;
+    let mut warnings = gathered.warnings;
+    warnings.extend(plan::idle(spec, &plan));
+    if spec.least.strip != Strip::None {
+        let context = spec.context.as_deref().map(open_context).transpose()?;
+        let root = sysroot.root();
+        warnings.extend(assemble::strip::mark(&mut plan, spec.least.strip, root, context.as_ref()));
+    }
+    Ok((plan, warnings))
 }
 
 /// The whole program: decides what is in the image, and writes it.
@@ -153,7 +161,12 @@ fn bytes(plan: &Plan) -> u64 {
         .values()
         .map(|entry| match &entry.node {
             Node::File {
-                source: Source::Root { size, .. } | Source::Context { size, .. }, ..
+                source:
+                    Source::Root { size, .. }
+                    | Source::Part { size, .. }
+                    | Source::Context { size, .. }
+                    | Source::Stripped { size, .. },
+                ..
             } => *size,
             _ => 0,
         })
@@ -209,6 +222,9 @@ pub enum Error {
     /// The image cannot be written or read.
     #[error(transparent)]
     Image(#[from] image::ImageError),
+    /// A recipe cannot be written.
+    #[error(transparent)]
+    New(#[from] cli::new::NewError),
     /// There is no place for a store.
     #[error("there is no place for the store: neither HOME nor XDG_DATA_HOME is set")]
     NoStore,
@@ -230,6 +246,7 @@ impl Diagnostic for Error {
             Self::Survey(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::Image(error) => error.hint(),
+            Self::New(error) => error.hint(),
             Self::NoStore => Some("name one with --store, or set CORACLE_STORE".to_owned()),
             Self::Sysroot { .. } | Self::Context { .. } | Self::Usage(_) => None,
         }

@@ -26,6 +26,20 @@ macro_rules! recipes {
 }
 
 recipes! {
+    age_keeps_secrets = "age",
+    busybox_is_a_shell_with_tools = "busybox",
+    curl_verifies_servers_by_name = "curl",
+    ffmpeg_encodes_and_probes = "ffmpeg",
+    git_commits_and_clones = "git",
+    imagemagick_converts = "imagemagick",
+    jq_filters = "jq",
+    nginx_serves_and_reloads = "nginx",
+    openssl_certifies_and_signs = "openssl",
+    postgresql_keeps_data = "postgresql",
+    redis_keeps_data = "redis",
+    ripgrep_searches = "ripgrep",
+    sqlite3_keeps_data = "sqlite3",
+    ssh_runs_commands_elsewhere = "ssh",
     toolbox = "toolbox",
 }
 

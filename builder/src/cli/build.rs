@@ -11,8 +11,9 @@ use common::report::warn as print_warning;
 use serde_json::json;
 
 use super::check_run::{self, RunError};
+use super::modules::ModuleArgs;
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals, trace};
+use super::{Failure, StoreOption, output, signals, sizes, trace};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
@@ -24,7 +25,9 @@ use crate::report;
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
 use crate::spec::check::Check;
+use crate::spec::least::{Exclude, Strip};
 use crate::spec::recipe::Recipe;
+use crate::spec::regional::{LocaleName, ZoneName};
 use crate::spec::{DEFAULT_PATH, ImageSpec};
 use crate::trace::profile::Profile;
 use crate::{Built, Destination, Error, Surroundings};
@@ -59,6 +62,8 @@ pub(super) struct Arguments {
     sysroot: PathBuf,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    modules: ModuleArgs,
     /// A folder of rules, which replace or add to those that come with coracle
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -68,6 +73,24 @@ pub(super) struct Arguments {
     /// Switch a rule off; may be repeated
     #[arg(long, value_name = "NAME")]
     no_rule: Vec<String>,
+    /// Leave debug sections out of ELF files, and with =all tables of symbols too
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "debug"
+    )]
+    strip: Option<Strip>,
+    /// Leave out paths of the image that match this pattern, and everything below; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<Exclude>,
+    /// Add a locale, such as de_DE.UTF-8; may be repeated
+    #[arg(long, value_name = "NAME")]
+    locale: Vec<LocaleName>,
+    /// Add a time zone, such as Europe/Berlin; the first is the image's own; may be repeated
+    #[arg(long, value_name = "NAME")]
+    zone: Vec<ZoneName>,
     /// Pack what this profile of a run names as well (see `coracle trace`); may be repeated
     #[arg(long, value_name = "FILE")]
     profile: Vec<PathBuf>,
@@ -89,6 +112,9 @@ pub(super) struct Arguments {
     /// Print what would be in the image, and why, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say what takes the room in the image, and what it is there for
+    #[arg(long, conflicts_with = "quiet")]
+    report: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -113,7 +139,11 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     if arguments.dry_run {
         let (plan, warnings) = crate::plan(&spec, &around)?;
         warn(arguments, &warnings);
-        return if arguments.json { output::json(out, &plan) } else { print_plan(out, &plan) };
+        return match (arguments.report, arguments.json) {
+            (true, json) => sizes::print_plan(out, &plan, json),
+            (false, true) => output::json(out, &plan),
+            (false, false) => print_plan(out, &plan),
+        };
     }
     let to = arguments.output.as_deref();
     let wanted = to
@@ -144,7 +174,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     }
     let built = built?;
     warn(arguments, &built.warnings);
-    summary(arguments, out, &spec.name, &built, started)
+    summary(arguments, out, &spec.name, &built, started)?;
+    if arguments.report && !arguments.json {
+        output::line(out, "")?;
+        sizes::print_plan(out, &built.plan, false)?;
+    }
+    Ok(())
 }
 
 /// Builds what passes its check. How that went is told on standard error, beside warnings.
@@ -165,6 +200,11 @@ fn proven(
     if proof.holds() { Ok(built) } else { Err(RunError::Failed(spec.name.clone()).into()) }
 }
 
+/// Whether a name of the command line is a recipe's.
+pub(super) fn is_recipe(what: &Path) -> bool {
+    what.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+}
+
 /// The folder of a recipe.
 pub(super) fn context(recipe: &Path) -> PathBuf {
     let folder = recipe.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -174,11 +214,8 @@ pub(super) fn context(recipe: &Path) -> PathBuf {
 
 /// What was asked for: a recipe's content, programs of the command line, and options over both.
 fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
-    let is_recipe = |what: &&String| {
-        Path::new(what).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
-    };
     let (recipes, programs): (Vec<&String>, Vec<&String>) =
-        arguments.what.iter().partition(is_recipe);
+        arguments.what.iter().partition(|what| is_recipe(Path::new(what)));
     let (mut recipe, context) = match recipes.as_slice() {
         [] => (Recipe::default(), None),
         [path] => {
@@ -194,8 +231,13 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     if arguments.tag.is_some() {
         recipe.name.clone_from(&arguments.tag);
     }
+    recipe.exclude.extend(arguments.exclude.iter().cloned());
+    recipe.strip = arguments.strip.unwrap_or(recipe.strip);
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
+    recipe.locales.extend(arguments.locale.iter().cloned());
+    recipe.zones.extend(arguments.zone.iter().cloned());
+    arguments.modules.add_to(&mut recipe.modules);
     let mut spec = understand(&recipe, context.as_deref(), on_host)?;
     spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
     if let Some(command) = &arguments.trace {
@@ -222,7 +264,7 @@ pub(super) fn understand(
 
 /// A path of the command line starts where the person stands, not at the recipe. What `..` means
 /// there is for the kernel to say.
-fn absolute(program: &str, on_host: bool) -> String {
+pub(super) fn absolute(program: &str, on_host: bool) -> String {
     let path = Path::new(program);
     if !on_host || !program.contains('/') {
         return program.to_owned();
@@ -285,6 +327,7 @@ fn print_plan(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
     for (path, entry) in &plan.entries {
         let (mode, kind, detail) = match &entry.node {
             Node::Folder { mode } => (*mode, "folder", String::new()),
+            Node::Volume { uid, gid } => (0o755, "volume", format!(" of {uid}:{gid}")),
             Node::Link { target } => (0o777, "link", format!(" -> {target}")),
             Node::HardLink { target } => (0, "name", format!(" = {target}")),
             Node::File { mode, source } => (*mode, "file", describe(source, path.as_bytes())),
@@ -306,7 +349,9 @@ fn describe(source: &Source, path: &[u8]) -> String {
         Source::Root { path: from, size } if from.as_bytes() == path => format!(" ({size} bytes)"),
         Source::Root { path: from, size } => format!(" ({size} bytes of {from})"),
         Source::Context { path: from, size } => format!(" ({size} bytes of the recipe's {from})"),
+        Source::Part { path: from, size, .. } => format!(" ({size} bytes out of {from})"),
         Source::Generated { .. } => " (generated)".to_owned(),
+        Source::Stripped { of, size, .. } => format!("{}, stripped to {size}", describe(of, path)),
     }
 }
 
@@ -344,6 +389,7 @@ fn summary(
             "size": size,
             "output": arguments.output.as_ref().map(|path| path.display().to_string()),
             "warnings": built.warnings,
+            "sizes": arguments.report.then(|| sizes::of_plan(&built.plan)).transpose()?,
         });
         return output::json(out, &value);
     }

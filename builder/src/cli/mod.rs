@@ -19,10 +19,14 @@ pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
+mod modules;
+pub mod new;
 mod output;
 pub mod resolution;
+mod rules;
 pub mod search;
 mod signals;
+mod sizes;
 pub mod subject;
 pub mod trace;
 pub mod tree;
@@ -39,10 +43,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
+    New(new::Arguments),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
+    Rules(rules::Arguments),
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
@@ -147,9 +153,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout());
     let result = match arguments.verb {
         Verb::Build(arguments) => build::run(&arguments, &mut out),
+        Verb::New(arguments) => new::run(&arguments, &mut out),
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
+        Verb::Rules(arguments) => rules::run(&arguments, &mut out),
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),

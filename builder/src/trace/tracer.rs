@@ -108,9 +108,6 @@ impl Tracer {
     /// If it cannot be started, or not be watched.
     pub fn spawn(&mut self, start: Start) -> Result<Child, TraceError> {
         let name = start.command.first().cloned().unwrap_or_default().into_vec();
-        let root = start.root.as_ref().map(fs::canonicalize).transpose();
-        let root = root.map_err(|source| TraceError::Again { program: name.clone(), source })?;
-        let root = root.map(|path| path.into_os_string().into_vec()).unwrap_or_default();
         let started = start::start(start, self.blocked.clone())
             .map_err(|source| TraceError::Again { program: name.clone(), source })?;
         let Started { process, .. } = started;
@@ -120,8 +117,7 @@ impl Tracer {
             let _status = waitpid(process, None);
             return Err(TraceError::Forbidden { program: name, source: errno.into() });
         }
-        let root = if root == b"/" { Vec::new() } else { root };
-        self.tasks.insert(process, Task::first(&root));
+        self.tasks.insert(process, Task::default());
         let child = Child(process);
         self.children.push(child);
         while self.program(child).is_none() {
@@ -216,11 +212,6 @@ impl Tracer {
         Ok(())
     }
 
-    /// What was seen so far.
-    pub fn record(&self) -> &Record {
-        &self.record
-    }
-
     /// What was seen. Whatever still runs is killed.
     ///
     /// # Errors
@@ -254,7 +245,7 @@ impl Tracer {
         };
         // Its maker may not have told of it yet.
         if !self.tasks.contains_key(&pid) {
-            let task = self.maker(pid).map_or_else(|| Task::first(b""), Task::child);
+            let task = self.maker(pid).map_or_else(Task::default, Task::child);
             self.tasks.insert(pid, task);
             if self.killing {
                 let _sent = kill(pid, Signal::SIGKILL);

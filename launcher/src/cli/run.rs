@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode as Status;
 
 use clap::Args;
+use common::accounts::UserSpec;
 use common::escape::Escaped;
 use common::report::{self, Diagnostic, ExitCode};
 use common::tree::ImagePath;
@@ -21,7 +22,7 @@ use crate::run::{self, Outcome, Request};
 use crate::runtime::ContainerId;
 use crate::spec::{
     CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError, Tmpfs,
-    Ulimit, UserSpec, Volume,
+    Ulimit, Volume,
 };
 use crate::store::ImageSource;
 use crate::supervise::{Ended, Wanted};

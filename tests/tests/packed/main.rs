@@ -3,6 +3,7 @@
 //! Each test packs what the host has installed, launches the image, and compares output and status
 //! with what the program does outside of it.
 
+mod data;
 mod formats;
 mod languages;
 mod network;

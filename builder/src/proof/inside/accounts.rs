@@ -4,9 +4,10 @@ use std::fs::OpenOptions;
 use std::io::Read as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 
+use common::accounts::NameOrId;
 use rustix::fs::OFlags;
 
-use crate::spec::value::{NameOrId, UserName};
+use crate::spec::value::UserName;
 
 /// Who a program runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +49,7 @@ fn read(path: &str) -> String {
 
 /// As a launcher does it: a number need not be in the files; a name must.
 fn find(user: &UserName, passwd: &str, group: &str) -> Result<Account, String> {
+    let user = user.spec();
     let lines = || passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let line = match &user.user {
         NameOrId::Name(name) => Some(

@@ -8,8 +8,8 @@ mod error;
 mod files;
 mod network;
 mod rights;
-mod user;
 
+use common::accounts::UserSpec;
 use common::tree::ImagePath;
 use oci_spec::runtime::LinuxResources;
 
@@ -18,7 +18,6 @@ pub use error::ParseError;
 pub use files::{Tmpfs, Volume};
 pub use network::{HostEntry, Hostname, NetworkChoice};
 pub use rights::{CapabilityChoice, Ulimit};
-pub use user::{NameOrId, UserSpec};
 
 /// The typed form of `paddle run`'s options that shape the container.
 #[derive(Debug, Clone, Default)]
