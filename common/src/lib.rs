@@ -8,9 +8,11 @@
 //! tree/      a root filesystem as a value       root    a directory fd below which paths are resolved
 //! location   where the store and state live     report  how errors and hints reach a person
 //! progress   bars, when someone is watching     escape  bytes from images, made safe for a terminal
+//! accounts   users and groups of a root
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod accounts;
 pub mod digest;
 pub mod escape;
 pub mod location;

@@ -5,7 +5,8 @@
 //! ELF header | program headers | interpreter | string table | symbols | hash
 //! | versions of symbols, needed, defined | relocations, and the word that they change | dynamic | notes
 //! ```
-//! One `PT_LOAD` covers it all, at address 0, so that addresses are file offsets.
+//! One `PT_LOAD` covers it all, at address 0, so that addresses are file offsets. Strings have one of their own, which
+//! is not written to.
 
 use std::path::Path;
 
@@ -64,6 +65,8 @@ pub struct Elf {
     symbols: symbols::Symbols,
     /// What follows the notes in their segment, right or wrong.
     raw_notes: Vec<u8>,
+    /// Read-only data.
+    data: Vec<u8>,
 }
 
 /// How much there is of the dynamic section.
@@ -95,6 +98,7 @@ impl Default for Elf {
             notes: Vec::new(),
             symbols: symbols::Symbols::default(),
             raw_notes: Vec::new(),
+            data: Vec::new(),
         }
     }
 }
@@ -186,9 +190,16 @@ impl Elf {
         Self { raw_notes: bytes.to_vec(), ..self }
     }
 
+    /// One more string among the read-only data.
+    #[must_use]
+    pub fn string(mut self, text: &str) -> Self {
+        self.data.extend([text.as_bytes(), b"\0"].concat());
+        self
+    }
+
     /// The object's bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        let headers = 5 * self.segment_size();
+        let headers = (5 + usize::from(!self.data.is_empty())) * self.segment_size();
         let mut file = vec![0; self.header_size() + headers];
         let interpreter = append(&mut file, self.interpreter.as_deref().unwrap_or_default());
         file.push(0);
@@ -207,6 +218,9 @@ impl Elf {
         }
         if !note_bytes.is_empty() {
             segments.push((4, 4, notes, note_bytes.len(), 4));
+        }
+        if !self.data.is_empty() {
+            segments.push((1, 4, append(&mut file, &self.data), self.data.len(), 0x1000));
         }
         let header = self.header(segments.len());
         file[..header.len()].copy_from_slice(&header);

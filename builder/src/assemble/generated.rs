@@ -15,6 +15,9 @@ pub fn bytes(what: &Generated) -> Vec<u8> {
         }
         Generated::Empty => Vec::new(),
         Generated::LdSoCache { entries } => ld_cache::bytes(entries),
+        Generated::ModuleList { parts } => {
+            parts.iter().flat_map(|part| part.text.as_bytes()).copied().collect()
+        }
         Generated::Text { text } => text.clone().into_bytes(),
     }
 }

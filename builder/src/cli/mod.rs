@@ -15,13 +15,18 @@ use crate::Error;
 
 mod build;
 pub mod check;
+pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
+mod modules;
+pub mod new;
 mod output;
 pub mod resolution;
+mod rules;
 pub mod search;
 mod signals;
+mod sizes;
 pub mod subject;
 pub mod trace;
 pub mod tree;
@@ -38,10 +43,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
+    New(new::Arguments),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
+    Rules(rules::Arguments),
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
@@ -52,6 +59,12 @@ enum Verb {
     /// Asks a loader in a jail; started by `check`
     #[command(name = crate::check::jail::VERB, hide = true)]
     AskLoader(crate::check::jail::Arguments),
+    /// Process 1 of a check's sandbox; started by `check --run`
+    #[command(name = crate::proof::inside::VERB, hide = true)]
+    Prove,
+    /// Becomes a program of an image; started by process 1 of a check's sandbox
+    #[command(name = crate::proof::inside::begin::VERB, hide = true)]
+    ProveChild(crate::proof::inside::begin::Arguments),
 }
 
 /// Where the store is.
@@ -82,6 +95,8 @@ enum Failure {
     Subject(subject::SubjectError),
     /// An executable cannot be resolved.
     Resolution(resolution::ResolutionError),
+    /// A check did not pass, or could not be run.
+    Check(check_run::RunError),
     /// A command cannot be watched.
     Trace(Box<trace::TraceVerbError>),
     /// Its result could not be printed.
@@ -91,6 +106,12 @@ enum Failure {
 impl<E: Into<Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Error(error.into())
+    }
+}
+
+impl From<check_run::RunError> for Failure {
+    fn from(error: check_run::RunError) -> Self {
+        Self::Check(error)
     }
 }
 
@@ -132,9 +153,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout());
     let result = match arguments.verb {
         Verb::Build(arguments) => build::run(&arguments, &mut out),
+        Verb::New(arguments) => new::run(&arguments, &mut out),
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
+        Verb::Rules(arguments) => rules::run(&arguments, &mut out),
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),
@@ -149,6 +172,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             crate::check::jail::enter(arguments);
             return report::ExitCode::Ok.into();
         }
+        Verb::Prove => {
+            return match crate::proof::inside::run() {
+                Ok(()) => report::ExitCode::Ok.into(),
+                Err(error) => report::fail(&check_run::ProveError { source: error }),
+            };
+        }
+        Verb::ProveChild(arguments) => return crate::proof::inside::begin::enter(&arguments),
     };
     let result = result.and_then(|()| out.flush().map_err(Failure::Print));
     match result {
@@ -160,6 +190,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Print(error)) => report::fail(&output::PrintError { source: error }),
         Err(Failure::Error(error)) => report::fail(&error),
         Err(Failure::Subject(error)) => report::fail(&error),
+        Err(Failure::Check(error)) => report::fail(&error),
         Err(Failure::Resolution(error)) => report::fail(&error),
         Err(Failure::Trace(error)) => report::fail(&*error),
     }

@@ -38,11 +38,13 @@ pub(super) fn add(draft: &mut Draft, spec: &ImageSpec, user: &User) -> Result<()
         let source = Source::Generated { what };
         put(draft, path, Node::File { mode: 0o644, source }, purpose)?;
     }
-    let configured = spec.run.volumes.iter().map(|volume| ("volumes", volume));
-    for (key, path) in configured.chain([("workdir", &spec.run.workdir)]) {
+    let volume = Node::Volume { uid: user.uid, gid: user.gid };
+    let volumes = spec.run.volumes.iter().map(|path| ("volumes", path, &volume));
+    let workdir = Node::Folder { mode: 0o755 };
+    for (key, path, node) in volumes.chain([("workdir", &spec.run.workdir, &workdir)]) {
         let why = [Why::Configured { key: key.to_owned() }];
         if *path != ImagePath::root() {
-            draft.put(path.clone(), Node::Folder { mode: 0o755 }, Rank::Rule, &why)?;
+            draft.put(path.clone(), node.clone(), Rank::Rule, &why)?;
         }
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Why there is no plan.
 
+use common::accounts::AccountError;
 use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
@@ -36,6 +37,16 @@ pub enum PlanError {
         /// What is in the way.
         file: ImagePath,
     },
+    /// A pattern leaves out what a program needs.
+    #[error("`{path}` cannot be left out by `{pattern}`: {because}")]
+    Excluded {
+        /// The path.
+        path: ImagePath,
+        /// The pattern.
+        pattern: String,
+        /// Who needs it.
+        because: String,
+    },
     /// A `files` table matches nothing.
     #[error("`{0}` of the recipe matches no file")]
     NoMatch(String),
@@ -60,15 +71,8 @@ pub enum PlanError {
         source: PathError,
     },
     /// The user or group to run as is unknown.
-    #[error("there is no {kind} `{name}` in the root's `{file}`")]
-    NoUser {
-        /// "user" or "group".
-        kind: &'static str,
-        /// The name.
-        name: String,
-        /// Where it was looked for.
-        file: &'static str,
-    },
+    #[error(transparent)]
+    NoUser(#[from] AccountError),
     /// The configuration of an image is text, and this path is none.
     #[error("`{0}` is not UTF-8, which an image's configuration must be")]
     NotText(ImagePath),
@@ -105,7 +109,11 @@ impl Diagnostic for PlanError {
         let text = match self {
             Self::Conflict { .. } => "give one of them another destination, or leave it out",
             Self::SameName { .. } => "rename one, or pack them as two images",
-            Self::NoUser { .. } => "use a number: `user = \"1000:1000\"`",
+            Self::NoUser(_) => "use a number: `user = \"1000:1000\"`",
+            Self::Excluded { .. } => {
+                "patterns are for files that rules and recipes bring; make the pattern narrower, or \
+                 leave out what needs the file as well"
+            }
             Self::ManyMatches { .. } => "end the destination with `/` to mean a folder",
             Self::NoMatch(_) => {
                 "relative sources start at the recipe's folder, absolute ones at the root"

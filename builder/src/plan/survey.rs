@@ -18,6 +18,7 @@ use rustix::io::Errno;
 use crate::elf::Name;
 use crate::resolve::expand::{self, Kind};
 use crate::resolve::gather::Gathered;
+use crate::resolve::regional::Brought;
 use crate::resolve::ship::Added;
 use crate::resolve::{Sysroot, Walk};
 use crate::spec::glob::Glob;
@@ -233,6 +234,10 @@ fn wanted(gathered: &Gathered) -> Vec<(ImagePath, Option<String>)> {
             let by = addition.because.who();
             wanted.push((addition.path.clone(), Some(by)));
         }
+    }
+    for regional in gathered.regional.iter().filter(|found| found.what == Brought::Copy) {
+        let by = format!("{} `{}`", regional.wanted.kind, regional.wanted.name);
+        wanted.push((regional.path.clone(), Some(by)));
     }
     wanted
 }

@@ -1,11 +1,12 @@
 //! Who the image runs as. A name is looked up in the root's files; a number is used as it is, so
 //! that it does not matter which users the build machine has.
 
+use common::accounts::{self, NameOrId, UserSpec};
 use serde::Serialize;
 
 use super::error::PlanError;
 use super::survey::Survey;
-use crate::spec::value::{NameOrId, UserName};
+use crate::spec::value::UserName;
 
 /// A user and its group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -25,46 +26,30 @@ const ROOT: u32 = 0;
 const NOBODY: u32 = 65534;
 
 pub(super) fn resolve(asked: Option<&UserName>, survey: &Survey) -> Result<User, PlanError> {
-    let root = NameOrId::Id(ROOT);
-    let (user, group) = asked.map_or((&root, None), |name| (&name.user, name.group.as_ref()));
-    let (name, uid, own_gid) = match user {
+    let root = UserSpec { user: NameOrId::Id(ROOT), group: None };
+    let spec = asked.map_or(&root, UserName::spec);
+    let (name, uid, own_gid) = match &spec.user {
         NameOrId::Id(ROOT) => ("root".to_owned(), ROOT, ROOT),
         NameOrId::Id(NOBODY) => ("nobody".to_owned(), NOBODY, NOBODY),
         // Without a group, a number runs in the group of the same number.
         NameOrId::Id(id) => ("app".to_owned(), *id, *id),
         NameOrId::Name(name) => {
-            let line =
-                fields(&survey.passwd, name).ok_or_else(|| unknown("user", name, "/etc/passwd"))?;
-            let id = |at: usize| line.get(at).and_then(|field| field.parse::<u32>().ok());
-            let (Some(uid), Some(gid)) = (id(2), id(3)) else {
-                return Err(unknown("user", name, "/etc/passwd"));
-            };
-            (name.clone(), uid, gid)
+            let user = UserSpec { user: spec.user.clone(), group: None };
+            let account = accounts::look_up(&user, survey.passwd.as_bytes(), b"")?;
+            (name.clone(), account.uid, account.gid)
         }
     };
-    let gid = match group {
+    let gid = match &spec.group {
         None => own_gid,
-        Some(NameOrId::Id(id)) => *id,
-        Some(NameOrId::Name(name)) => fields(&survey.group, name)
-            .and_then(|line| line.get(2)?.parse().ok())
-            .ok_or_else(|| unknown("group", name, "/etc/group"))?,
+        Some(group) => accounts::group_id(group, survey.group.as_bytes())?,
     };
-    let group = match (group, gid) {
+    let group = match (&spec.group, gid) {
         (Some(NameOrId::Name(name)), _) => name.clone(),
         (_, ROOT) => "root".to_owned(),
         (_, NOBODY) => "nogroup".to_owned(),
         _ => name.clone(),
     };
     Ok(User { name, uid, group, gid })
-}
-
-/// The fields of the line that starts with `name` (passwd(5), group(5)).
-fn fields<'t>(text: &'t str, name: &str) -> Option<Vec<&'t str>> {
-    text.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|line| line[0] == name)
-}
-
-fn unknown(kind: &'static str, name: &str, file: &'static str) -> PlanError {
-    PlanError::NoUser { kind, name: name.to_owned(), file }
 }
 
 #[cfg(test)]
@@ -74,7 +59,7 @@ mod tests {
     #[test]
     fn users_resolve_as_the_table_says() {
         let survey = Survey {
-            passwd: "root:x:0:0::/:/bin/sh\nwww:x:33:34::/:\nbad:x:y:z\n".to_owned(),
+            passwd: "root:x:0:0::/:/bin/sh\nwww:x:33:34::/:\nbad:x:y:z::/:\n".to_owned(),
             group: "adm:x:4:\n".to_owned(),
             ..Survey::default()
         };
@@ -91,9 +76,9 @@ mod tests {
             assert_eq!((&*user.name, user.uid, &*user.group, user.gid), (name, uid, group, gid));
         }
         for (asked, message) in [
-            ("nope", "there is no user `nope` in the root's `/etc/passwd`"),
-            ("bad", "there is no user `bad` in the root's `/etc/passwd`"),
-            ("www:nope", "there is no group `nope` in the root's `/etc/group`"),
+            ("nope", "there is no user `nope` in `/etc/passwd`"),
+            ("bad", "`/etc/passwd` gives `bad` a number that is no id"),
+            ("www:nope", "there is no group `nope` in `/etc/group`"),
         ] {
             let error = resolve(Some(&asked.parse().unwrap()), &survey).unwrap_err();
             assert_eq!(error.to_string(), message);

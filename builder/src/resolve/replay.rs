@@ -11,8 +11,9 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use rustix::io::Errno;
 
-use super::ship::{Added, Addition, Because, Shipped};
-use super::{Closure, Libc, Origin, Request, Sysroot, Target};
+use super::requests::{Asked, Requests};
+use super::ship::{Added, Addition, Shipped};
+use super::{Because, Cause, Closure, Libc, Origin, Request, Sysroot, Target};
 use crate::trace::profile::Profile;
 
 /// A profile cannot be followed.
@@ -122,14 +123,12 @@ impl Replay {
         run.map(|program| (Request::Program(program.path.clone()), program.because()))
     }
 
-    /// Adds what the programs opened to what rules ask for. `requests` are those that led to `closure`,
-    /// `refused` those that could not be followed.
+    /// Adds what the programs opened to what rules ask for. `requests` are those that led to `closure`.
     pub(super) fn add(
         &self,
         closure: &Closure,
         sysroot: &Sysroot,
-        requests: &[(Request, Option<Because>)],
-        refused: &[Request],
+        requests: &Requests,
         shipped: &mut Shipped,
     ) {
         let files: BTreeSet<&ImagePath> = closure.files().into_iter().collect();
@@ -144,18 +143,17 @@ impl Replay {
             if !program.runs {
                 shipped.copy(&program.path, &because);
             }
-            let opener = program.opener(closure, requests);
+            let opener = program.opener(closure, &requests.asked);
             for (path, kind) in &program.opened {
                 let Some(opener) = opener.filter(|_| *kind == Kind::Object) else {
                     shipped.copy(path, &because);
                     continue;
                 };
                 let module = Request::Module { path: path.clone(), program: opener.clone() };
-                let asked = requests.iter().any(|(request, _)| *request == module);
-                if refused.contains(&module) {
+                if requests.is_out(&module) {
                     // It was read as any file is, by a program that cannot load it.
                     shipped.copy(path, &because);
-                } else if !asked && !has(path) {
+                } else if !requests.has(&module) && !has(path) {
                     shipped.requests.push((Request::Program(opener.clone()), because.clone()));
                     shipped.requests.push((module, because.clone()));
                 }
@@ -167,16 +165,12 @@ impl Replay {
 
 impl Executed {
     fn because(&self) -> Because {
-        Because { rule: String::new(), trigger: self.real.clone(), why: String::new(), run: true }
+        Because { trigger: self.real.clone(), cause: Cause::Run }
     }
 
     /// The path of the program that opens modules: itself, or the last of those that interpret it. `None`
     /// if it has no loader.
-    fn opener<'c>(
-        &self,
-        closure: &'c Closure,
-        requests: &[(Request, Option<Because>)],
-    ) -> Option<&'c ImagePath> {
+    fn opener<'c>(&self, closure: &'c Closure, requests: &[Asked]) -> Option<&'c ImagePath> {
         let wanted = Request::Program(self.path.clone());
         let number = requests.iter().position(|(request, _)| *request == wanted)?;
         let scope = closure.programs.iter().rfind(|scope| {

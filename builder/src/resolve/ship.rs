@@ -1,41 +1,30 @@
 //! What rules that have fired add: files, modules and programs that exist in the root, and files
 //! made for the image.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use common::escape::Escaped;
 use common::report::Diagnostic;
 use common::tree::ImagePath;
-use serde::Serialize;
+
+mod list;
+mod named;
+
+pub use list::{Part, parts};
 
 use super::expand::{self, Kind};
+use super::modules::brought::Brought;
+use super::modules::{self, Memory};
 use super::rules::fire::Firing;
 use super::rules::{Pattern, Ship};
-use super::{Closure, Origin, Request, Sysroot};
+use super::{Because, Cause, Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
+use crate::spec::modules::{Language, Modules};
 
-/// The rule that asked for something, and what made it fire; or the program that used it in a run.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Because {
-    /// Name of the rule; empty for a run.
-    pub rule: String,
-    /// Real path of the object or script that made it fire; of a run, the program.
-    pub trigger: ImagePath,
-    /// Why, as the rule says it.
-    pub why: String,
-    /// A profile says that it was used in a run.
-    #[serde(skip)]
-    pub run: bool,
-}
-
-impl Because {
-    /// Who asks, in words.
-    pub fn who(&self) -> String {
-        if self.run { "a profile".to_owned() } else { format!("rule {}", self.rule) }
-    }
-}
+/// Objects that a warning names: a person looks at one or two.
+const MAX_NAMED: usize = 3;
 
 /// Something that a rule adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +46,8 @@ pub enum Added {
     Folder,
     /// A file with these bytes, where the root's own is not shipped.
     Generated(Vec<u8>),
+    /// The parts of a list of modules; those of modules that the image has not are left out.
+    List(Vec<Part>),
 }
 
 /// Why a rule cannot be followed.
@@ -82,12 +73,34 @@ pub enum ShipError {
         /// What is wrong.
         why: &'static str,
     },
+    /// A module that a person asked for is nowhere.
+    #[error("there is no {language} module `{}` in {}", module.escape_debug(), Escaped(folder))]
+    NoModule {
+        /// Whose.
+        language: Language,
+        /// Its name.
+        module: String,
+        /// The first folder that was searched.
+        folder: Vec<u8>,
+        /// Names like it.
+        similar: Vec<String>,
+    },
 }
 
 impl Diagnostic for ShipError {
     fn hint(&self) -> Option<String> {
-        let (Self::Look { rule, .. } | Self::Pattern { rule, .. }) = self;
-        Some(format!("mend the rule, or switch it off with --no-rule {rule}"))
+        Some(match self {
+            Self::Look { rule, .. } | Self::Pattern { rule, .. } => {
+                format!("mend the rule, or switch it off with --no-rule {rule}")
+            }
+            Self::NoModule { similar, .. } if !similar.is_empty() => {
+                format!("modules with names like it: {}", similar.join(", "))
+            }
+            Self::NoModule { .. } => {
+                "install the package that brings it, or copy it with files = [...] in a recipe"
+                    .to_owned()
+            }
+        })
     }
 }
 
@@ -103,32 +116,27 @@ pub(super) struct Shipped {
 pub(super) struct Shipping<'a> {
     pub(super) sysroot: &'a Sysroot,
     pub(super) closure: &'a Closure,
+    /// Modules that a person asked for.
+    pub(super) asked: &'a Modules,
+    pub(super) brought: &'a Brought,
+    pub(super) memory: &'a Memory,
     pub(super) found: Shipped,
 }
 
 impl Shipping<'_> {
     /// Adds what one rule ships.
     pub(super) fn ship(&mut self, firing: &Firing<'_>) -> Result<(), ShipError> {
-        if let Some(warning) = &firing.rule.warning
-            && !self.has(firing.rule.warning_unless.as_ref())
-        {
-            self.found.warnings.insert(format!("{}: {warning}", firing.name));
-        }
         for ship in &firing.rule.ship {
-            let because = Because {
-                rule: firing.name.to_owned(),
-                trigger: firing.trigger.clone(),
-                why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
-                run: false,
-            };
+            let because = because(firing, ship.why.as_ref());
             if self.exists(firing, &ship.unless)? {
                 continue;
             }
             self.files(firing, ship, &because)?;
             let excluded = excluded(firing, ship)?;
+            let named = self.names(firing, &ship.named_in)?;
             for pattern in &ship.modules {
                 for path in self.paths(firing, pattern)? {
-                    if is_kept(&path, &excluded) {
+                    if is_kept(&path, &excluded) && is_named(&path, named.as_ref()) {
                         self.module(firing, path, &because);
                     }
                 }
@@ -144,19 +152,46 @@ impl Shipping<'_> {
             if let Some(file) = &ship.nsswitch {
                 self.nsswitch(firing, file, &excluded, &because)?;
             }
+            if let Some(list) = &ship.list {
+                self.list(firing, list, ship.entries, &because)?;
+            }
             self.made(firing, ship, &because)?;
         }
-        Ok(())
+        firing.rule.modules.as_ref().map_or(Ok(()), |rule| modules::serve(self, firing, rule))
     }
 
-    /// Whether the closure has a file or link whose path matches.
+    /// Says what rules warn of, and because of whom, once all have shipped what they ship.
+    pub(super) fn warn(&mut self, firings: &[Firing<'_>]) {
+        let mut warned: BTreeMap<&str, (&str, BTreeSet<&ImagePath>)> = BTreeMap::new();
+        for firing in firings {
+            if let Some(warning) = &firing.rule.warning
+                && !self.has(firing.rule.warning_unless.as_ref())
+            {
+                let (_, triggers) = warned.entry(firing.name).or_insert((warning, BTreeSet::new()));
+                triggers.insert(&firing.trigger);
+            }
+        }
+        for (rule, (warning, triggers)) in warned {
+            let mut named: Vec<String> =
+                triggers.iter().take(MAX_NAMED).map(|path| format!("`{path}`")).collect();
+            if triggers.len() > MAX_NAMED {
+                named.push(format!("{} more", triggers.len() - MAX_NAMED));
+            }
+            let named = named.join(", ");
+            self.found.warnings.insert(format!("{rule}: {warning} (because of {named})"));
+        }
+    }
+
+    /// Whether the closure, or what rules add, has a file or link whose path matches.
     fn has(&self, pattern: Option<&Pattern>) -> bool {
         let Some(Pattern(glob)) = pattern else { return false };
         let links = self.closure.links.keys();
+        let added = self.found.additions.iter().map(|addition| &addition.path);
         self.closure
             .files()
             .into_iter()
             .chain(links)
+            .chain(added)
             .any(|path| glob.matches(path.as_bytes()).is_some())
     }
 
@@ -171,7 +206,11 @@ impl Shipping<'_> {
     }
 
     /// Paths of the root that one of a rule's templates means.
-    fn paths(&self, firing: &Firing<'_>, template: &str) -> Result<Vec<ImagePath>, ShipError> {
+    pub(super) fn paths(
+        &self,
+        firing: &Firing<'_>,
+        template: &str,
+    ) -> Result<Vec<ImagePath>, ShipError> {
         let Some(pattern) = firing.variables.expand(template) else { return Ok(Vec::new()) };
         let glob = Glob::parse(&pattern).map_err(|why| ShipError::Pattern {
             rule: firing.name.to_owned(),
@@ -210,13 +249,13 @@ impl Shipping<'_> {
         Ok(())
     }
 
-    fn add(&mut self, path: ImagePath, what: Added, because: &Because) {
+    pub(super) fn add(&mut self, path: ImagePath, what: Added, because: &Because) {
         self.found.additions.push(Addition { path, what, because: because.clone() });
     }
 
     /// An object is resolved in the scope of every program that can open it; anything else of that
     /// name is copied.
-    fn module(&mut self, firing: &Firing<'_>, path: ImagePath, because: &Because) {
+    pub(super) fn module(&mut self, firing: &Firing<'_>, path: ImagePath, because: &Because) {
         if self.starts_with(&path, b"\x7fELF") {
             for program in self.contexts(firing, because) {
                 let request = Request::Module { path: path.clone(), program };
@@ -230,7 +269,7 @@ impl Shipping<'_> {
     fn program(&mut self, path: ImagePath, because: &Because) {
         if self.starts_with(&path, b"\x7fELF") || self.starts_with(&path, b"#!") {
             self.found.requests.push((Request::Program(path), because.clone()));
-        } else {
+        } else if !self.sysroot.is_folder(path.as_bytes()) {
             self.add(path, Added::Copy, because);
         }
     }
@@ -271,31 +310,6 @@ impl Shipping<'_> {
         contexts
     }
 
-    /// The modules that a name service switch names: `libnss_NAME.so.2` beside the C library
-    /// (nsswitch.conf(5); the version is part of glibc's interface, `nss/nss_module.c`).
-    fn nsswitch(
-        &mut self,
-        firing: &Firing<'_>,
-        file: &str,
-        excluded: &[Glob],
-        because: &Because,
-    ) -> Result<(), ShipError> {
-        let text = match self.sysroot.root().open_file(file.as_bytes()) {
-            Ok(file) => io::read_to_string(file)
-                .map_err(|source| look(firing, because.rule.as_bytes(), source))?,
-            Err(error) if expand::is_absence(&error) => return Ok(()),
-            Err(source) => return Err(look(firing, file.as_bytes(), source)),
-        };
-        for module in services(&text) {
-            for path in self.paths(firing, &format!("{{dir}}/libnss_{module}.so.2"))? {
-                if is_kept(&path, excluded) {
-                    self.module(firing, path, because);
-                }
-            }
-        }
-        Ok(())
-    }
-
     fn made(
         &mut self,
         firing: &Firing<'_>,
@@ -326,6 +340,10 @@ impl Shipping<'_> {
     }
 }
 
+fn is_named(path: &ImagePath, names: Option<&BTreeSet<Vec<u8>>>) -> bool {
+    names.is_none_or(|names| path.file_name().is_some_and(|name| names.contains(name)))
+}
+
 fn is_kept(path: &ImagePath, excluded: &[Glob]) -> bool {
     excluded.iter().all(|glob| glob.matches(path.as_bytes()).is_none())
 }
@@ -344,42 +362,13 @@ fn excluded(firing: &Firing<'_>, ship: &Ship) -> Result<Vec<Glob>, ShipError> {
     Ok(excluded)
 }
 
+/// Why a rule ships something: as the table says it, else as the rule does.
+pub(super) fn because(firing: &Firing<'_>, why: Option<&String>) -> Because {
+    let why = why.unwrap_or(&firing.rule.why).clone();
+    let cause = Cause::Rule { rule: firing.name.to_owned(), why };
+    Because { trigger: firing.trigger.clone(), cause }
+}
+
 fn look(firing: &Firing<'_>, pattern: &[u8], source: io::Error) -> ShipError {
     ShipError::Look { rule: firing.name.to_owned(), pattern: pattern.to_vec(), source }
-}
-
-/// The services that a switch file names, sorted, each once.
-fn services(text: &str) -> BTreeSet<String> {
-    let mut services = BTreeSet::new();
-    for line in text.lines() {
-        let line = line.split('#').next().unwrap_or_default();
-        let Some((_, actions)) = line.split_once(':') else { continue };
-        let mut in_action = false;
-        for word in actions.split_whitespace() {
-            // `[NOTFOUND=return]` may have spaces in it.
-            if word.starts_with('[') {
-                in_action = true;
-            }
-            if !in_action && word.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') {
-                services.insert(word.to_owned());
-            }
-            if word.ends_with(']') {
-                in_action = false;
-            }
-        }
-    }
-    services
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn services_of_a_switch_file() {
-        let text = "# passwd: x\npasswd: files systemd # y\nhosts: files [ NOTFOUND = return ] dns\n\
-                    bad line\nnet: ../evil files\n";
-        let found: Vec<String> = services(text).into_iter().collect();
-        assert_eq!(found, ["dns", "files", "systemd"]);
-    }
 }

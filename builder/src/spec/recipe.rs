@@ -12,6 +12,10 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use serde::Deserialize;
 
+use super::check::Check;
+use super::least::{Exclude, Strip};
+use super::modules::Modules;
+use super::regional::{LocaleName, ZoneName};
 use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
 
@@ -48,10 +52,24 @@ pub struct Recipe {
     pub profiles: Vec<PathBuf>,
     /// Rules that differ from their default.
     pub rules: RuleSwitches,
+    /// Locales that it has besides C.
+    pub locales: Vec<LocaleName>,
+    /// Time zones that it knows besides UTC; the first is its own.
+    pub zones: Vec<ZoneName>,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
     /// Processors that it is for.
     pub cpu: Cpus,
     /// Features of `.note.dlopen` that are followed.
     pub dlopen: DlopenPolicy,
+    /// What the image has to do before it is believed to run.
+    pub check: Option<Check>,
+    /// Patterns of image paths that are left out.
+    pub exclude: Vec<Exclude>,
+    /// Sections that are left out of ELF files.
+    pub strip: Strip,
+    /// Leave out what no run used.
+    pub min: bool,
 }
 
 /// One `[[files]]` table.
@@ -169,7 +187,14 @@ mod tests {
             ("user = \":\"", "line 1", "`:` is not a user"),
             ("name = \"UP\"", "line 1", "`UP` is not an image name"),
             ("[[files]]\ndestination = \"/x\"", "line 1", "missing field `source`"),
+            ("locales = [\"de/DE\"]", "line 1", "`de/DE` is not a locale"),
+            ("\nzones = [\"../x\"]", "line 2", "`../x` is not a time zone"),
             ("[rules]\nof = []", "line 2", "unknown field `of`"),
+            ("\nexclude = [\"doc\"]", "line 2", "`doc` is not a pattern of paths"),
+            ("strip = \"most\"", "line 1", "expected true, false, \"debug\" or \"all\""),
+            ("min = 1", "line 1", "expected a boolean"),
+            ("[modules]\npytho = []", "line 2", "unknown variant `pytho`"),
+            ("[modules]\npython = [\"a b\"]", "line 2", "`a b` is not a module's name"),
         ] {
             let message = Recipe::parse(text).unwrap_err();
             assert!(message.contains(line) && message.contains(fragment), "{text}: {message}");

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use common::accounts::{NameOrId, UserSpec};
 use serde::{Deserialize, Serialize};
 
 /// Why a text is no such value.
@@ -14,7 +15,7 @@ pub struct ValueError {
     what: &'static str,
 }
 
-fn not(text: &str, what: &'static str) -> ValueError {
+pub(super) fn not(text: &str, what: &'static str) -> ValueError {
     ValueError { text: text.escape_debug().to_string(), what }
 }
 
@@ -35,6 +36,8 @@ macro_rules! text_value {
         }
     };
 }
+
+pub(super) use text_value;
 
 /// A port that a program listens on, `8080` or `53/udp` (OCI image configuration, `ExposedPorts`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,6 +102,17 @@ const SIGNALS: [&str; 31] = [
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
+impl StopSignal {
+    /// The number; `None` of a real-time signal given by name.
+    pub fn number(&self) -> Option<i32> {
+        let named = |name| SIGNALS.iter().position(|known| *known == name);
+        match self.0.strip_prefix("SIG").and_then(named) {
+            Some(at) => i32::try_from(at + 1).ok(),
+            None => self.0.parse().ok(),
+        }
+    }
+}
+
 impl FromStr for StopSignal {
     type Err = ValueError;
 
@@ -160,49 +174,16 @@ impl fmt::Display for EnvName {
 
 text_value!(EnvName);
 
-/// A user as a person writes one: `NAME`, `UID`, or either with `:GROUP` or `:GID`.
+/// A user of a recipe: `NAME`, `UID`, or either with `:GROUP` or `:GID`. A name is one that
+/// useradd(8) would accept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct UserName {
-    /// User.
-    pub user: NameOrId,
-    /// Group; the user's own where there is none.
-    pub group: Option<NameOrId>,
-}
+pub struct UserName(UserSpec);
 
-/// A user or group by name or number.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameOrId {
-    /// To be looked up in the root's passwd or group file.
-    Name(String),
-    /// A number, used as it is.
-    Id(u32),
-}
-
-impl FromStr for NameOrId {
-    type Err = ();
-
-    /// Digits are a number, anything else that useradd(8) would accept is a name. 4294967295 means
-    /// "no id" to the kernel (setreuid(2)) and is refused.
-    fn from_str(text: &str) -> Result<Self, ()> {
-        if text.starts_with(|c: char| c.is_ascii_digit()) {
-            return match text.parse() {
-                Ok(u32::MAX) | Err(_) => Err(()),
-                Ok(id) => Ok(Self::Id(id)),
-            };
-        }
-        let good = |c: char| c.is_ascii_alphanumeric() || "_.-$".contains(c);
-        let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        (starts && text.chars().all(good)).then(|| Self::Name(text.to_owned())).ok_or(())
-    }
-}
-
-impl fmt::Display for NameOrId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Id(id) => id.fmt(f),
-        }
+impl UserName {
+    /// What it says.
+    pub fn spec(&self) -> &UserSpec {
+        &self.0
     }
 }
 
@@ -210,25 +191,24 @@ impl FromStr for UserName {
     type Err = ValueError;
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
-        let part = |part: &str| {
-            part.parse()
-                .map_err(|()| not(text, "a user: expected NAME or UID, then :GROUP or :GID"))
+        let refused = || not(text, "a user: expected NAME or UID, then :GROUP or :GID");
+        let spec: UserSpec = text.parse().ok().ok_or_else(refused)?;
+        let good = |c: char| c.is_ascii_alphanumeric() || "_.-$".contains(c);
+        let usual = |part: &NameOrId| match part {
+            NameOrId::Id(_) => true,
+            NameOrId::Name(name) => {
+                name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                    && name.chars().all(good)
+            }
         };
-        let (user, group) = match text.split_once(':') {
-            Some((user, group)) => (user, Some(group)),
-            None => (text, None),
-        };
-        Ok(Self { user: part(user)?, group: group.map(part).transpose()? })
+        let all = usual(&spec.user) && spec.group.as_ref().is_none_or(usual);
+        (all && !text.ends_with(':')).then_some(Self(spec)).ok_or_else(refused)
     }
 }
 
 impl fmt::Display for UserName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.user.fmt(f)?;
-        match &self.group {
-            Some(group) => write!(f, ":{group}"),
-            None => Ok(()),
-        }
+        self.0.fmt(f)
     }
 }
 
@@ -261,6 +241,16 @@ mod tests {
             &[("TERM", "SIGTERM"), ("SIGRTMIN+3", "SIGRTMIN+3"), ("15", "15")],
             &["", "SIG", "0", "65", "sigterm", "RTMIN+99", "RTMINX"],
         );
+    }
+
+    #[test]
+    fn signals_have_the_numbers_of_the_kernel() {
+        for name in nix::sys::signal::Signal::iterator() {
+            let signal: StopSignal = name.as_str().parse().unwrap();
+            assert_eq!(signal.number(), Some(name as i32), "{signal}");
+        }
+        assert_eq!("64".parse::<StopSignal>().unwrap().number(), Some(64));
+        assert_eq!("RTMIN+3".parse::<StopSignal>().unwrap().number(), None);
     }
 
     #[test]

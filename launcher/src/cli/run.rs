@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode as Status;
 
 use clap::Args;
+use common::accounts::UserSpec;
 use common::escape::Escaped;
 use common::report::{self, Diagnostic, ExitCode};
 use common::tree::ImagePath;
@@ -21,7 +22,7 @@ use crate::run::{self, Outcome, Request};
 use crate::runtime::ContainerId;
 use crate::spec::{
     CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError, Tmpfs,
-    Ulimit, UserSpec, Volume,
+    Ulimit, Volume,
 };
 use crate::store::ImageSource;
 use crate::supervise::{Ended, Wanted};
@@ -118,8 +119,9 @@ struct Container {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 struct Files {
-    /// Show a file or folder of the host in it; both paths are absolute
-    #[arg(short, long, value_name = "SRC:DST[:ro]")]
+    /// Show a file or folder of the host in it; both paths are absolute. `ro`: it cannot be written;
+    /// `dev`: devices can be opened through it
+    #[arg(short, long, value_name = "SRC:DST[:ro,dev]")]
     volume: Vec<Volume>,
     /// Mount an empty file system in memory
     #[arg(long, value_name = "DST[:OPTIONS]")]

@@ -1,5 +1,6 @@
 //! Why an image's configuration and the options do not make a container.
 
+use common::accounts::AccountError;
 use common::escape::Escaped;
 use common::report::{Diagnostic, ExitCode};
 
@@ -20,20 +21,9 @@ pub enum SpecError {
     /// The image's `User` is neither a name nor a number that fits.
     #[error("the image's user `{}` is none: USER or USER:GROUP, each a name or a number below 4294967295", Escaped(.0.as_bytes()))]
     User(String),
-    /// An entry whose number is none, or none that the kernel has (CVE-2025-3528: one that wraps is root).
-    #[error("the image's `{file}` gives `{}` a number that is no id", Escaped(.name.as_bytes()))]
-    Number {
-        /// Which file.
-        file: &'static str,
-        /// Whose entry.
-        name: String,
-    },
-    /// The image has no such user.
-    #[error("there is no user `{}` in the image's /etc/passwd", Escaped(.0.as_bytes()))]
-    UnknownUser(String),
-    /// The image has no such group.
-    #[error("there is no group `{}` in the image's /etc/group", Escaped(.0.as_bytes()))]
-    UnknownGroup(String),
+    /// The image has no such user or group.
+    #[error(transparent)]
+    Account(#[from] AccountError),
     /// A file of the image cannot be read.
     #[error("cannot read the image's `{file}`")]
     Read {
@@ -71,10 +61,10 @@ impl Diagnostic for SpecError {
             Self::NoProgram => {
                 "name one after the image: paddle run IMAGE PROGRAM [ARGS]".to_owned()
             }
-            Self::UnknownUser(_) | Self::UnknownGroup(_) => {
+            Self::Account(AccountError::UnknownUser(_) | AccountError::UnknownGroup(_)) => {
                 "numbers need no entry in the image: --user 1000:1000".to_owned()
             }
-            Self::User(_) | Self::Number { .. } => "name another: --user 1000:1000".to_owned(),
+            Self::User(_) | Self::Account(_) => "name another: --user 1000:1000".to_owned(),
             Self::WorkDir(_) => "name another: --workdir /".to_owned(),
             _ => return None,
         })

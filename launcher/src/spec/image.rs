@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use common::accounts::Account;
 use common::oci::{Config, ImageConfiguration};
 use common::root::Root;
 use common::tree::ImagePath;
@@ -11,7 +12,7 @@ use oci_spec::runtime::{
     PosixRlimitType, Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
-use super::users::{self, Account};
+use super::users;
 use super::{CapabilityChoice, NetworkChoice, Overrides, SpecError, Ulimit, mounts};
 use crate::spawn::DEFAULT_PATH;
 use crate::spec::{CapabilitySet, RlimitKind};

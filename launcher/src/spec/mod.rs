@@ -18,7 +18,7 @@ pub use error::SpecError;
 pub use image::from_image;
 pub use mounts::mount_points_exist;
 pub use overrides::{
-    CapabilityChoice, EnvVar, HostEntry, Hostname, NameOrId, NetworkChoice, Overrides, ParseError,
-    Tmpfs, Ulimit, UserSpec, Volume,
+    CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError, Tmpfs,
+    Ulimit, Volume,
 };
 pub use rlimit::RlimitKind;

@@ -3,10 +3,10 @@
 //! Each test packs what the host has installed, launches the image, and compares output and status
 //! with what the program does outside of it.
 
+mod data;
 mod formats;
 mod languages;
 mod network;
-mod recipes;
 mod samples;
 mod shell;
 mod tools;

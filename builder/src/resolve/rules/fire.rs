@@ -1,14 +1,13 @@
 //! Which rules hold for a closure, and through which of its objects.
-//!
-//! Reads symbol tables only where a rule asks for symbols, each object's once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use common::tree::ImagePath;
 
-use super::{Rule, RuleSet, Variables, When};
-use crate::elf::{self, Name};
-use crate::resolve::{Closure, Libc, Sysroot};
+use super::contents::Contents;
+use super::{Pattern, Rule, RuleSet, Variables, When};
+use crate::elf::Name;
+use crate::resolve::{Closure, Origin, Sysroot};
 
 /// A rule that fired.
 #[derive(Debug)]
@@ -25,12 +24,6 @@ pub struct Firing<'r> {
     pub programs: Vec<usize>,
 }
 
-/// Symbols that objects import, by real path.
-#[derive(Debug, Default)]
-pub struct SymbolCache {
-    symbols: BTreeMap<ImagePath, BTreeSet<Name>>,
-}
-
 /// Something in a closure that a rule can look at.
 struct Candidate<'c> {
     /// Real path.
@@ -39,28 +32,54 @@ struct Candidate<'c> {
     names: BTreeSet<&'c [u8]>,
     /// Paths by which it was opened, as they were written.
     opened: BTreeSet<&'c [u8]>,
+    /// Paths by which `#!` lines name it.
+    interprets: BTreeSet<&'c [u8]>,
     programs: BTreeSet<usize>,
 }
 
-/// Every rule that holds, sorted by name, once for each object that makes it fire.
+impl Candidate<'_> {
+    fn by_name(&self, pattern: &Pattern) -> Option<Vec<Vec<u8>>> {
+        self.names.iter().find_map(|name| pattern.0.matches(name))
+    }
+
+    fn is_excepted(&self, when: &When) -> bool {
+        when.except.as_ref().is_some_and(|except| {
+            self.by_name(except).is_some() || except.0.matches(self.real.as_bytes()).is_some()
+        })
+    }
+}
+
+/// A candidate for which a trigger holds.
+struct Match<'a, 'c> {
+    candidate: &'a Candidate<'c>,
+    /// What the stars of the trigger's pattern stood for.
+    captures: Vec<Vec<u8>>,
+    /// The string that it has, where the trigger asks for one.
+    string: Option<Vec<u8>>,
+}
+
+/// Every rule that holds, sorted by name, once for each object that makes it fire, and for each string
+/// of that object.
 pub fn fire<'r>(
     rules: &'r RuleSet,
     closure: &Closure,
     sysroot: &Sysroot,
-    cache: &mut SymbolCache,
+    contents: &mut Contents,
 ) -> Vec<Firing<'r>> {
     let candidates = candidates(closure);
     let mut firings = Vec::new();
     for (name, rule) in rules.iter() {
         let mut seen = BTreeSet::new();
         for when in &rule.when {
-            for (candidate, captures) in matching(when, &candidates, closure, sysroot, cache) {
-                if seen.insert(candidate.real) {
+            for Match { candidate, captures, string } in
+                matching(when, &candidates, closure, sysroot, contents)
+            {
+                if seen.insert((candidate.real, string.clone())) {
                     firings.push(Firing {
                         name,
                         rule,
                         trigger: candidate.real.clone(),
-                        variables: Variables::new(candidate.real, captures),
+                        variables: Variables::new(candidate.real, captures).with_string(string),
                         programs: candidate.programs.iter().copied().collect(),
                     });
                 }
@@ -71,14 +90,19 @@ pub fn fire<'r>(
 }
 
 fn candidates(closure: &Closure) -> Vec<Candidate<'_>> {
+    let candidate = |real, names: BTreeSet<_>| Candidate {
+        real,
+        names,
+        opened: BTreeSet::new(),
+        interprets: BTreeSet::new(),
+        programs: BTreeSet::new(),
+    };
     let mut all: Vec<Candidate<'_>> = closure
         .objects
         .iter()
-        .map(|found| Candidate {
-            real: &found.path,
-            names: found.object.soname.iter().map(Name::as_bytes).collect(),
-            opened: BTreeSet::new(),
-            programs: BTreeSet::new(),
+        .map(|found| {
+            let soname = found.object.soname.iter().map(Name::as_bytes);
+            candidate(&found.path, soname.collect())
         })
         .collect();
     for (index, program) in closure.programs.iter().enumerate() {
@@ -89,13 +113,14 @@ fn candidates(closure: &Closure) -> Vec<Candidate<'_>> {
             // A module's own scope is no program; the program that opens it is.
             candidate.programs.insert(program.context.unwrap_or(index));
         }
+        if matches!(program.origin, Origin::Shebang { .. } | Origin::Env { .. })
+            && let Some(load) = program.loads.first()
+            && let Some(candidate) = all.get_mut(load.object)
+        {
+            candidate.interprets.insert(program.path.as_bytes());
+        }
     }
-    all.extend(closure.scripts.iter().map(|script| Candidate {
-        real: script,
-        names: BTreeSet::new(),
-        opened: BTreeSet::new(),
-        programs: BTreeSet::new(),
-    }));
+    all.extend(closure.scripts.iter().map(|script| candidate(script, BTreeSet::new())));
     all
 }
 
@@ -103,82 +128,100 @@ fn file_name(name: &[u8]) -> &[u8] {
     name.rsplit(|&b| b == b'/').next().unwrap_or(name)
 }
 
-/// The candidates for which one trigger holds, with what its stars stood for.
+/// What the stars of a trigger's pattern stood for, if names and paths of the candidate are as it says. The
+/// last pattern that has a say gives them.
+fn named(when: &When, candidate: &Candidate<'_>) -> Option<Vec<Vec<u8>>> {
+    if candidate.is_excepted(when) {
+        return None;
+    }
+    let mut captures = Vec::new();
+    if let Some(soname) = &when.soname {
+        captures = candidate.by_name(soname)?;
+    }
+    if let Some(path) = &when.path {
+        let opened = || candidate.opened.iter().find_map(|opened| path.0.matches(opened));
+        let real = path.0.matches(candidate.real.as_bytes());
+        captures = match when.soname {
+            None => real.or_else(opened)?,
+            Some(_) => real?,
+        };
+    }
+    if let Some(interpreter) = &when.interpreter {
+        let paths = candidate.interprets.iter();
+        captures = paths.copied().find_map(|path| interpreter.0.matches(path))?;
+    }
+    Some(captures)
+}
+
+/// The candidates for which one trigger holds.
 fn matching<'a, 'c>(
     when: &When,
     candidates: &'a [Candidate<'c>],
     closure: &Closure,
     sysroot: &Sysroot,
-    cache: &mut SymbolCache,
-) -> Vec<(&'a Candidate<'c>, Vec<Vec<u8>>)> {
-    let by_name = |candidate: &Candidate<'_>| match (&when.soname, &when.path) {
-        (None, None) => Some(Vec::new()),
-        (Some(soname), None) => candidate.names.iter().find_map(|name| soname.0.matches(name)),
-        (None, Some(path)) => path
-            .0
-            .matches(candidate.real.as_bytes())
-            .or_else(|| candidate.opened.iter().find_map(|opened| path.0.matches(opened))),
-        (Some(soname), Some(path)) => {
-            candidate.names.iter().find_map(|name| soname.0.matches(name))?;
-            path.0.matches(candidate.real.as_bytes())
-        }
-    };
-    let mut found: Vec<_> =
-        candidates.iter().filter_map(|candidate| Some((candidate, by_name(candidate)?))).collect();
-    if when.symbol.is_empty() || found.is_empty() {
-        return found;
-    }
-    if when.soname.is_none() && when.path.is_none() {
-        found
-            .retain(|(candidate, _)| cache.imports(candidate.real, &when.symbol, closure, sysroot));
-        return found;
-    }
-    // With an object named as well, the object says where, and any other object that imports says
-    // whether.
-    found.retain(|(named, _)| {
-        candidates.iter().any(|other| {
-            other.real != named.real
-                && !other.programs.is_disjoint(&named.programs)
-                && cache.imports(other.real, &when.symbol, closure, sysroot)
-        })
+    contents: &mut Contents,
+) -> Vec<Match<'a, 'c>> {
+    let found = candidates.iter().filter_map(|candidate| {
+        let captures = named(when, candidate)?;
+        Some(Match { candidate, captures, string: None })
     });
-    found
-}
-
-impl SymbolCache {
-    /// Whether the object imports one of `symbols`. The loader and the C library do not count: they
-    /// import from each other what programs ask of them.
-    fn imports(
-        &mut self,
-        path: &ImagePath,
-        symbols: &[String],
-        closure: &Closure,
-        sysroot: &Sysroot,
-    ) -> bool {
-        let is_libc = closure.objects.iter().any(|found| {
-            &found.path == path
-                && found.object.soname.as_ref().is_some_and(|name| {
-                    let name = name.as_bytes();
-                    name.starts_with(b"libc.so") || name.starts_with(b"ld-")
-                })
-        });
-        if is_libc || closure.scripts.contains(path) {
-            return false;
-        }
-        let known = self.symbols.entry(path.clone()).or_insert_with(|| {
-            // An object whose symbols cannot be read imports nothing that a rule could look at; the
-            // loader's view of it was already checked by the closure.
-            sysroot
-                .open_file(path)
-                .ok()
-                .and_then(|file| elf::undefined_symbols(&file).ok())
-                .unwrap_or_default()
-        });
-        symbols.iter().any(|symbol| known.contains(symbol.as_bytes()))
+    if when.symbol.is_empty() && when.string.is_empty() {
+        return found.collect();
     }
+    let mut all = Vec::new();
+    for Match { candidate, captures, .. } in found {
+        if when.soname.is_none() && when.path.is_none() && when.interpreter.is_none() {
+            if let Some(strings) = has(when, candidate, closure, sysroot, contents) {
+                all.extend(strings.into_iter().map(|found| match found {
+                    Some((string, captures)) => Match { candidate, captures, string: Some(string) },
+                    None => Match { candidate, captures: Vec::new(), string: None },
+                }));
+            }
+            continue;
+        }
+        // With an object named as well, the object says where, and any other object of the same program
+        // says whether.
+        let others = candidates.iter().filter(|other| {
+            other.real != candidate.real
+                && !other.programs.is_disjoint(&candidate.programs)
+                && !other.is_excepted(when)
+        });
+        let mut strings = BTreeSet::new();
+        for other in others {
+            strings.extend(has(when, other, closure, sysroot, contents).into_iter().flatten());
+            // Symbols alone are the same answer, whoever gives it.
+            if when.string.is_empty() && !strings.is_empty() {
+                break;
+            }
+        }
+        all.extend(strings.into_iter().map(|found| Match {
+            candidate,
+            captures: captures.clone(),
+            string: found.map(|(string, _)| string),
+        }));
+    }
+    all
 }
 
-/// Whether a program of the closure is run by a loader of the GNU C library.
-pub fn uses_glibc(closure: &Closure) -> bool {
-    closure.programs.iter().any(|program| program.libc == Libc::Glibc)
+/// A string, and what the stars of its pattern stood for.
+type Captured = (Vec<u8>, Vec<Vec<u8>>);
+
+/// The strings of an object that a trigger asks for, or one `None` where it asks for symbols only; no answer
+/// where the object has not what it asks for.
+fn has(
+    when: &When,
+    candidate: &Candidate<'_>,
+    closure: &Closure,
+    sysroot: &Sysroot,
+    contents: &mut Contents,
+) -> Option<Vec<Option<Captured>>> {
+    let path = candidate.real;
+    if !when.symbol.is_empty() && !contents.imports(path, &when.symbol, closure, sysroot) {
+        return None;
+    }
+    if when.string.is_empty() {
+        return Some(vec![None]);
+    }
+    let strings = contents.strings(path, &when.string, closure, sysroot);
+    Some(strings.into_iter().map(Some).collect())
 }

@@ -11,18 +11,25 @@ use common::report::Diagnostic;
 use serde::Deserialize;
 use walkdir::WalkDir;
 
+use crate::resolve::near::near;
 use crate::spec::glob::Glob;
 
+pub mod contents;
 mod embedded;
 pub mod fire;
+mod language;
 mod template;
 
+pub use contents::Text;
+pub use language::LanguageRule;
 pub use template::Variables;
 
 /// All rules by name.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     rules: BTreeMap<String, Rule>,
+    /// The files that they stand in.
+    texts: BTreeMap<String, String>,
 }
 
 /// One file of `recipes/rules`.
@@ -31,6 +38,8 @@ pub struct RuleSet {
 pub struct Rule {
     /// Why programs need what it ships; one sentence.
     pub why: String,
+    /// What it costs, in words, where it was measured.
+    pub size: Option<String>,
     /// Whether it holds without being asked for.
     #[serde(default = "on")]
     pub default: bool,
@@ -39,6 +48,8 @@ pub struct Rule {
     /// What it then adds.
     #[serde(default)]
     pub ship: Vec<Ship>,
+    /// The modules of an interpreter, of which what scripts import is added.
+    pub modules: Option<LanguageRule>,
     /// What it then tells the person.
     pub warning: Option<String>,
     /// No warning where the closure has a file or link of this path (a pattern).
@@ -55,8 +66,14 @@ pub struct When {
     /// links resolved. Its folder is `{dir}`, that folder's parent `{prefix}`, what its `*` stood
     /// for `{1}`, `{2}` ...
     pub path: Option<Pattern>,
+    /// A program of this path (a pattern) is named by the `#!` line of a script, or by `env` there.
+    pub interpreter: Option<Pattern>,
     /// An object other than the C library imports one of these symbols.
     pub symbol: Vec<String>,
+    /// It also has one of these strings (patterns) among its read-only data, whole: `{string}`.
+    pub string: Vec<Text>,
+    /// Objects of this name or path (a pattern) do not count.
+    pub except: Option<Pattern>,
 }
 
 /// Something to add. One kind of key for each table.
@@ -69,12 +86,19 @@ pub struct Ship {
     pub exclude: Vec<String>,
     /// Objects that the program opens by path: added, and resolved in its scope.
     pub modules: Vec<String>,
+    /// Files (patterns) that name modules: of `modules`, only those whose file name stands there.
+    pub named_in: Vec<String>,
     /// Objects that the program opens by name: searched for as `dlopen` does.
     pub libraries: Vec<String>,
     /// Programs and scripts that the program starts.
     pub programs: Vec<String>,
     /// A switch file of glibc's name service: the modules that it names are added where they exist.
     pub nsswitch: Option<String>,
+    /// A file, or a pattern of files, that lists modules by path: shipped with those that are in the
+    /// image.
+    pub list: Option<String>,
+    /// How `list` is written.
+    pub entries: Entries,
     /// All of this table is left out where one of these paths or patterns exists.
     pub unless: Vec<String>,
     /// An empty folder.
@@ -85,6 +109,18 @@ pub struct Ship {
     pub content: Option<String>,
     /// Why, where the rule's own reason does not say it.
     pub why: Option<String>,
+}
+
+/// How a file lists modules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Entries {
+    /// Paragraphs, each beginning with a path in quotes: `loaders.cache` of gdk-pixbuf,
+    /// `immodules.cache` of GTK.
+    #[default]
+    Paragraphs,
+    /// Lines `NAME: ...` for modules beside the file: `giomodule.cache` of GIO.
+    Lines,
 }
 
 /// A [`Glob`] that was parsed with its file, so that the error names the line.
@@ -138,8 +174,14 @@ pub enum RuleError {
 impl Diagnostic for RuleError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { known, .. } => Some(format!("the rules are: {}", known.join(", "))),
-            Self::Syntax { .. } => Some("docs/recipes.md lists every key of a rule".to_owned()),
+            Self::Unknown { name, known } => {
+                let near = near(name, known.iter().map(String::as_str));
+                Some(match near.as_slice() {
+                    [] => "coracle rules lists them".to_owned(),
+                    near => format!("there is {}; coracle rules lists all", near.join(", ")),
+                })
+            }
+            Self::Syntax { .. } => Some("docs/rules.md lists every key of a rule".to_owned()),
             Self::Read { .. } => None,
         }
     }
@@ -148,12 +190,11 @@ impl Diagnostic for RuleError {
 impl RuleSet {
     /// The rules that come with the program, then those of `folder` and its subfolders.
     pub fn load(folder: Option<&Path>) -> Result<Self, RuleError> {
-        let mut rules = BTreeMap::new();
+        let mut set = Self { rules: BTreeMap::new(), texts: BTreeMap::new() };
         for (name, text) in embedded::RULES {
-            let path = Path::new(name).with_extension("toml");
-            rules.insert((*name).to_owned(), parse(&path, text)?);
+            set.add(name, &Path::new(name).with_extension("toml"), (*text).to_owned())?;
         }
-        let Some(folder) = folder else { return Ok(Self { rules }) };
+        let Some(folder) = folder else { return Ok(set) };
         // By name, so that of two mistakes the same one is told on every file system.
         for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name() {
             let entry = entry.map_err(|error| RuleError::Read {
@@ -170,17 +211,32 @@ impl RuleSet {
             };
             let text = std::fs::read_to_string(path)
                 .map_err(|source| RuleError::Read { path: path.to_owned(), source })?;
-            rules.insert(stem.to_owned(), parse(path, &text)?);
+            set.add(stem, path, text)?;
         }
-        Ok(Self { rules })
+        Ok(set)
+    }
+
+    fn add(&mut self, name: &str, path: &Path, text: String) -> Result<(), RuleError> {
+        self.rules.insert(name.to_owned(), parse(path, &text)?);
+        self.texts.insert(name.to_owned(), text);
+        Ok(())
+    }
+
+    /// The file of one rule.
+    pub fn text(&self, name: &str) -> Result<&str, RuleError> {
+        let text = self.texts.get(name).map(String::as_str);
+        text.ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> RuleError {
+        RuleError::Unknown { name: name.to_owned(), known: self.rules.keys().cloned().collect() }
     }
 
     /// Leaves only rules that are on: by default, or by `switches` (`true` is on).
     pub fn switched(mut self, switches: &BTreeMap<String, bool>) -> Result<Self, RuleError> {
         for name in switches.keys() {
             if !self.rules.contains_key(name) {
-                let known = self.rules.into_keys().collect();
-                return Err(RuleError::Unknown { name: name.clone(), known });
+                return Err(self.unknown(name));
             }
         }
         self.rules.retain(|name, rule| switches.get(name).copied().unwrap_or(rule.default));
@@ -216,18 +272,19 @@ mod tests {
         assert_eq!(embedded, names);
         for (name, rule) in RuleSet::load(None).unwrap().iter() {
             assert!(!rule.when.is_empty(), "{name} never fires");
-            assert!(!rule.ship.is_empty() || rule.warning.is_some(), "{name} does nothing");
+            let does = !rule.ship.is_empty() || rule.modules.is_some() || rule.warning.is_some();
+            assert!(does, "{name} does nothing");
         }
     }
 
     #[test]
-    fn an_unknown_rule_is_an_error_that_lists_the_known() {
+    fn an_unknown_rule_is_an_error_that_names_near_ones() {
         let error = RuleSet::load(None)
             .unwrap()
-            .switched(&BTreeMap::from([("nope".to_owned(), false)]))
+            .switched(&BTreeMap::from([("tzdate".to_owned(), false)]))
             .unwrap_err();
-        assert_eq!(error.to_string(), "there is no rule `nope`");
-        assert!(error.hint().unwrap().contains("nss"));
+        assert_eq!(error.to_string(), "there is no rule `tzdate`");
+        assert_eq!(error.hint().unwrap(), "there is tzdata; coracle rules lists all");
     }
 
     #[test]

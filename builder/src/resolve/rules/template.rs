@@ -1,4 +1,4 @@
-//! `{dir}`, `{prefix}` and `{1}` in the paths that a rule ships.
+//! `{dir}`, `{prefix}`, `{string}` and `{1}` in the paths that a rule ships.
 
 use common::tree::ImagePath;
 
@@ -11,6 +11,8 @@ pub struct Variables {
     prefix: Vec<u8>,
     /// What each `*` of the trigger stood for.
     captures: Vec<Vec<u8>>,
+    /// The string of the trigger.
+    string: Option<Vec<u8>>,
 }
 
 impl Variables {
@@ -19,7 +21,14 @@ impl Variables {
         let text =
             |path: Option<ImagePath>| path.map(|p| p.as_bytes().to_vec()).unwrap_or_default();
         let dir = path.parent();
-        Self { prefix: text(dir.as_ref().and_then(ImagePath::parent)), dir: text(dir), captures }
+        let prefix = text(dir.as_ref().and_then(ImagePath::parent));
+        Self { prefix, dir: text(dir), captures, string: None }
+    }
+
+    /// With the string that made the rule fire.
+    #[must_use]
+    pub fn with_string(self, string: Option<Vec<u8>>) -> Self {
+        Self { string, ..self }
     }
 
     /// `template` with all names replaced, special characters of patterns in values escaped; `None`
@@ -33,6 +42,7 @@ impl Variables {
             let value = match name {
                 "dir" => &self.dir,
                 "prefix" => &self.prefix,
+                "string" => self.string.as_ref()?,
                 number => self.captures.get(number.parse::<usize>().ok()?.checked_sub(1)?)?,
             };
             for byte in value {
@@ -59,6 +69,10 @@ mod tests {
         let expand = |text| variables.expand(text).map(|b| String::from_utf8(b).unwrap());
         assert_eq!(expand("{prefix}/lib/python3.{1}/*.so").unwrap(), "/usr/lib/python3.11/*.so");
         assert_eq!(expand("{dir}/x").unwrap(), "/usr/bin/x");
+        assert_eq!(expand("{string}"), None);
+        let text =
+            variables.clone().with_string(Some(b"/bin/[".to_vec())).expand("{string}").unwrap();
+        assert_eq!(text, b"/bin/\\[");
         assert_eq!(expand("{2}"), None);
         assert_eq!(expand("{nope}"), None);
         assert_eq!(expand("{"), None);

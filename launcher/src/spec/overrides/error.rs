@@ -9,14 +9,13 @@ pub enum ParseError {
     /// `--env`, or a line of an `--env-file`.
     #[error("`{0}` is no environment variable: it is NAME=VALUE, or NAME to pass on the caller's")]
     Env(String),
-    /// `--user`.
-    #[error("`{0}` is no user: it is USER or USER:GROUP, each a name or a number below 4294967295")]
-    User(String),
     /// `--hostname`.
     #[error("`{0}` is no host name: letters, digits, `-` and `.`, at most 64 bytes")]
     Hostname(String),
     /// `--volume`.
-    #[error("`{0}` is no volume: it is SOURCE:DESTINATION or SOURCE:DESTINATION:ro, both absolute")]
+    #[error(
+        "`{0}` is no volume: it is SOURCE:DESTINATION, both absolute, or the same with :ro or :dev"
+    )]
     Volume(String),
     /// `--tmpfs`.
     #[error(

@@ -8,8 +8,8 @@ mod error;
 mod files;
 mod network;
 mod rights;
-mod user;
 
+use common::accounts::UserSpec;
 use common::tree::ImagePath;
 use oci_spec::runtime::LinuxResources;
 
@@ -18,7 +18,6 @@ pub use error::ParseError;
 pub use files::{Tmpfs, Volume};
 pub use network::{HostEntry, Hostname, NetworkChoice};
 pub use rights::{CapabilityChoice, Ulimit};
-pub use user::{NameOrId, UserSpec};
 
 /// The typed form of `paddle run`'s options that shape the container.
 #[derive(Debug, Clone, Default)]
@@ -86,8 +85,18 @@ mod tests {
         );
         check::<Hostname>(&["a", "a-b.c", "A1"], &["", "-a", "a..b", "a b", &"x".repeat(65)]);
         check::<Volume>(
-            &["/a:/b", "/a:/b:ro", "/a:/b:rw", "/:/host"],
-            &["a:/b", "/a", "/a:b", "/a:/", "/a:/b:xx", "/a:/b/../c", "/a:/b:ro:x"],
+            &["/a:/b", "/a:/b:ro", "/a:/b:rw", "/a:/b:dev,ro", "/:/host"],
+            &[
+                "a:/b",
+                "/a",
+                "/a:b",
+                "/a:/",
+                "/a:/b:xx",
+                "/a:/b/../c",
+                "/a:/b:ro:x",
+                "/a:/b:",
+                "/a:/b:ro,rw",
+            ],
         );
         check::<Tmpfs>(&["/t", "/t:size=1m,mode=700"], &["", "t", "/", "/a/.."]);
         check::<HostEntry>(&["db:10.0.0.1", "db:::1", "db:[::1]"], &["db", "db:x", ":1.2.3.4"]);
