@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use common::oci::layout::ImageLayout;
@@ -102,6 +103,7 @@ impl Bench {
     pub fn new() -> Result<Self, ProofError> {
         let folder = tempfile::Builder::new()
             .prefix("coracle-check-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .and_then(|folder| {
                 fs::create_dir_all(folder.path().join("given/peers"))?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::accounts::Account;
-use super::processes::{Child, Processes, Start};
+use super::processes::{Child, MOMENT, PAUSE, Processes, Start};
 use super::{Clock, compare, given, speech};
 use crate::proof::OURS;
 use crate::proof::outcome::{Log, Outcome, Problem, Seen, Tried, Waiting};
@@ -123,8 +123,14 @@ impl Failed {
     fn of(child: &Child) -> impl FnOnce(Problem) -> Self {
         let logs = [("standard output", &child.stdout), ("standard error", &child.stderr)];
         let logs = logs.into_iter().filter_map(|(of, stream)| stream.log(of.to_owned()));
-        let logs = logs.collect();
-        move |problem| Self { problem, logs }
+        let mut logs: Vec<Log> = logs.collect();
+        move |problem| {
+            // It quotes what was printed from where it matters.
+            if matches!(problem, Problem::Differs { .. }) {
+                logs.retain(|log| log.of != "standard output");
+            }
+            Self { problem, logs }
+        }
     }
 }
 
@@ -177,7 +183,11 @@ impl Stage {
     }
 
     /// Waits until there is an answer; `None` when the time is over.
-    fn wait<T>(&mut self, mut ask: impl FnMut(&mut Self) -> Option<T>) -> Option<T> {
+    fn wait<T>(
+        &mut self,
+        pause: Duration,
+        mut ask: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         loop {
             if let Some(answer) = ask(self) {
                 return Some(answer);
@@ -185,7 +195,7 @@ impl Stage {
             if self.clock.is_over() {
                 return None;
             }
-            self.processes.go_on();
+            self.processes.go_on(pause);
         }
     }
 
@@ -194,7 +204,7 @@ impl Stage {
         let (speech, clock) = (speech.clone(), self.clock.clone());
         let thread = std::thread::spawn(move || speech::speak(&speech, &clock));
         while !thread.is_finished() {
-            self.processes.go_on();
+            self.processes.go_on(MOMENT);
         }
         let lost = || Problem::NotBegun { why: "the thread that speaks has ended".to_owned() };
         Ok(thread.join().unwrap_or_else(|_| Err(lost()))?)
@@ -214,7 +224,7 @@ impl Stage {
         let child = self.start(start)?;
         if let Some(expected) = &run.expected {
             let time = || Failed::of(&child)(Problem::Time { waiting: Waiting::End });
-            let ended = self.wait(|stage| stage.processes.ended(&child)).ok_or_else(time)?;
+            let ended = self.wait(PAUSE, |stage| stage.processes.ended(&child)).ok_or_else(time)?;
             let (stdout, stderr) = (child.stdout.all(), child.stderr.all());
             compare::compare(expected, ended, stdout.as_deref(), stderr.as_deref())
                 .map_err(|problem| Failed::of(&child)(problem))?;
@@ -240,7 +250,7 @@ impl Stage {
         server: Option<(&str, &Child)>,
     ) -> Result<(), Problem> {
         let Some(port) = port else { return Ok(()) };
-        let answer = self.wait(|stage| {
+        let answer = self.wait(MOMENT, |stage| {
             let ended = server.and_then(|(name, child)| {
                 let status = stage.processes.ended(child)?;
                 Some(Problem::Ended { server: name.to_owned(), status })
@@ -279,7 +289,7 @@ impl Stage {
             return Ok(());
         }
         let time = || Problem::Time { waiting: Waiting::End };
-        let status = self.wait(|stage| stage.processes.ended(&child)).ok_or_else(time)?;
+        let status = self.wait(PAUSE, |stage| stage.processes.ended(&child)).ok_or_else(time)?;
         // Its logs are among the servers' for as long as it is one.
         if status != 0 && i32::from(status) != 128 + number as i32 {
             return Err(Problem::Stopped { status }.into());
@@ -307,7 +317,7 @@ impl Stage {
             }
         }
         self.clock = self.clock.at_most(GRACE);
-        self.wait(|stage| {
+        self.wait(PAUSE, |stage| {
             let mut left = stage.servers.values();
             left.all(|child| stage.processes.ended(child).is_some()).then_some(())
         });
