@@ -83,6 +83,15 @@ pub enum RunError {
     Failed(Reference),
 }
 
+/// Process 1 of the sandbox could not do its part.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run the check's steps")]
+pub(super) struct ProveError {
+    pub(super) source: io::Error,
+}
+
+impl Diagnostic for ProveError {}
+
 impl From<SandboxError> for RunError {
     fn from(error: SandboxError) -> Self {
         Self::Proof(error.into())
@@ -219,7 +228,7 @@ fn tell(args: &CheckArgs, name: &Reference, proof: &Proof) -> Result<(), RunErro
             "name": name.to_string(),
             "holds": proof.holds(),
             "steps": proof.outcome.steps,
-            "untried": proof.untried,
+            "untried": proof.outcome.untried,
             "suspects": proof.suspects,
             "unwatched": proof.outcome.unwatched,
         });

@@ -176,7 +176,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Prove => {
             return match crate::proof::inside::run() {
                 Ok(()) => report::ExitCode::Ok.into(),
-                Err(error) => report::fail(&output::PrintError { source: error }),
+                Err(error) => report::fail(&check_run::ProveError { source: error }),
             };
         }
         Verb::ProveChild(arguments) => return crate::proof::inside::begin::enter(&arguments),

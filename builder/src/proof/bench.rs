@@ -152,13 +152,14 @@ impl Bench {
             interrupt: &setting.around.interrupt,
         };
         let outcome: Outcome = sandbox.run(setting.paddle, &script)?;
-        let tried = outcome.steps.len();
-        let all = script.peers.len() + script.steps.len();
+        if outcome.steps.len() + outcome.untried < script.peers.len() + script.steps.len() {
+            return Err(SandboxError::Short.into());
+        }
         let seen = outcome.seen.as_ref().map(Seen::record).transpose();
         let record = seen.map_err(SandboxError::Unread)?.unwrap_or_default();
         let around = setting.around;
         let suspects = suspects(&record, around.sysroot, &check.ignore, &around.rules);
-        Ok(Proof { outcome, untried: all.saturating_sub(tried), record, suspects })
+        Ok(Proof { outcome, record, suspects })
     }
 
     fn given(&self, below: &str) -> PathBuf {

@@ -60,6 +60,23 @@ fn an_image_that_is_there_is_checked() {
 }
 
 #[test]
+fn a_foreign_root_is_checked_as_well() {
+    let Some(case) = Case::new("foreign", &script("echo hi; cat /etc/only-there")) else { return };
+    let recipe = case.recipe.to_str().unwrap();
+    run(&mut case.coracle(&["build", "-q", recipe, "-o", "root/"])).ok();
+    let there = case.scratch.path().join("root/etc/only-there");
+    fs::write(there, "x").unwrap();
+    let outcome = run(&mut case.coracle(&["check", "--run", "--sysroot", "root", recipe])).exits(1);
+    assert!(outcome.text().contains("  /etc/only-there  (by "), "{outcome:?}");
+}
+
+#[test]
+fn process_1_of_a_sandbox_is_nothing_else() {
+    let Some(case) = Case::new("process-1", "") else { return };
+    run(&mut case.coracle(&["__prove"])).exits(1).says(&["nowhere else"]);
+}
+
+#[test]
 fn what_is_missing_for_a_check_is_said() {
     let Some(case) = Case::new("missing", "") else { return };
     case.check(&[]).exits(1).says(&["has no `[check]`", "docs/check.md"]);

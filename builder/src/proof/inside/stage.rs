@@ -15,70 +15,65 @@ use crate::proof::script::{PeerScript, Script};
 use crate::spec::DEFAULT_PATH;
 use crate::spec::check::{Action, Label, Run, Speech, Step, TcpPort};
 use crate::spec::value::{StopSignal, UserName};
+use crate::trace::TraceError;
 
 /// How long servers that nobody stopped have to end by themselves, after the last step.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Tries everything; afterwards nothing of it runs.
-pub(super) fn try_all(script: Script, clock: &Clock) -> Outcome {
+pub(super) fn try_all(script: Script, clock: &Clock) -> Result<Outcome, TraceError> {
     let Script { env, command, user, stop_signal, peers, steps, timeout: _ } = script;
-    let mut outcome = Outcome::default();
-    let processes = match Processes::new() {
-        Ok(processes) => processes,
-        Err(error) => {
-            outcome.unwatched = Some(error.to_string());
-            return outcome;
-        }
-    };
     let mut stage = Stage {
         env,
         command,
         user,
         stop_signal,
         clock: clock.clone(),
-        processes,
+        processes: Processes::new()?,
         servers: BTreeMap::new(),
         peers: Vec::new(),
     };
     stage.processes.try_to_watch();
-    let given = [given::copy(&path("given/files"), Path::new("/"))]
-        .into_iter()
-        .chain(peers.iter().map(|peer| given::copy(&given_root(peer), &root(peer))));
-    if let Some(Err(error)) = given.into_iter().find(Result::is_err) {
-        outcome.steps.push(stage.tried("prepare".to_owned(), |_| {
-            Err(Failed::alone(Problem::NotBegun { why: error.to_string() }))
-        }));
-    }
+    let mut outcome = Outcome::default();
+    let prepared = stage.tried("prepare".to_owned(), |_| prepare(&peers));
+    outcome.steps.extend(Some(prepared).filter(|step| step.problem.is_some()));
     for peer in peers {
-        if outcome.holds() {
-            let what = format!("{}: {}", peer.name, shown(peer.run.iter()));
-            outcome.steps.push(stage.tried(what, |stage| stage.start_peer(&peer)));
-        }
+        let what = format!("{}: {}", peer.name, shown(peer.run.iter()));
+        stage.next(&mut outcome, what, |stage| stage.start_peer(&peer));
     }
     for step in steps {
-        if outcome.holds() {
-            let what = stage.describe(&step);
-            outcome.steps.push(stage.tried(what, |stage| stage.step(&step)));
-        }
+        let what = stage.describe(&step);
+        stage.next(&mut outcome, what, |stage| stage.step(&step));
     }
     if outcome.holds() {
         let end = stage.tried("end".to_owned(), Stage::nobody_has_ended);
         outcome.steps.extend(Some(end).filter(|end| end.problem.is_some()));
     }
     stage.end();
-    match stage.processes.finish() {
-        Ok(record) => outcome.seen = Some(Seen::of(&record)),
+    let record = stage.processes.finish();
+    let seen = record.and_then(|record| {
+        Seen::of(&record).ok_or_else(|| "it looked for more files than can be told".to_owned())
+    });
+    match seen {
+        Ok(seen) => outcome.seen = Some(seen),
         Err(why) => outcome.unwatched = Some(why),
     }
-    outcome
+    Ok(outcome)
+}
+
+/// Brings the check's files, and the roots of its peers.
+fn prepare(peers: &[PeerScript]) -> Result<(), Failed> {
+    let given = [(path("given/files"), PathBuf::from("/"))]
+        .into_iter()
+        .chain(peers.iter().map(|peer| (path("given/peers").join(&peer.name), root(peer))));
+    for (from, to) in given {
+        given::copy(&from, &to).map_err(|error| Problem::NotBegun { why: error.to_string() })?;
+    }
+    Ok(())
 }
 
 fn path(below: &str) -> PathBuf {
     Path::new(OURS).join(below)
-}
-
-fn given_root(peer: &PeerScript) -> PathBuf {
-    path("given/peers").join(&peer.name)
 }
 
 fn root(peer: &PeerScript) -> PathBuf {
@@ -141,6 +136,20 @@ impl From<Problem> for Failed {
 }
 
 impl Stage {
+    /// Tries what comes next, unless something has failed before.
+    fn next(
+        &mut self,
+        outcome: &mut Outcome,
+        what: String,
+        act: impl FnOnce(&mut Self) -> Result<(), Failed>,
+    ) {
+        if outcome.holds() {
+            outcome.steps.push(self.tried(what, act));
+        } else {
+            outcome.untried += 1;
+        }
+    }
+
     fn tried(&mut self, what: String, act: impl FnOnce(&mut Self) -> Result<(), Failed>) -> Tried {
         let started = Instant::now();
         let result = act(self);

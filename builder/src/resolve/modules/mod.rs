@@ -63,6 +63,8 @@ pub(super) struct Import {
     pub(super) name: String,
     /// When it happens.
     pub(super) when: When,
+    /// It happens only where one of these cannot be imported.
+    pub(super) instead_of: Vec<String>,
 }
 
 /// When an import happens, the surest first.
@@ -79,8 +81,12 @@ pub(super) enum When {
 }
 
 impl Import {
+    fn new(name: &str, when: When) -> Self {
+        Self { name: name.to_owned(), when, instead_of: Vec::new() }
+    }
+
     fn maybe(name: &str) -> Self {
-        Self { name: name.to_owned(), when: When::Maybe }
+        Self::new(name, When::Maybe)
     }
 }
 
@@ -106,7 +112,8 @@ pub(super) trait Dialect: Debug {
     fn run(&self, name: &str) -> Vec<Import>;
 
     /// Completes the folders in which modules are searched by what the root says of them; `interpreters`
-    /// are the paths by which the interpreter is started. Returns files that it reads for that.
+    /// are the paths by which the interpreter is started. Returns what it reads for
+    /// that: files, and folders (themselves only).
     fn prepare(&self, library: &mut Library<'_>, interpreters: &[&ImagePath]) -> Vec<ImagePath>;
 
     /// The files that a name leads to.

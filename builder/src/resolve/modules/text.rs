@@ -7,7 +7,7 @@ use super::{Import, When};
 
 /// One import.
 pub(super) fn import(name: impl Into<String>, when: When) -> Import {
-    Import { name: name.into(), when }
+    Import::new(&name.into(), when)
 }
 
 /// How documentation between lines begins and ends.

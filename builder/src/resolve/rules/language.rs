@@ -26,10 +26,11 @@ pub struct LanguageRule {
     /// Modules (`x.*`: with everything below) that are not meant by "the whole standard library".
     #[serde(default)]
     pub except: Vec<String>,
-    /// Imports in functions of the standard library that are not followed, by module; those of `*` in all.
+    /// Imports in functions that are not followed, by module; those of `*` in all modules.
     #[serde(default)]
     pub lazy: BTreeMap<String, Vec<String>>,
-    /// What modules import without saying it in a source: compiled ones, and computed names.
+    /// What modules import without saying it in a source: compiled ones, and computed names (`x*`: all that
+    /// start so).
     #[serde(default)]
     pub hidden: BTreeMap<String, Vec<String>>,
 }
@@ -43,7 +44,11 @@ impl LanguageRule {
     /// Whether it is no reason to have a module that a function of another imports it.
     pub fn is_lazy(&self, by: &str, module: &str) -> bool {
         let lists = [self.lazy.get("*"), self.lazy.get(by)];
-        lists.into_iter().flatten().flatten().any(|name| covers(name, module))
+        // `from x import y` may mean a module `x.y`, which is as little wanted.
+        let is_below = |name: &str| {
+            module.strip_prefix(name).is_some_and(|rest| rest.starts_with(['.', ':', '/']))
+        };
+        lists.into_iter().flatten().flatten().any(|name| covers(name, module) || is_below(name))
     }
 
     /// Whether a module needs no file.

@@ -73,8 +73,8 @@ impl Dialect for Node {
         found.into_iter().map(|name| import(name, When::Maybe)).collect()
     }
 
-    fn run(&self, _name: &str) -> Vec<Import> {
-        Vec::new()
+    fn run(&self, name: &str) -> Vec<Import> {
+        vec![import(name, When::Maybe)]
     }
 
     fn prepare(&self, library: &mut Library<'_>, _interpreters: &[&ImagePath]) -> Vec<ImagePath> {

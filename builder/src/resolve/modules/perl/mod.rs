@@ -50,8 +50,8 @@ impl Dialect for Perl {
         found
     }
 
-    fn run(&self, _name: &str) -> Vec<Import> {
-        Vec::new()
+    fn run(&self, name: &str) -> Vec<Import> {
+        vec![import(name, When::Maybe)]
     }
 
     fn prepare(&self, library: &mut Library<'_>, _interpreters: &[&ImagePath]) -> Vec<ImagePath> {

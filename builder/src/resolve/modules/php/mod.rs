@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 
 use common::tree::ImagePath;
 
-use super::{Dialect, Found, Import, Kind, Library, Unit};
+use super::text::import;
+use super::{Dialect, Found, Import, Kind, Library, Unit, When};
 
 /// PHP's command line.
 #[derive(Debug)]
@@ -33,8 +34,8 @@ impl Dialect for Php {
         code.map(|code| scan::imports(code.as_bytes())).unwrap_or_default()
     }
 
-    fn run(&self, _name: &str) -> Vec<Import> {
-        Vec::new()
+    fn run(&self, name: &str) -> Vec<Import> {
+        vec![import(name, When::Maybe)]
     }
 
     fn prepare(&self, library: &mut Library<'_>, interpreters: &[&ImagePath]) -> Vec<ImagePath> {

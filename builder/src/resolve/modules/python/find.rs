@@ -28,6 +28,11 @@ pub(super) fn find(name: &str, library: &Library<'_>) -> Found {
     let mut found = in_folders(name, &folders(&library.own), library);
     let mut usual = library.standard.clone();
     usual.extend(library.site.iter().cloned());
+    if let Some(start) = name.strip_suffix('*')
+        && !start.ends_with('.')
+    {
+        return starting(start, &usual, library);
+    }
     let other = in_folders(name, &folders(&usual), library);
     found.whole |= other.whole;
     found.units.extend(other.units);
@@ -37,6 +42,23 @@ pub(super) fn find(name: &str, library: &Library<'_>) -> Found {
     {
         return in_folders(&name, &folders(&usual), library);
     }
+    found
+}
+
+/// Modules in the top folders that start so.
+fn starting(start: &str, top: &[ImagePath], library: &Library<'_>) -> Found {
+    let mut found = Found::default();
+    for folder in top {
+        for name in library.names(folder.as_bytes()).iter() {
+            let Ok(name) = std::str::from_utf8(name) else { continue };
+            if let Some((stem, "py")) = name.rsplit_once('.')
+                && stem.starts_with(start)
+            {
+                found.units.extend(module(folder.as_bytes(), stem, stem, library));
+            }
+        }
+    }
+    found.whole = !found.units.is_empty();
     found
 }
 

@@ -3,6 +3,7 @@
 //!
 //! Nothing is run: a module that is found by a name that a program computes is not found here.
 
+mod blocks;
 mod find;
 mod scan;
 mod site;
@@ -53,7 +54,7 @@ impl Dialect for Python {
     fn run(&self, name: &str) -> Vec<Import> {
         // `runpy` runs the module, and of a package its `__main__`.
         let main = Import::maybe(&format!("{name}.__main__"));
-        vec![Import { name: name.to_owned(), when: When::Always }, main]
+        vec![Import::new(name, When::Always), main]
     }
 
     fn prepare(&self, library: &mut Library<'_>, interpreters: &[&ImagePath]) -> Vec<ImagePath> {

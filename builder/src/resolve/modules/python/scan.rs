@@ -7,17 +7,21 @@
 
 use std::collections::BTreeMap;
 
+use super::blocks::{Blocks, Context};
 use super::tokens::{Line, Token, lines};
 use crate::resolve::modules::{Import, When};
 
 /// Functions whose first argument is a module's name.
 const IMPORTERS: [&str; 3] = ["__import__", "import_module", "run_module"];
 
+/// Functions whose arguments name encodings.
+const ENCODERS: [&str; 5] = ["encode", "decode", "lookup", "getreader", "getwriter"];
+
 /// What a source imports, each module once. `package` is what relative names start from.
 pub(super) fn imports(text: &[u8], package: Option<&str>) -> Vec<Import> {
-    let mut found = Imports { package, names: BTreeMap::new(), when: When::Always };
+    let mut found = Imports { package, ..Imports::default() };
     let mut skipped: Option<usize> = None;
-    let mut blocks: Vec<(usize, When)> = Vec::new();
+    let mut blocks = Blocks::default();
     for line in lines(text) {
         if skipped.is_some_and(|indent| line.indent > indent) {
             continue;
@@ -26,16 +30,15 @@ pub(super) fn imports(text: &[u8], package: Option<&str>) -> Vec<Import> {
         if skipped.is_some() {
             continue;
         }
-        blocks.retain(|(indent, _)| *indent < line.indent);
-        let around = blocks.last().map_or(When::Always, |(_, when)| *when);
-        let inside = around.max(opens(&line.tokens));
+        let (around, inside) = blocks.enter(&line);
         found.line(&line, around, inside);
-        blocks.push((line.indent, inside));
+        blocks.tried(&found.stated);
     }
     if let Some(encoding) = declared_encoding(text) {
         found.encoding(&encoding);
     }
-    found.names.into_iter().map(|(name, when)| Import { name, when }).collect()
+    let import = |(name, (when, instead_of))| Import { name, when, instead_of };
+    found.names.into_iter().map(import).collect()
 }
 
 /// Names that `__all__` lists: what `from package import *` imports of it.
@@ -91,16 +94,6 @@ fn never_holds(tokens: &[Token]) -> bool {
     }
 }
 
-/// When what stands in the block that a line opens happens.
-fn opens(tokens: &[Token]) -> When {
-    let words: Vec<&str> = tokens.iter().take(6).map(Token::text).collect();
-    match words.as_slice() {
-        ["def", ..] | ["async", "def", ..] => When::Later,
-        ["if", "__name__", "=", "=", "__main__", ":", ..] => When::AsProgram,
-        _ => When::Maybe,
-    }
-}
-
 /// The encoding that a comment in the first two lines declares (PEP 263).
 fn declared_encoding(text: &[u8]) -> Option<String> {
     for line in text.split(|&byte| byte == b'\n').take(2) {
@@ -116,23 +109,30 @@ fn declared_encoding(text: &[u8]) -> Option<String> {
     None
 }
 
+#[derive(Default)]
 struct Imports<'p> {
     package: Option<&'p str>,
-    /// By name, when it is imported at the surest.
-    names: BTreeMap<String, When>,
-    /// When the statement that is read happens.
-    when: When,
+    /// By name, when it is imported at the surest, and in whose place.
+    names: BTreeMap<String, (When, Vec<String>)>,
+    /// What holds for the statement that is read.
+    context: Context,
+    /// Modules that the statements of the last line name.
+    stated: Vec<String>,
 }
 
 impl Imports<'_> {
     fn add(&mut self, name: String, when: When) {
-        let known = self.names.entry(name).or_insert(when);
-        *known = when.min(*known);
+        let instead_of = &self.context.instead_of;
+        let known = self.names.entry(name).or_insert_with(|| (when, instead_of.clone()));
+        known.0 = when.min(known.0);
+        if known.1 != *instead_of {
+            known.1.clear();
+        }
     }
 
     /// What may be a module, or happen in some cases.
     fn maybe(&mut self, name: String) {
-        self.add(name, self.when.max(When::Maybe));
+        self.add(name, self.context.when.max(When::Maybe));
     }
 
     fn encoding(&mut self, name: &str) {
@@ -143,11 +143,12 @@ impl Imports<'_> {
     }
 
     /// `around` holds for what starts the line, `inside` for what follows a colon.
-    fn line(&mut self, line: &Line, around: When, inside: When) {
+    fn line(&mut self, line: &Line, around: Context, inside: Context) {
         let tokens = &line.tokens;
         let mut depth = 0_usize;
         let mut starts = true;
-        self.when = around;
+        self.context = around;
+        self.stated.clear();
         for (at, token) in tokens.iter().enumerate() {
             let rest = &tokens[at..];
             if starts {
@@ -164,7 +165,7 @@ impl Imports<'_> {
                 Token::Mark(b';') => starts = depth == 0,
                 Token::Mark(b':') if depth == 0 => {
                     starts = true;
-                    self.when = inside;
+                    self.context = inside.clone();
                 }
                 Token::Named => self.maybe("unicodedata".to_owned()),
                 _ => self.call(rest),
@@ -180,7 +181,8 @@ impl Imports<'_> {
             if name.is_empty() {
                 return;
             }
-            self.add(name, self.when);
+            self.stated.push(name.clone());
+            self.add(name, self.context.when);
             rest = match tail {
                 [Token::Name(word), Token::Name(_), tail @ ..] if word == "as" => tail,
                 tail => tail,
@@ -201,7 +203,8 @@ impl Imports<'_> {
         if word != "import" || module.is_empty() {
             return;
         }
-        self.add(module.clone(), self.when);
+        self.stated.push(module.clone());
+        self.add(module.clone(), self.context.when);
         let mut before = b',';
         for token in rest {
             match token {
@@ -231,6 +234,13 @@ impl Imports<'_> {
     /// `import_module("a.b")`, `.encode("x")`, `encoding="x"`
     fn call(&mut self, tokens: &[Token]) {
         let [Token::Name(name), Token::Mark(mark), value, rest @ ..] = tokens else { return };
+        if *mark == b'(' && ENCODERS.contains(&name.as_str()) {
+            // `x.decode(given or "cp437")`
+            let arguments = tokens[2..].iter().take_while(|token| !token.is_mark(b')'));
+            for text in arguments.filter_map(Token::literal) {
+                self.encoding(text);
+            }
+        }
         let Some(text) = value.literal() else { return };
         match (name.as_str(), mark) {
             (name, b'(') if IMPORTERS.contains(&name) => {
@@ -244,8 +254,7 @@ impl Imports<'_> {
                     self.maybe(name);
                 }
             }
-            ("encode" | "decode" | "lookup" | "getreader" | "getwriter", b'(')
-            | ("encoding", b'=') => self.encoding(text),
+            ("encoding", b'=') => self.encoding(text),
             _ => {}
         }
     }
@@ -282,7 +291,9 @@ mod tests {
                     When::Later => "~",
                     When::AsProgram => "#",
                 };
-                format!("{}{mark}", import.name)
+                let instead = import.instead_of.join("&");
+                let instead = if instead.is_empty() { instead } else { format!("?{instead}") };
+                format!("{}{mark}{instead}", import.name)
             })
             .collect();
         told.join(" ")
@@ -300,7 +311,16 @@ mod tests {
             ("def f(): import a\nimport b", "a~ b!"),
             ("if __name__ == '__main__':\n    import a\nimport b", "a# b!"),
             ("def f():\n  if x:\n    import a\nif y:\n  import a", "a"),
-            ("try:\n    import a\nexcept ImportError:\n    import b", "a b"),
+            ("try:\n    import a\nexcept ImportError:\n    import b", "a b?a"),
+            (
+                "try:\n  from a import b\n  import c\nexcept (X, ImportError):\n  import d\nimport d",
+                "a a.b c d!",
+            ),
+            (
+                "try:\n  import a\nexcept ImportError:\n  try:\n    import b\n  except ImportError:\n    import c",
+                "a b?a c?b",
+            ),
+            ("try:\n    import a\nexcept ValueError:\n    import b\nelse:\n    import c", "a b c"),
             ("try: import a\nexcept ImportError: a = None", "a"),
             ("if x: import a\nelse: import b", "a b"),
             ("import a \\\n  , b", "a! b!"),
@@ -364,6 +384,7 @@ mod tests {
             ("m = importlib.import_module(\"a.b\")", "a.b"),
             ("x = [__import__('a', globals())]", "a"),
             ("b.decode('Latin-1')", "encodings.latin_1"),
+            ("b.decode(x or 'cp437')", "encodings.cp437"),
             ("open(p, encoding='cp1252')", "encodings.cp1252"),
             ("# -*- coding: iso-8859-15 -*-\nx = 1", "encodings.iso_8859_15"),
             ("x = '\\N{BULLET}'", "unicodedata"),
