@@ -239,7 +239,7 @@ fn leave_out(
         .collect();
     exclude::exclude(draft, patterns, &mut left_out)?;
     if let Some(used) = &spec.least.used {
-        min::leave_out(draft, used, spec.context.as_deref(), &mut left_out);
+        min::leave_out(draft, used, &mut left_out);
     }
     left_out.sort();
     left_out.dedup();
