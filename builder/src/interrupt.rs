@@ -6,7 +6,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Whether the build shall end; clones are the same.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,8 @@ pub struct Interrupt(Arc<State>);
 #[derive(Debug, Default)]
 struct State {
     raised: AtomicBool,
-    writing: AtomicBool,
+    /// How many write: one may begin and end while another goes on.
+    writing: AtomicUsize,
 }
 
 /// Why a file was not written to its end.
@@ -28,7 +29,7 @@ impl Interrupt {
     /// there is nothing to remove.
     pub fn raise(&self) -> bool {
         self.0.raised.store(true, Ordering::SeqCst);
-        self.0.writing.load(Ordering::SeqCst)
+        self.0.writing.load(Ordering::SeqCst) > 0
     }
 
     /// An error once it was raised. (Not of the kind `Interrupted`, which means "try again".)
@@ -41,7 +42,7 @@ impl Interrupt {
 
     /// From here until the value is dropped, something is being written.
     pub(crate) fn writing(&self) -> Writing<'_> {
-        self.0.writing.store(true, Ordering::SeqCst);
+        self.0.writing.fetch_add(1, Ordering::SeqCst);
         Writing(self)
     }
 }
@@ -51,7 +52,7 @@ pub(crate) struct Writing<'i>(&'i Interrupt);
 
 impl Drop for Writing<'_> {
     fn drop(&mut self) {
-        self.0.0.writing.store(false, Ordering::SeqCst);
+        self.0.0.writing.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -6,7 +6,8 @@
 //!                        check/
 //! ```
 //!
-//! A stage imports only stages to its left, and `common`. Nothing here executes what it packs.
+//! A stage imports only stages to its left, and `common`. Nothing executes what it packs, but `proof` in a
+//! sandbox, when it is asked to.
 //! [`build`] is the whole program; `cli` turns a command line into its arguments and its result
 //! into words.
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ pub mod elf;
 pub mod image;
 pub mod interrupt;
 pub mod plan;
+pub mod proof;
 pub mod report;
 pub mod resolve;
 pub mod spec;
@@ -41,6 +43,7 @@ use resolve::incomplete::Incomplete;
 use resolve::rules::RuleSet;
 use resolve::{Options, Sysroot};
 use spec::ImageSpec;
+use spec::least::Strip;
 
 /// What surrounds a build: everything that decides its result besides the [`ImageSpec`].
 #[derive(Debug)]
@@ -94,8 +97,15 @@ pub fn plan(spec: &ImageSpec, around: &Surroundings<'_>) -> Result<(Plan, Vec<St
     Incomplete::check(&gathered.closure)?;
     Unmet::check(&gathered.closure, sysroot)?;
     let survey = plan::survey(spec, &gathered, sysroot, || resolving.advance(1))?;
-    let plan = plan::plan(spec, &gathered, &survey)?;
-    Ok((plan, gathered.warnings))
+    let mut plan = plan::plan(spec, &gathered, &survey)?;
+    let mut warnings = gathered.warnings;
+    warnings.extend(plan::idle(spec, &plan));
+    if spec.least.strip != Strip::None {
+        let context = spec.context.as_deref().map(open_context).transpose()?;
+        let root = sysroot.root();
+        warnings.extend(assemble::strip::mark(&mut plan, spec.least.strip, root, context.as_ref()));
+    }
+    Ok((plan, warnings))
 }
 
 /// The whole program: decides what is in the image, and writes it.
@@ -105,7 +115,18 @@ pub fn build(
     to: &Destination<'_>,
 ) -> Result<Built, Error> {
     let (plan, warnings) = plan(spec, around)?;
-    let tree = assemble::assemble(&plan, to.bytes.epoch);
+    let (stored, written) = write(spec, &plan, around, to)?;
+    Ok(Built { plan, warnings, stored, written })
+}
+
+/// Writes what was decided: the image in the store, and the file or folder.
+pub fn write(
+    spec: &ImageSpec,
+    plan: &Plan,
+    around: &Surroundings<'_>,
+    to: &Destination<'_>,
+) -> Result<(Option<Image>, Option<Written>), Error> {
+    let tree = assemble::assemble(plan, to.bytes.epoch);
     let context = spec.context.as_deref().map(open_context).transpose()?;
     let contents = assemble::Contents {
         root: around.sysroot.root(),
@@ -113,21 +134,21 @@ pub fn build(
         interrupt: &around.interrupt,
     };
     let _writing = around.interrupt.writing();
-    let packing = around.progress.bytes("packing", bytes(&plan));
+    let packing = around.progress.bytes("packing", bytes(plan));
     let told = |count| packing.advance(count);
     let mut stored = None;
     if let Some((layout, name)) = to.store {
-        let image = image::write(&tree, &plan, &contents, to.bytes, layout, told)?;
+        let image = image::write(&tree, plan, &contents, to.bytes, layout, told)?;
         layout.tag(name, image.manifest.clone()).map_err(image::ImageError::from)?;
         stored = Some(image);
     }
     let written = match to.output {
-        Some(output) => Some(image::formats::write(
-            output, &spec.name, &tree, &plan, &contents, to.bytes, told,
-        )?),
+        Some(output) => {
+            Some(image::formats::write(output, &spec.name, &tree, plan, &contents, to.bytes, told)?)
+        }
         None => None,
     };
-    Ok(Built { plan, warnings, stored, written })
+    Ok((stored, written))
 }
 
 fn open_context(folder: &Path) -> Result<Root, Error> {
@@ -143,7 +164,8 @@ fn bytes(plan: &Plan) -> u64 {
                 source:
                     Source::Root { size, .. }
                     | Source::Part { size, .. }
-                    | Source::Context { size, .. },
+                    | Source::Context { size, .. }
+                    | Source::Stripped { size, .. },
                 ..
             } => *size,
             _ => 0,
@@ -163,6 +185,9 @@ pub enum Error {
     /// The rules.
     #[error(transparent)]
     Rules(#[from] resolve::rules::RuleError),
+    /// A profile of a run.
+    #[error(transparent)]
+    Profile(#[from] trace::profile::ProfileError),
     /// The root cannot be opened.
     #[error("cannot open the root `{}`", path.display())]
     Sysroot {
@@ -197,6 +222,9 @@ pub enum Error {
     /// The image cannot be written or read.
     #[error(transparent)]
     Image(#[from] image::ImageError),
+    /// A recipe cannot be written.
+    #[error(transparent)]
+    New(#[from] cli::new::NewError),
     /// There is no place for a store.
     #[error("there is no place for the store: neither HOME nor XDG_DATA_HOME is set")]
     NoStore,
@@ -211,12 +239,14 @@ impl Diagnostic for Error {
             Self::Recipe(error) => error.hint(),
             Self::Spec(error) => error.hint(),
             Self::Rules(error) => error.hint(),
+            Self::Profile(error) => error.hint(),
             Self::Gather(error) => error.hint(),
             Self::Incomplete(error) => error.hint(),
             Self::Unmet(error) => error.hint(),
             Self::Survey(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::Image(error) => error.hint(),
+            Self::New(error) => error.hint(),
             Self::NoStore => Some("name one with --store, or set CORACLE_STORE".to_owned()),
             Self::Sysroot { .. } | Self::Context { .. } | Self::Usage(_) => None,
         }

@@ -176,6 +176,37 @@ fn a_module_is_resolved_in_the_scope_of_its_program() {
     assert_eq!(missing, ["libm1.so"]);
 }
 
+/// glibc `_dl_map_object`: what is loaded answers to its soname. Java's libraries need `libjvm.so`, which is
+/// in no folder that is searched.
+#[test]
+fn a_module_that_others_need_by_name_is_opened_before_them() {
+    let root = root(
+        &[
+            ("/usr/bin/app", program(LOADER, &[])),
+            ("/opt/libmid.so", library("libmid.so", &["libvm.so"])),
+            ("/opt/top.so", library("top.so", &["libmid.so"]).runpath("/opt")),
+            ("/opt/vm/libvm.so", library("libvm.so", &[])),
+            ("/opt/vm/libother.so", library("no-such-name.so", &[])),
+            ("/opt/lacks.so", library("lacks.so", &["libother.so"])),
+        ],
+        &[],
+    );
+    let module = |name: &str| Request::Module { path: path(name), program: path("/usr/bin/app") };
+    let program = Request::Program(path("/usr/bin/app"));
+    let alone = resolve(root.path(), &[program.clone(), module("/opt/top.so")]).unwrap();
+    assert_eq!(alone.missing.len(), 1);
+    let names = ["/opt/top.so", "/opt/vm/libvm.so", "/opt/vm/libother.so", "/opt/lacks.so"];
+    let requests = std::iter::once(program).chain(names.map(module)).collect::<Vec<_>>();
+    let closure = resolve(root.path(), &requests).unwrap();
+    let opened: Vec<String> =
+        closure.programs[1].loads.iter().map(|load| load.opened.to_string()).collect();
+    assert_eq!(opened, ["/opt/vm/libvm.so", "/opt/top.so", "/opt/libmid.so"]);
+    assert_eq!(closure.programs[1].path, path("/opt/top.so"));
+    // A file of that name that bears another does not answer to it.
+    let missing: Vec<String> = closure.missing.iter().map(|m| m.name.to_string()).collect();
+    assert_eq!(missing, ["libother.so"]);
+}
+
 /// `ld.so(8)`, "Secure-execution mode": `$ORIGIN` of a program with privileges counts only as first
 /// component and in a trusted directory; the library path and preloads do not count at all.
 #[test]

@@ -57,7 +57,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
-/// Metadata of an entry: this mode, owner 0:0, the one time, no extended attributes.
+/// Metadata of an entry: this mode, owner 0:0 (a volume has its own), the one time, no extended attributes.
 pub(super) fn metadata(mode: u32, epoch: Epoch) -> Metadata {
     // `Epoch` is at most `LAST`, far below 2^63.
     let mtime = i64::try_from(epoch.0).unwrap_or_default();

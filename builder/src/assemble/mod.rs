@@ -4,20 +4,23 @@
 //! Decides modes, owners and times; makes the few generated files. Refuses to read what it copies:
 //! contents go from the root into the layer as a stream, by [`Contents`].
 
-use std::io::{self, Cursor, Read};
+use std::fs::File;
+use std::io::{self, Cursor, Read, Seek as _, SeekFrom};
 
 use common::root::Root;
-use common::tree::{ImagePath, Inode, Tree};
+use common::tree::{ImagePath, Inode, Metadata, Tree};
 
 pub mod generated;
 mod ld_cache;
 mod metadata;
+pub mod strip;
 
 pub use metadata::{Epoch, EpochError};
 
 use crate::elf::Name;
 use crate::interrupt::Interrupt;
 use crate::plan::{Node, Plan, Source};
+use crate::spec::least::Strip;
 
 /// Where the bytes of a file are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +48,15 @@ pub enum Content {
         /// Bytes.
         size: u64,
     },
+    /// Those of another without sections that no loader maps.
+    Stripped {
+        /// The whole file: in the root or the recipe's folder.
+        of: Box<Content>,
+        /// Bytes that are left.
+        size: u64,
+        /// What is left out.
+        how: Strip,
+    },
     /// Here.
     Bytes(Vec<u8>),
 }
@@ -56,6 +68,9 @@ pub fn assemble(plan: &Plan, epoch: Epoch) -> Tree<Content> {
         let metadata = |mode| metadata::metadata(mode, epoch);
         let inode = match &entry.node {
             Node::Folder { mode } => Inode::Directory(metadata(*mode)),
+            Node::Volume { mode, uid, gid } => {
+                Inode::Directory(Metadata { uid: *uid, gid: *gid, ..metadata(*mode) })
+            }
             Node::Link { target } => {
                 Inode::Symlink { metadata: metadata(0o777), target: target.as_bytes().to_vec() }
             }
@@ -82,6 +97,10 @@ fn content(source: &Source) -> (u64, Content) {
         Source::Generated { what } => {
             let bytes = generated::bytes(what);
             (bytes.len() as u64, Content::Bytes(bytes))
+        }
+        Source::Stripped { of, size, how } => {
+            let of = Box::new(content(of).1);
+            (*size, Content::Stripped { of, size: *size, how: *how })
         }
     }
 }
@@ -131,43 +150,53 @@ impl Contents<'_> {
     /// The bytes of a file. Fails at open or at its end when the size is not the planned one.
     pub fn open(&self, content: &Content) -> io::Result<Box<dyn Read>> {
         self.interrupt.check()?;
-        let (name, size, file) = match content {
+        let (whole, stripped) = match content {
             Content::Bytes(bytes) => return Ok(Box::new(Cursor::new(bytes.clone()))),
+            Content::Part { path, offset, size } => return self.part(path, *offset, *size),
+            Content::Stripped { of, size, how } => (&**of, Some((*size, *how))),
+            whole => (whole, None),
+        };
+        let (path, planned, file) = self.open_file(whole)?;
+        if let Some((size, how)) = stripped {
+            return Ok(Box::new(strip::open(&path, file, how, size, self.interrupt)?));
+        }
+        let interrupt = self.interrupt.clone();
+        Ok(Box::new(Steady { path, file, planned, read: 0, interrupt }))
+    }
+
+    /// A file of the root or the recipe's folder, which has the size that was planned: its name, its
+    /// size, and it.
+    fn open_file(&self, content: &Content) -> Result<(Name, u64, File), ContentError> {
+        let absent = || Err(io::ErrorKind::NotFound.into());
+        let (name, planned, file) = match content {
             Content::Root { path, size } => {
                 (Name::from(path.as_bytes()), *size, self.root.open_file(path.as_bytes()))
             }
-            Content::Part { path, offset, size } => return self.part(path, *offset, *size),
             Content::Context { path, size } => {
-                let file = match self.context {
-                    Some(context) => context.open_file(path.as_bytes()),
-                    None => Err(io::ErrorKind::NotFound.into()),
-                };
-                (path.clone(), *size, file)
+                let file = self.context.map(|context| context.open_file(path.as_bytes()));
+                (path.clone(), *size, file.unwrap_or_else(absent))
             }
+            // Neither is kept anywhere as it is.
+            Content::Part { size, .. } | Content::Stripped { size, .. } => {
+                (Name::default(), *size, absent())
+            }
+            Content::Bytes(bytes) => (Name::default(), bytes.len() as u64, absent()),
         };
         let read = |error| ContentError::Read { path: name.clone(), error };
         let file = file.map_err(read)?;
         let found = file.metadata().map_err(read)?.len();
-        if found != size {
-            return Err(ContentError::Changed { path: name, planned: size, found }.into());
+        if found != planned {
+            return Err(ContentError::Changed { path: name, planned, found });
         }
-        Ok(Box::new(Steady {
-            path: name,
-            file,
-            planned: size,
-            read: 0,
-            interrupt: self.interrupt.clone(),
-        }))
+        Ok((name, planned, file))
     }
-}
 
-impl Contents<'_> {
     /// Some bytes of a file. Ends with an error where the file ends before them.
     fn part(&self, path: &ImagePath, offset: u64, size: u64) -> io::Result<Box<dyn Read>> {
         let name = Name::from(path.as_bytes());
         let read = |error| ContentError::Read { path: name.clone(), error };
         let mut file = self.root.open_file(path.as_bytes()).map_err(read)?;
-        io::Seek::seek(&mut file, io::SeekFrom::Start(offset)).map_err(read)?;
+        file.seek(SeekFrom::Start(offset)).map_err(read)?;
         let interrupt = self.interrupt.clone();
         let part = Steady { path: name, file: file.take(size), planned: size, read: 0, interrupt };
         Ok(Box::new(part))

@@ -7,22 +7,29 @@ use std::time::Instant;
 use common::oci::layout::ImageLayout;
 use common::oci::reference::Reference;
 use common::progress::Progress;
-use common::report;
+use common::report::warn as print_warning;
 use serde_json::json;
 
+use super::check_run::{self, RunError};
+use super::modules::ModuleArgs;
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals};
+use super::{Failure, StoreOption, least, output, signals, sizes, trace};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
 use crate::image::{self, Compression, ImageError};
 use crate::interrupt::Interrupt;
 use crate::plan::{Node, Plan, Source};
+use crate::proof::Paddle;
+use crate::report;
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
+use crate::spec::check::Check;
+use crate::spec::least::{Exclude, Strip};
 use crate::spec::recipe::Recipe;
 use crate::spec::regional::{LocaleName, ZoneName};
 use crate::spec::{DEFAULT_PATH, ImageSpec};
+use crate::trace::profile::Profile;
 use crate::{Built, Destination, Error, Surroundings};
 
 /// Pack programs, with everything that they need to run, into an image.
@@ -55,6 +62,8 @@ pub(super) struct Arguments {
     sysroot: PathBuf,
     #[command(flatten)]
     search: SearchArgs,
+    #[command(flatten)]
+    modules: ModuleArgs,
     /// A folder of rules, which replace or add to those that come with coracle
     #[arg(long, value_name = "DIR")]
     rules: Option<PathBuf>,
@@ -64,21 +73,52 @@ pub(super) struct Arguments {
     /// Switch a rule off; may be repeated
     #[arg(long, value_name = "NAME")]
     no_rule: Vec<String>,
+    /// Leave debug sections out of ELF files, and with =all tables of symbols too
+    #[arg(
+        long,
+        value_name = "WHAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "debug"
+    )]
+    strip: Option<Strip>,
+    /// Leave out paths of the image that match this pattern, and everything below; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<Exclude>,
     /// Add a locale, such as de_DE.UTF-8; may be repeated
     #[arg(long, value_name = "NAME")]
     locale: Vec<LocaleName>,
     /// Add a time zone, such as Europe/Berlin; the first is the image's own; may be repeated
     #[arg(long, value_name = "NAME")]
     zone: Vec<ZoneName>,
+    /// Pack what this profile of a run names as well (see `coracle trace`); may be repeated
+    #[arg(long, value_name = "FILE")]
+    profile: Vec<PathBuf>,
+    /// Run this command once, and pack what it opens as well: `coracle trace` and --profile in one
+    #[arg(long, value_name = "COMMAND")]
+    trace: Option<String>,
     /// How the layer is compressed
     #[arg(long, default_value = "gzip")]
     compression: Compression,
     /// The time of all files and of the image, in seconds since 1970
     #[arg(long, value_name = "SECONDS", default_value = "0")]
     source_date_epoch: Epoch,
+    /// Leave out what no run used: of profiles, and of the recipe's [check], which has to pass with and
+    /// without it (docs/least.md)
+    #[arg(long)]
+    min: bool,
+    /// Write nothing unless the recipe's [check] passes (docs/check.md)
+    #[arg(long, conflicts_with = "dry_run")]
+    require_check: bool,
+    /// The launcher that runs the check [default: the `paddle` beside coracle, else on PATH]
+    #[arg(long, value_name = "PROGRAM")]
+    paddle: Option<PathBuf>,
     /// Print what would be in the image, and why, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Say what takes the room in the image, and what it is there for
+    #[arg(long, conflicts_with = "quiet")]
+    report: bool,
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
@@ -89,15 +129,27 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
     let started = Instant::now();
-    let spec = spec(arguments)?;
+    let (mut spec, check) = spec(arguments)?;
     let sysroot = Sysroot::open(&arguments.sysroot)
         .map_err(|source| Error::Sysroot { path: arguments.sysroot.clone(), source })?;
-    let around = surroundings(arguments, &spec, &sysroot)?;
+    let inputs = Inputs {
+        root: &arguments.sysroot,
+        search: &arguments.search,
+        rules: arguments.rules.as_deref(),
+        quiet: arguments.quiet,
+    };
+    let around = surroundings(&inputs, &spec, &sysroot)?;
     let watch = signals::watch(&around.interrupt);
+    let is_proven =
+        learn(arguments, &mut spec, check.as_ref(), &around).inspect_err(|_failed| watch.end())?;
     if arguments.dry_run {
         let (plan, warnings) = crate::plan(&spec, &around)?;
         warn(arguments, &warnings);
-        return if arguments.json { output::json(out, &plan) } else { print_plan(out, &plan) };
+        return match (arguments.report, arguments.json) {
+            (true, json) => sizes::print_plan(out, &plan, json),
+            (false, true) => output::json(out, &plan),
+            (false, false) => print_plan(out, &plan),
+        };
     }
     let to = arguments.output.as_deref();
     let wanted = to
@@ -118,28 +170,80 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
             epoch: arguments.source_date_epoch,
         },
     };
-    let built = crate::build(&spec, &around, &destination);
-    if built.is_err() {
-        watch.end();
-    }
-    let built = built?;
+    let built = if is_proven {
+        proven(arguments, &spec, check.as_ref(), &around, &destination)
+    } else {
+        crate::build(&spec, &around, &destination).map_err(Failure::from)
+    };
+    let built = built.inspect_err(|_failed| watch.end())?;
     warn(arguments, &built.warnings);
-    summary(arguments, out, &spec.name, &built, started)
+    summary(arguments, out, &spec.name, &built, started)?;
+    if !arguments.report || arguments.json {
+        return Ok(());
+    }
+    output::line(out, "")?;
+    sizes::print_plan(out, &built.plan, false)
+}
+
+/// Finds out what is used, where only that is wanted. Whether the image has to pass its check.
+fn learn(
+    arguments: &Arguments,
+    spec: &mut ImageSpec,
+    check: Option<&Check>,
+    around: &Surroundings<'_>,
+) -> Result<bool, Failure> {
+    let is_proven = arguments.require_check || spec.least.min && check.is_some();
+    if arguments.paddle.is_some() && !is_proven {
+        return Err(Error::Usage("--paddle names who runs a check, and none is run").into());
+    }
+    least::learn(spec, check, around, arguments.paddle.as_deref())?;
+    Ok(is_proven)
+}
+
+/// Builds what passes its check. How that went is told on standard error, beside warnings.
+fn proven(
+    arguments: &Arguments,
+    spec: &ImageSpec,
+    check: Option<&Check>,
+    around: &Surroundings<'_>,
+    to: &Destination<'_>,
+) -> Result<Built, Failure> {
+    let check = check.ok_or(RunError::NothingToRequire)?;
+    let paddle = Paddle::find(arguments.paddle.as_deref()).map_err(RunError::from)?;
+    let (built, proof) = check_run::build_proven(spec, check, around, to, &paddle)?;
+    if !(arguments.quiet && proof.holds()) {
+        std::io::stderr().write_all(report::proof::text(&proof).as_bytes()).ok();
+    }
+    warn(arguments, &report::proof::notes(&proof));
+    let name = spec.name.clone();
+    match (proof.holds(), spec.least.used.is_some()) {
+        (true, _) => Ok(built),
+        (false, true) => Err(RunError::Least(name).into()),
+        (false, false) => Err(RunError::Failed(name).into()),
+    }
+}
+
+/// Whether a name of the command line is a recipe's.
+pub(super) fn is_recipe(what: &Path) -> bool {
+    what.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+}
+
+/// The folder of a recipe.
+pub(super) fn context(recipe: &Path) -> PathBuf {
+    let folder = recipe.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// What was asked for: a recipe's content, programs of the command line, and options over both.
-fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
-    let is_recipe = |what: &&String| {
-        Path::new(what).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
-    };
+fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     let (recipes, programs): (Vec<&String>, Vec<&String>) =
-        arguments.what.iter().partition(is_recipe);
-    let (mut recipe, mut context) = match recipes.as_slice() {
+        arguments.what.iter().partition(|what| is_recipe(Path::new(what)));
+    let (mut recipe, context) = match recipes.as_slice() {
         [] => (Recipe::default(), None),
         [path] => {
             let path = Path::new(path);
-            let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            (Recipe::read(path)?, Some(folder.unwrap_or(Path::new(".")).to_owned()))
+            (Recipe::read(path)?, Some(context(path)))
         }
         _ => return Err(Error::Usage("only one recipe can be built at a time").into()),
     };
@@ -147,24 +251,44 @@ fn spec(arguments: &Arguments) -> Result<ImageSpec, Failure> {
     for program in programs {
         recipe.executables.push(absolute(program, on_host));
     }
-    if let Some(folder) = &mut context
-        && let Ok(whole) = folder.canonicalize()
-    {
-        *folder = whole;
-    }
     if arguments.tag.is_some() {
         recipe.name.clone_from(&arguments.tag);
     }
+    recipe.exclude.extend(arguments.exclude.iter().cloned());
+    recipe.strip = arguments.strip.unwrap_or(recipe.strip);
     recipe.rules.on.extend(arguments.rule.iter().cloned());
     recipe.rules.off.extend(arguments.no_rule.iter().cloned());
     recipe.locales.extend(arguments.locale.iter().cloned());
     recipe.zones.extend(arguments.zone.iter().cloned());
-    Ok(ImageSpec::new(&recipe, context.as_deref(), on_host)?)
+    arguments.modules.add_to(&mut recipe.modules);
+    recipe.min |= arguments.min;
+    let mut spec = understand(&recipe, context.as_deref(), on_host)?;
+    spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
+    if let Some(command) = &arguments.trace {
+        if !on_host {
+            return Err(
+                Error::Usage("--trace runs a command of this machine, not of --sysroot").into()
+            );
+        }
+        spec.profile.merge(trace::learn(command, arguments.quiet)?);
+    }
+    Ok((spec, recipe.check))
+}
+
+/// What a recipe means, with the profiles that it names.
+pub(super) fn understand(
+    recipe: &Recipe,
+    context: Option<&Path>,
+    on_host: bool,
+) -> Result<ImageSpec, Error> {
+    let mut spec = ImageSpec::new(recipe, context, on_host)?;
+    spec.profile = Profile::read_all(context.unwrap_or(Path::new(".")), &recipe.profiles)?;
+    Ok(spec)
 }
 
 /// A path of the command line starts where the person stands, not at the recipe. What `..` means
 /// there is for the kernel to say.
-fn absolute(program: &str, on_host: bool) -> String {
+pub(super) fn absolute(program: &str, on_host: bool) -> String {
     let path = Path::new(program);
     if !on_host || !program.contains('/') {
         return program.to_owned();
@@ -183,33 +307,42 @@ fn absolute(program: &str, on_host: bool) -> String {
     }
 }
 
-fn surroundings<'a>(
-    arguments: &Arguments,
+/// What decides the [`Surroundings`] of a recipe.
+#[derive(Debug)]
+pub(super) struct Inputs<'a> {
+    pub(super) root: &'a Path,
+    pub(super) search: &'a SearchArgs,
+    pub(super) rules: Option<&'a Path>,
+    pub(super) quiet: bool,
+}
+
+pub(super) fn surroundings<'a>(
+    inputs: &Inputs<'_>,
     spec: &ImageSpec,
     sysroot: &'a Sysroot,
-) -> Result<Surroundings<'a>, Failure> {
+) -> Result<Surroundings<'a>, Error> {
     let image_path =
         spec.run.env.iter().find(|(name, _)| name.as_str() == "PATH").map(|(_, path)| path);
     // "A name found on PATH" is the person's own PATH on the host, and the usual one in a foreign
     // root.
-    let on_host = arguments.sysroot == Path::new("/");
+    let on_host = inputs.root == Path::new("/");
     let path = std::env::var_os("PATH").filter(|path| on_host && !path.is_empty());
     Ok(Surroundings {
         sysroot,
         options: Options {
             path: image_path.map(|path| Name::from(path.as_str())),
-            ..arguments.search.options(spec.cpus, &spec.dlopen)
+            ..inputs.search.options(spec.cpus, &spec.dlopen)
         },
         path: path.map_or(DEFAULT_PATH.into(), std::ffi::OsString::into_encoded_bytes),
-        rules: RuleSet::load(arguments.rules.as_deref())?.switched(&spec.rules)?,
-        progress: Progress::new(arguments.quiet),
+        rules: RuleSet::load(inputs.rules)?.switched(&spec.rules)?,
+        progress: Progress::new(inputs.quiet),
         interrupt: Interrupt::default(),
     })
 }
 
 fn warn(arguments: &Arguments, warnings: &[String]) {
     for warning in warnings.iter().filter(|_| !arguments.quiet) {
-        report::warn(warning);
+        print_warning(warning);
     }
 }
 
@@ -218,6 +351,7 @@ fn print_plan(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
     for (path, entry) in &plan.entries {
         let (mode, kind, detail) = match &entry.node {
             Node::Folder { mode } => (*mode, "folder", String::new()),
+            Node::Volume { mode, uid, gid } => (*mode, "volume", format!(" of {uid}:{gid}")),
             Node::Link { target } => (0o777, "link", format!(" -> {target}")),
             Node::HardLink { target } => (0, "name", format!(" = {target}")),
             Node::File { mode, source } => (*mode, "file", describe(source, path.as_bytes())),
@@ -241,6 +375,7 @@ fn describe(source: &Source, path: &[u8]) -> String {
         Source::Context { path: from, size } => format!(" ({size} bytes of the recipe's {from})"),
         Source::Part { path: from, size, .. } => format!(" ({size} bytes out of {from})"),
         Source::Generated { .. } => " (generated)".to_owned(),
+        Source::Stripped { of, size, .. } => format!("{}, stripped to {size}", describe(of, path)),
     }
 }
 
@@ -278,6 +413,7 @@ fn summary(
             "size": size,
             "output": arguments.output.as_ref().map(|path| path.display().to_string()),
             "warnings": built.warnings,
+            "sizes": arguments.report.then(|| sizes::of_plan(&built.plan)).transpose()?,
         });
         return output::json(out, &value);
     }

@@ -1,4 +1,5 @@
-//! `coracle check`: whether programs and images fit together, without running them.
+//! `coracle check`: whether programs and images fit together, without running them. (What `--run` runs is
+//! `check_run.rs`'s.)
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -10,6 +11,7 @@ use common::report::{Diagnostic, ExitCode, warn};
 use common::tree::ImagePath;
 use serde::Serialize;
 
+use super::check_run::{self, RunArgs, RunError};
 use super::resolution::{ResolutionArgs, ResolutionError};
 use super::subject::{Subject, SubjectError, subject};
 use super::{StoreOption, signals};
@@ -24,12 +26,12 @@ use crate::spec::DEFAULT_PATH;
 
 /// Check that every library, version and symbol is there that a program or image needs
 ///
-/// Nothing is run, except that the host's own loader is asked whether it would load the same files. A
+/// With --run, builds a recipe and runs its own check in a sandbox (docs/check.md). Else nothing is run, except that the host's own loader is asked whether it would load the same files. A
 /// name of the store is an image; so is an archive or folder in OCI format. Anything else is a program:
 /// name it by its path where an image of that name is in the store.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Images, and programs or libraries: paths, or names found on PATH
+    /// Images, and programs or libraries: paths, or names found on PATH; with --run a recipe
     #[arg(required = true, value_name = "WHAT")]
     pub what: Vec<OsString>,
     /// Ask loaders of other roots and of images too: they run in a jail, without rights or a network
@@ -42,10 +44,13 @@ pub struct CheckArgs {
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
-    store: StoreOption,
+    pub(super) store: StoreOption,
     /// Where to look.
     #[command(flatten)]
     pub resolution: ResolutionArgs,
+    /// The recipe's own check.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Why nothing was checked.
@@ -63,6 +68,9 @@ pub enum CheckError {
     /// The root of an image cannot be opened.
     #[error("cannot open the unpacked image")]
     Root(#[source] io::Error),
+    /// The check of a recipe.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// Nothing of an image is executed.
     #[error("there is no program in the image `{0}`")]
     NoProgram(String),
@@ -74,6 +82,7 @@ impl Diagnostic for CheckError {
             Self::Resolution(error) => error.hint(),
             Self::Subject(error) => error.hint(),
             Self::Unpack(error) => error.hint(),
+            Self::Run(error) => error.hint(),
             Self::NoProgram(_) => {
                 Some("`coracle inspect --files IMAGE` lists what is in it".to_owned())
             }
@@ -84,6 +93,7 @@ impl Diagnostic for CheckError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Subject(error) => error.exit_code(),
+            Self::Run(error) => error.exit_code(),
             _ => ExitCode::Failed,
         }
     }
@@ -110,6 +120,9 @@ struct View<'a> {
 
 /// Runs the verb.
 pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
+    if args.run.run {
+        return Ok(check_run::run(args)?);
+    }
     let interrupt = Interrupt::default();
     let watch = signals::watch(&interrupt);
     let result = check(args, &interrupt);
@@ -188,7 +201,7 @@ fn asked(
         }
     }
     let entries = provenance.iter().flat_map(|provenance| &provenance.entries);
-    for (path, _) in entries.filter(|(_, known)| has_reason(&known.why, &["asked"])) {
+    for (path, _) in entries.filter(|(_, known)| is_started(&known.why)) {
         programs.extend(ImagePath::new(path));
     }
     Ok(programs)
@@ -197,7 +210,16 @@ fn asked(
 /// Whether the image's builder put a file there for a program to open it.
 fn is_opened(provenance: &Provenance, path: &ImagePath) -> bool {
     let known = provenance.entries.get(&path.to_string());
-    known.is_some_and(|known| has_reason(&known.why, &["rule", "loaded", "opened"]))
+    known.is_some_and(|known| has_reason(&known.why, &["rule", "loaded", "opened", "traced"]))
+}
+
+/// Whether a person, or a program in a run, starts it.
+fn is_started(whys: &[serde_json::Value]) -> bool {
+    let executed = |why: &serde_json::Value| why.get("by").is_none();
+    has_reason(whys, &["asked"])
+        || whys
+            .iter()
+            .any(|why| has_reason(std::slice::from_ref(why), &["traced"]) && executed(why))
 }
 
 fn has_reason(whys: &[serde_json::Value], reasons: &[&str]) -> bool {

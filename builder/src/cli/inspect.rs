@@ -6,7 +6,7 @@ use common::escape::Escaped;
 use common::tree::{ImagePath, Inode, Tree, dump};
 use serde_json::{Value, json};
 
-use super::{Failure, StoreOption, output};
+use super::{Failure, StoreOption, output, sizes};
 use crate::image::read::{self, Opened};
 
 /// Show an image: its configuration, layers, files and sizes.
@@ -17,6 +17,9 @@ pub(super) struct Arguments {
     /// List every path: mode, owner, kind, size, name
     #[arg(long)]
     files: bool,
+    /// Say what takes the room, and what it is there for
+    #[arg(long, conflicts_with = "files")]
+    sizes: bool,
     #[command(flatten)]
     store: StoreOption,
     /// Print the result as JSON
@@ -28,6 +31,9 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     // Without a place for a store, files are still there to be read.
     let store = arguments.store.path().ok();
     let image = read::open(&arguments.image, store.as_deref())?;
+    if arguments.sizes {
+        return sizes::print(out, &image.provenance()?, arguments.json);
+    }
     let trees = image.trees()?;
     if arguments.json {
         return output::json(out, &value(&image, &trees, arguments.files));

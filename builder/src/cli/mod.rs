@@ -15,17 +15,24 @@ use crate::Error;
 
 mod build;
 pub mod check;
+pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
+mod least;
+mod modules;
+pub mod new;
 mod output;
 pub mod resolution;
 mod rules;
 pub mod search;
 mod signals;
+mod sizes;
 pub mod subject;
+pub mod trace;
 pub mod tree;
 mod why;
+mod words;
 
 /// Packs one application into the smallest root filesystem that runs it.
 #[derive(Debug, Parser)]
@@ -37,7 +44,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    Build(build::Arguments),
+    Build(Box<build::Arguments>),
+    New(new::Arguments),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
@@ -45,9 +53,19 @@ enum Verb {
     Closure(closure::ClosureArgs),
     Tree(tree::TreeArgs),
     Check(check::CheckArgs),
+    Trace(trace::TraceArgs),
+    /// Becomes a command that is watched; started by `trace`
+    #[command(name = crate::trace::start::VERB, hide = true)]
+    TraceChild(crate::trace::start::Arguments),
     /// Asks a loader in a jail; started by `check`
     #[command(name = crate::check::jail::VERB, hide = true)]
     AskLoader(crate::check::jail::Arguments),
+    /// Process 1 of a check's sandbox; started by `check --run`
+    #[command(name = crate::proof::inside::VERB, hide = true)]
+    Prove,
+    /// Becomes a program of an image; started by process 1 of a check's sandbox
+    #[command(name = crate::proof::inside::begin::VERB, hide = true)]
+    ProveChild(crate::proof::inside::begin::Arguments),
 }
 
 /// Where the store is.
@@ -78,6 +96,10 @@ enum Failure {
     Subject(subject::SubjectError),
     /// An executable cannot be resolved.
     Resolution(resolution::ResolutionError),
+    /// A check did not pass, or could not be run.
+    Check(check_run::RunError),
+    /// A command cannot be watched.
+    Trace(Box<trace::TraceVerbError>),
     /// Its result could not be printed.
     Print(io::Error),
 }
@@ -88,9 +110,21 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
+impl From<check_run::RunError> for Failure {
+    fn from(error: check_run::RunError) -> Self {
+        Self::Check(error)
+    }
+}
+
 impl From<subject::SubjectError> for Failure {
     fn from(error: subject::SubjectError) -> Self {
         Self::Subject(error)
+    }
+}
+
+impl From<trace::TraceVerbError> for Failure {
+    fn from(error: trace::TraceVerbError) -> Self {
+        Self::Trace(Box::new(error))
     }
 }
 
@@ -120,6 +154,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout());
     let result = match arguments.verb {
         Verb::Build(arguments) => build::run(&arguments, &mut out),
+        Verb::New(arguments) => new::run(&arguments, &mut out),
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
@@ -127,10 +162,24 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Closure(arguments) => return finish(closure::run(&arguments)),
         Verb::Tree(arguments) => return finish(tree::run(&arguments)),
         Verb::Check(arguments) => return finish(check::run(&arguments)),
+        Verb::Trace(arguments) => {
+            return trace::run(&arguments).unwrap_or_else(|error| report::fail(&error));
+        }
+        Verb::TraceChild(arguments) => {
+            crate::trace::start::enter(&arguments);
+            return report::ExitCode::Failed.into();
+        }
         Verb::AskLoader(arguments) => {
             crate::check::jail::enter(arguments);
             return report::ExitCode::Ok.into();
         }
+        Verb::Prove => {
+            return match crate::proof::inside::run() {
+                Ok(()) => report::ExitCode::Ok.into(),
+                Err(error) => report::fail(&check_run::ProveError { source: error }),
+            };
+        }
+        Verb::ProveChild(arguments) => return crate::proof::inside::begin::enter(&arguments),
     };
     let result = result.and_then(|()| out.flush().map_err(Failure::Print));
     match result {
@@ -142,7 +191,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(Failure::Print(error)) => report::fail(&output::PrintError { source: error }),
         Err(Failure::Error(error)) => report::fail(&error),
         Err(Failure::Subject(error)) => report::fail(&error),
+        Err(Failure::Check(error)) => report::fail(&error),
         Err(Failure::Resolution(error)) => report::fail(&error),
+        Err(Failure::Trace(error)) => report::fail(&*error),
     }
 }
 

@@ -13,6 +13,7 @@
 //! note     .note.dlopen and .note.package; the processor and kernel that an object is for
 //! versions which versions of which objects it needs, and which it defines
 //! symbols  what it defines, and what its relocations expect others to define
+//! strip    what is left of a file without the sections that no loader maps
 //! relocations  which symbols relocations name, and what for
 //! package  what .note.package says, in words
 //! token    $ORIGIN, $LIB and $PLATFORM in its strings
@@ -28,6 +29,7 @@ mod package;
 mod parse;
 mod reader;
 mod relocations;
+pub mod strip;
 mod symbols;
 mod token;
 mod versions;

@@ -55,6 +55,9 @@ pub struct Image {
 /// Why an image could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
+    /// A blob could not be copied.
+    #[error("cannot copy the image")]
+    Copy(#[source] io::Error),
     /// A file of the image could not be read or the layer not be written.
     #[error("cannot write the layer")]
     Layer(#[source] io::Error),

@@ -44,6 +44,9 @@ pub struct Known {
     /// Where its bytes came from, when not from the same path of the root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// Bytes that it had before sections were left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripped: Option<u64>,
     /// Every reason, as [`crate::plan::Why`] is written.
     pub why: Vec<Value>,
 }
@@ -71,7 +74,7 @@ pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
     let mut entries = BTreeMap::new();
     for (path, entry) in &plan.entries {
         let (kind, target) = match &entry.node {
-            Node::Folder { .. } => ("folder", None),
+            Node::Folder { .. } | Node::Volume { .. } => ("folder", None),
             Node::Link { target } => ("link", Some(target.to_string())),
             Node::HardLink { target } => ("hard-link", Some(target.to_string())),
             Node::File { .. } => ("file", None),
@@ -81,7 +84,11 @@ pub fn provenance(plan: &Plan) -> Result<Provenance, serde_json::Error> {
             _ => (None, None),
         };
         let why = entry.why.iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
-        let known = Known { kind: kind.to_owned(), size, target, source, why };
+        let stripped = match &entry.node {
+            Node::File { source: Source::Stripped { of, .. }, .. } => origin(of).0,
+            _ => None,
+        };
+        let known = Known { kind: kind.to_owned(), size, target, source, stripped, why };
         entries.insert(path.to_string(), known);
     }
     Ok(Provenance { version: VERSION, entries })
@@ -97,6 +104,7 @@ fn origin(source: &Source) -> (Option<u64>, Option<String>) {
         Source::Generated { what } => {
             (Some(generated::bytes(what).len() as u64), Some("generated".to_owned()))
         }
+        Source::Stripped { of, size, .. } => (Some(*size), origin(of).1),
     }
 }
 
@@ -180,7 +188,7 @@ impl Provenance {
     fn next(&self, at: &str, known: &Known, why: &Value) -> Option<String> {
         let field = |key: &str| why.get(key).and_then(Value::as_str).map(str::to_owned);
         match why.get("reason").and_then(Value::as_str)? {
-            "loaded" | "script" | "opened" => field("by"),
+            "loaded" | "script" | "opened" | "imported" | "traced" => field("by"),
             "rule" => field("trigger"),
             // A link is there for what it leads to.
             "on-the-way" if known.kind == "link" => self.follow(at, true).map(str::to_owned),
@@ -232,6 +240,9 @@ pub fn words(why: &Value) -> String {
         "rule" => {
             format!("rule {}: {} (because of {})", field("rule"), field("why"), field("trigger"))
         }
+        "imported" => format!("imported as `{}` by {}", field("name"), field("by")),
+        "traced" if why.get("by").is_some() => format!("opened by {} in a run", field("by")),
+        "traced" => "executed in a run".to_owned(),
         "loader-configuration" => "the loader reads it".to_owned(),
         "on-the-way" => "on the way to something else".to_owned(),
         "always" => format!("every image has it: {}", field("purpose")),

@@ -130,6 +130,18 @@ impl Opened {
         self.descriptor.size() + self.manifest.config().size() + layers
     }
 
+    /// Copies manifest, configuration and layers into another layout; the manifest's descriptor there.
+    pub fn copy_to(&self, layout: &ImageLayout) -> Result<Descriptor, ImageError> {
+        let mut copied = self.descriptor.clone();
+        let blobs = self.manifest.layers().iter().chain([self.manifest.config(), &self.descriptor]);
+        for blob in blobs {
+            let mut writer = layout.new_blob()?;
+            io::copy(&mut self.place.open_blob(blob)?, &mut writer).map_err(ImageError::Copy)?;
+            copied = writer.finish(blob.media_type().clone())?;
+        }
+        Ok(copied)
+    }
+
     /// Number of entries, as the builder counted them.
     pub fn entries(&self) -> Option<u64> {
         self.manifest.annotations().as_ref()?.get(media_type::ENTRIES_ANNOTATION)?.parse().ok()

@@ -1,8 +1,8 @@
 //! `Draft`: a plan in the making. Every entry passes through [`Draft::put`], which decides between
-//! two things for one path; [`Draft::finish`] puts entries behind links where they really are, adds
-//! parents, and keeps files with several names one file.
+//! two things for one path; [`Draft::settle`] puts entries behind links where they really are, and
+//! [`Draft::finish`] adds parents and keeps files with several names one file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::tree::ImagePath;
 
@@ -29,7 +29,11 @@ pub(super) enum Rank {
 /// Entries by path, with who wants them.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
-    entries: BTreeMap<ImagePath, (Rank, Entry)>,
+    pub(super) entries: BTreeMap<ImagePath, (Rank, Entry)>,
+    /// What the closure has, whoever else wants it too.
+    pub(super) needed: BTreeSet<ImagePath>,
+    /// What a recipe names itself, not by a pattern and not with a folder: files, locales, time zones.
+    pub(super) named: BTreeSet<ImagePath>,
     /// Files of the root by what they are on disk.
     identities: BTreeMap<ImagePath, Identity>,
 }
@@ -44,13 +48,20 @@ impl Draft {
         whys: &[Why],
     ) -> Result<(), PlanError> {
         let new = Entry { node, why: whys.to_vec() };
+        if rank == Rank::Closure {
+            self.needed.insert(path.clone());
+        }
+        if whys.iter().any(|why| matches!(why, Why::Wanted { .. })) {
+            self.named.insert(path.clone());
+        }
         let Some((old_rank, old)) = self.entries.get_mut(&path) else {
             self.entries.insert(path, (rank, new));
             return Ok(());
         };
         if old.node == new.node || is_folder(&old.node) && is_folder(&new.node) {
-            // Of two folders, /tmp keeps its mode against a plain parent.
-            if rank > *old_rank && *old_rank != Rank::Always {
+            // Of two folders, /tmp keeps its mode against a plain parent, and a volume its owner.
+            let kept = *old_rank == Rank::Always || is_volume(&old.node);
+            if !kept && (rank > *old_rank || is_volume(&new.node)) {
                 old.node = new.node;
             }
             *old_rank = rank.max(*old_rank);
@@ -132,13 +143,14 @@ impl Draft {
         self.identities.insert(to, identity);
     }
 
-    /// The finished entries.
-    pub(super) fn finish(
-        mut self,
-        survey: &Survey,
-    ) -> Result<BTreeMap<ImagePath, Entry>, PlanError> {
+    /// Puts every entry where it is once all links of the image stand.
+    pub(super) fn settle(&mut self, survey: &Survey) -> Result<(), PlanError> {
         self.merge_system_links(survey)?;
-        self.settle_behind_links()?;
+        self.settle_behind_links()
+    }
+
+    /// The finished entries.
+    pub(super) fn finish(mut self) -> Result<BTreeMap<ImagePath, Entry>, PlanError> {
         self.add_parents()?;
         self.join_names();
         let mut entries = BTreeMap::new();
@@ -185,6 +197,11 @@ impl Draft {
                 let Some((rank, entry)) = self.entries.remove(&from) else { continue };
                 if let Some(identity) = self.identities.remove(&from) {
                     self.identities.insert(to.clone(), identity);
+                }
+                for paths in [&mut self.needed, &mut self.named] {
+                    if paths.remove(&from) {
+                        paths.insert(to.clone());
+                    }
                 }
                 self.put(to, entry.node, rank, &entry.why)?;
             }
@@ -266,7 +283,11 @@ pub(super) fn mode(executable: bool) -> u32 {
 }
 
 fn is_folder(node: &Node) -> bool {
-    matches!(node, Node::Folder { .. })
+    matches!(node, Node::Folder { .. } | Node::Volume { .. })
+}
+
+fn is_volume(node: &Node) -> bool {
+    matches!(node, Node::Volume { .. })
 }
 
 fn is_file(node: &Node) -> bool {
@@ -276,12 +297,14 @@ fn is_file(node: &Node) -> bool {
 fn describe(node: &Node) -> String {
     match node {
         Node::Folder { .. } => "a folder".to_owned(),
+        Node::Volume { .. } => "a volume".to_owned(),
         Node::File { source: Source::Root { path, .. }, .. } => format!("the file `{path}`"),
         Node::File { source: Source::Part { path, .. }, .. } => format!("a part of `{path}`"),
         Node::File { source: Source::Context { path, .. }, .. } => {
             format!("the recipe's file `{path}`")
         }
         Node::File { source: Source::Generated { .. }, .. } => "a generated file".to_owned(),
+        Node::File { source: Source::Stripped { .. }, .. } => "a stripped file".to_owned(),
         Node::Link { target } => format!("a link to `{target}`"),
         Node::HardLink { target } => format!("another name of `{target}`"),
     }
@@ -315,7 +338,8 @@ mod tests {
         let put = wanted
             .iter()
             .try_for_each(|(at, node, rank)| draft.put(path(at), node.clone(), *rank, &[]));
-        let entries = put.and_then(|()| draft.finish(&Survey::default()));
+        let settled = put.and_then(|()| draft.settle(&Survey::default()));
+        let entries = settled.and_then(|()| draft.finish());
         let lines = entries.map(|entries| {
             entries
                 .iter()
@@ -377,13 +401,37 @@ mod tests {
     }
 
     #[test]
+    fn a_volume_keeps_its_owner_against_every_folder() {
+        let volume = || Node::Volume { mode: 0o1777, uid: 33, gid: 34 };
+        let folder = || Node::Folder { mode: 0o755 };
+        for rank in [Rank::Way, Rank::Rule, Rank::Closure, Rank::Recipe] {
+            for wanted in [
+                [(volume(), Rank::Rule), (folder(), rank)],
+                [(folder(), rank), (volume(), Rank::Rule)],
+            ] {
+                let mut draft = Draft::default();
+                for (node, rank) in wanted {
+                    draft.put(path("/v"), node, rank, &[]).unwrap();
+                }
+                draft.settle(&Survey::default()).unwrap();
+                assert_eq!(draft.finish().unwrap()[&path("/v")].node, volume());
+            }
+        }
+        // What every image has is for all its users: /tmp stays 1777.
+        check(
+            &[("/tmp", folder(), Rank::Always), ("/tmp", volume(), Rank::Rule)],
+            &Ok(&["/: a folder", "/tmp: a folder"]),
+        );
+    }
+
+    #[test]
     fn one_inode_stays_one_file() {
         let mut draft = Draft::default();
         for name in ["/b", "/a", "/c"] {
             draft.put(path(name), file(name), Rank::Closure, &[]).unwrap();
             draft.identify(path(name), if name == "/c" { (1, 2) } else { (1, 1) });
         }
-        let entries = draft.finish(&Survey::default()).unwrap();
+        let entries = draft.finish().unwrap();
         assert_eq!(entries[&path("/a")].node, file("/a"));
         assert_eq!(entries[&path("/b")].node, Node::HardLink { target: path("/a") });
         assert_eq!(entries[&path("/c")].node, file("/c"));

@@ -37,6 +37,16 @@ pub enum PlanError {
         /// What is in the way.
         file: ImagePath,
     },
+    /// A pattern leaves out what a program needs.
+    #[error("`{path}` cannot be left out by `{pattern}`: {because}")]
+    Excluded {
+        /// The path.
+        path: ImagePath,
+        /// The pattern.
+        pattern: String,
+        /// Who needs it.
+        because: String,
+    },
     /// A `files` table matches nothing.
     #[error("`{0}` of the recipe matches no file")]
     NoMatch(String),
@@ -100,6 +110,10 @@ impl Diagnostic for PlanError {
             Self::Conflict { .. } => "give one of them another destination, or leave it out",
             Self::SameName { .. } => "rename one, or pack them as two images",
             Self::NoUser(_) => "use a number: `user = \"1000:1000\"`",
+            Self::Excluded { .. } => {
+                "patterns are for files that rules and recipes bring; make the pattern narrower, or \
+                 leave out what needs the file as well"
+            }
             Self::ManyMatches { .. } => "end the destination with `/` to mean a folder",
             Self::NoMatch(_) => {
                 "relative sources start at the recipe's folder, absolute ones at the root"

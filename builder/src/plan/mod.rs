@@ -8,6 +8,8 @@
 //! survey    what the root says about each path (the only file here that looks)
 //! place     where a program from outside the system folders goes; links on the way
 //! conflict  two sources for one path
+//! exclude   what a person leaves out by pattern
+//! min       what no run used
 //! always    what every image has: /tmp, mount points, users
 //! cache     the ld.so.cache that an image needs, if it needs one
 //! lists     lists of modules, which list what the image has
@@ -27,7 +29,9 @@ pub mod chains;
 mod config;
 mod conflict;
 mod error;
+mod exclude;
 mod lists;
+mod min;
 mod place;
 mod recipe_files;
 mod regional;
@@ -44,9 +48,10 @@ pub use why::{Found, Why};
 
 use crate::elf::Name;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::{Added, Because, Part};
-use crate::resolve::{Relation, Request};
+use crate::resolve::ship::{Added, Part};
+use crate::resolve::{Asked, Relation};
 use crate::spec::ImageSpec;
+use crate::spec::least::{Exclude, Strip};
 use conflict::{Draft, Rank};
 use place::Placement;
 
@@ -57,6 +62,18 @@ pub struct Plan {
     pub entries: BTreeMap<ImagePath, Entry>,
     /// How the image runs.
     pub config: Configuration,
+    /// What rules or the recipe would bring, and a person left out; sorted.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A path that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LeftOut {
+    /// Where it would be.
+    pub path: ImagePath,
+    /// The pattern that covers it; `None`: no run used it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
 }
 
 /// What stands at a path, and why.
@@ -77,6 +94,15 @@ pub enum Node {
     Folder {
         /// Permission bits.
         mode: u32,
+    },
+    /// A folder of data: it belongs to who runs the image, who could not write there otherwise.
+    Volume {
+        /// Permission bits.
+        mode: u32,
+        /// User id.
+        uid: u32,
+        /// Group id.
+        gid: u32,
     },
     /// A regular file.
     File {
@@ -129,6 +155,15 @@ pub enum Source {
         /// What.
         what: Generated,
     },
+    /// An ELF file, without sections that no loader maps.
+    Stripped {
+        /// The whole file.
+        of: Box<Source>,
+        /// Bytes that are left.
+        size: u64,
+        /// What is left out.
+        how: Strip,
+    },
 }
 
 /// A file that is made for an image.
@@ -177,11 +212,44 @@ pub fn plan(spec: &ImageSpec, gathered: &Gathered, survey: &Survey) -> Result<Pl
     regional::add(&mut draft, gathered, survey, &placement)?;
     recipe_files::add(&mut draft, spec, survey)?;
     cache::add(&mut draft, gathered)?;
-    let mut entries = draft.finish(survey)?;
+    draft.settle(survey)?;
+    let left_out = leave_out(&mut draft, spec, gathered)?;
+    let mut entries = draft.finish()?;
     // Last: whatever takes entries away stands before it.
     lists::settle(&mut entries);
     let config = config::configuration(spec, gathered, &placement, &user)?;
-    Ok(Plan { entries, config })
+    Ok(Plan { entries, config, left_out })
+}
+
+/// What a person does not want: paths that match a pattern, or that no run used.
+fn leave_out(
+    draft: &mut Draft,
+    spec: &ImageSpec,
+    gathered: &Gathered,
+) -> Result<Vec<LeftOut>, PlanError> {
+    let patterns = &spec.least.exclude;
+    let mut left_out: Vec<LeftOut> = gathered
+        .unwanted
+        .iter()
+        .map(|path| {
+            let pattern = patterns.iter().find(|pattern| pattern.covers(path));
+            let pattern = pattern.map(|pattern| pattern.as_str().to_owned());
+            LeftOut { path: path.clone(), pattern }
+        })
+        .collect();
+    exclude::exclude(draft, patterns, &mut left_out)?;
+    if let Some(used) = &spec.least.used {
+        min::leave_out(draft, used, &mut left_out);
+    }
+    left_out.sort();
+    left_out.dedup();
+    Ok(left_out)
+}
+
+/// Patterns of a recipe that leave nothing out, in words.
+pub fn idle(spec: &ImageSpec, plan: &Plan) -> Vec<String> {
+    let warning = |pattern: &Exclude| format!("`{}` leaves nothing out", pattern.as_str());
+    exclude::idle(&spec.least.exclude, &plan.left_out).map(warning).collect()
 }
 
 /// What was asked for and what the loader loads.
@@ -227,8 +295,7 @@ fn additions(
     placement: &Placement,
 ) -> Result<(), PlanError> {
     for addition in &gathered.additions {
-        let because = addition.because.clone();
-        let whys = [Why::Rule(because)];
+        let whys = [Why::of_rule(&addition.because, placement)];
         let made = match &addition.what {
             Added::Copy => {
                 draft.root_path(survey, &addition.path, placement, Rank::Rule, &whys)?;
@@ -252,7 +319,7 @@ fn additions(
 }
 
 /// Whether a request came from a person.
-fn asked(request: &(Request, Option<Because>)) -> bool {
+fn asked(request: &Asked) -> bool {
     request.1.is_none()
 }
 

@@ -39,6 +39,10 @@ fn add_match(draft: &mut Draft, file: &ExtraFile, found: &Match) -> Result<(), P
         Destination::Into(folder) => placed(folder.join(name))?,
     };
     let why = [Why::Recipe { source: file.text.clone() }];
+    let (Wanted::Root(glob) | Wanted::Context(glob)) = &file.source;
+    if glob.literal().is_some() && found.below.len() == 1 {
+        draft.named.insert(top.clone());
+    }
     for (path, fact) in &found.below {
         let to = placed(top.join(&path[found.top.len()..]))?;
         let node = match fact {

@@ -231,7 +231,7 @@ fn wanted(gathered: &Gathered) -> Vec<(ImagePath, Option<String>)> {
     wanted.extend(closure.files().into_iter().map(|path| (path.clone(), None)));
     for addition in &gathered.additions {
         if addition.what == Added::Copy {
-            let by = format!("rule {}", addition.because.rule);
+            let by = addition.because.who();
             wanted.push((addition.path.clone(), Some(by)));
         }
     }

@@ -10,9 +10,9 @@ use serde::Serialize;
 use super::place::Placement;
 use super::{asked, is_root};
 use crate::elf::Priority;
+use crate::resolve::Asked;
 use crate::resolve::gather::Gathered;
-use crate::resolve::ship::Because;
-use crate::resolve::{How, Load, Origin, Program, Relation, Request};
+use crate::resolve::{Because, Cause, How, Load, Origin, Program, Relation, Request};
 
 /// One reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -55,13 +55,35 @@ pub enum Why {
         by: ImagePath,
     },
     /// A rule.
-    Rule(Because),
+    Rule {
+        /// Its name.
+        rule: String,
+        /// What made it fire.
+        trigger: ImagePath,
+        /// Why, as the rule says it.
+        why: String,
+    },
     /// A person asked for a locale or a time zone.
     Wanted {
         /// Which of the two.
         kind: String,
         /// Its name, as it was given.
         name: String,
+    },
+    /// A source of the image imports it.
+    Imported {
+        /// That source.
+        by: ImagePath,
+        /// The module's name.
+        name: String,
+        /// The rule that knows the language.
+        rule: String,
+    },
+    /// A profile says that it was used in a run.
+    Traced {
+        /// The program that opened it; `None` if it was itself executed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<ImagePath>,
     },
     /// The loader reads it.
     LoaderConfiguration,
@@ -114,6 +136,18 @@ pub enum Found {
     },
 }
 
+impl Why {
+    /// What the reason of a rule, or of a run, is in the image.
+    pub(super) fn of_rule(because: &Because, placement: &Placement) -> Self {
+        let by = placement.destination(&because.trigger);
+        match because.cause.clone() {
+            Cause::Rule { rule, why } => Self::Rule { rule, trigger: by, why },
+            Cause::Import { rule, module } => Self::Imported { by, name: module, rule },
+            Cause::Run => Self::Traced { by: Some(by) },
+        }
+    }
+}
+
 impl From<&How> for Found {
     fn from(how: &How) -> Self {
         match how {
@@ -163,7 +197,7 @@ pub(super) fn reasons(gathered: &Gathered, placement: &Placement) -> BTreeMap<Im
         }
     }
     for script in &closure.scripts {
-        for why in of_request(gathered, script) {
+        for why in of_request(gathered, script, placement) {
             add(script, why);
         }
     }
@@ -205,7 +239,12 @@ fn of_load(gathered: &Gathered, program: &Program, load: &Load, placement: &Plac
         return vec![Why::LoaderConfiguration];
     }
     let mut whys = match &program.origin {
-        Origin::Request { index } => gathered.requests.get(*index).map(of).into_iter().collect(),
+        Origin::Request { index } => gathered
+            .requests
+            .get(*index)
+            .map(|request| of(request, placement))
+            .into_iter()
+            .collect(),
         Origin::Shebang { script } | Origin::Env { script } => {
             vec![Why::Script { by: placement.destination(script) }]
         }
@@ -228,16 +267,21 @@ fn is_first(program: &Program, load: &Load) -> bool {
     program.loads.first().is_some_and(|first| std::ptr::eq(first, load))
 }
 
-fn of(request: &(Request, Option<Because>)) -> Why {
-    request.1.clone().map_or(Why::Asked, Why::Rule)
+fn of(request: &Asked, placement: &Placement) -> Why {
+    match (&request.0, &request.1) {
+        (_, None) => Why::Asked,
+        (Request::Program(_), Some(because)) if because.is_run() => Why::Traced { by: None },
+        (_, Some(because)) => Why::of_rule(because, placement),
+    }
 }
 
-fn of_request(gathered: &Gathered, script: &ImagePath) -> Vec<Why> {
-    let named = |request: &&(Request, Option<Because>)| match &request.0 {
+fn of_request(gathered: &Gathered, script: &ImagePath, placement: &Placement) -> Vec<Why> {
+    let named = |request: &&Asked| match &request.0 {
         Request::Program(path) => path == script || path.file_name() == script.file_name(),
         _ => false,
     };
-    let mut whys: Vec<Why> = gathered.requests.iter().filter(named).map(of).collect();
+    let mut whys: Vec<Why> =
+        gathered.requests.iter().filter(named).map(|request| of(request, placement)).collect();
     if gathered.requests.iter().filter(|request| asked(request)).any(|r| named(&r)) {
         whys.push(Why::Asked);
     }

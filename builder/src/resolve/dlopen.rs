@@ -2,7 +2,7 @@
 //! `.note.dlopen`.
 //!
 //! Each is opened in the scope that its program has left, and what it loads is forgotten before the next:
-//! nobody knows in which order a program opens things. What the notes of an opened object name is
+//! nobody knows in which order a program opens things (but see `companions.rs`). What the notes of an opened object name is
 //! opened in the same scope as that object.
 
 use std::collections::VecDeque;
@@ -104,7 +104,7 @@ impl Engine<'_> {
         &mut self,
         context: usize,
         origin: Origin,
-        ask: impl FnOnce(&mut Self, &mut Walking) -> Option<(usize, bool)>,
+        mut ask: impl FnMut(&mut Self, &mut Walking) -> Option<(usize, bool)>,
     ) {
         let Some(loaded) = self.scopes[context].take() else { return };
         let rules = self.rules_for_modules(&loaded);
@@ -118,10 +118,21 @@ impl Engine<'_> {
         };
         let mark = walking.scope.mark();
         let first = walking.scope.len();
-        let answer = ask(self, &mut walking);
-        if let Some((number, false)) = answer {
-            walking.queue.push_back(number);
-            self.walk(&mut walking);
+        let (missing, refused) = (self.closure.missing.len(), self.closure.refused.len());
+        let mut answer = ask(self, &mut walking);
+        self.walk_opened(&mut walking, answer);
+        let companions = self.companions(&walking, missing);
+        if !companions.is_empty() {
+            walking.scope.forget(mark);
+            self.closure.missing.truncate(missing);
+            self.closure.refused.truncate(refused);
+            for name in &companions {
+                let question = asked(&walking, name, 0);
+                let opened = self.ask(&mut walking, &question);
+                self.walk_opened(&mut walking, opened);
+            }
+            answer = ask(self, &mut walking);
+            self.walk_opened(&mut walking, answer);
         }
         self.notes_of_opened(&mut walking, first);
         let object = answer.map(|(number, _)| walking.scope.load(number).object);
@@ -141,6 +152,13 @@ impl Engine<'_> {
             first,
         });
         self.scopes.push(None);
+    }
+
+    fn walk_opened(&mut self, walking: &mut Walking, answer: Option<(usize, bool)>) {
+        if let Some((number, false)) = answer {
+            walking.queue.push_back(number);
+            self.walk(walking);
+        }
     }
 
     /// The notes of everything from load `number` on, what they bring included.

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use common::tree::ImagePath;
 
+use super::companions::Companions;
 use super::dlopen::Opening;
 use super::hwcaps::Processor;
 use super::probe::{Candidate, Opened};
@@ -20,6 +21,7 @@ use crate::elf::{ElfError, Name, Object};
 
 impl<'a> Engine<'a> {
     pub(super) fn run(mut self, requests: &[Request]) -> Result<Made<'a>, ResolveError> {
+        self.companions = Companions::of(requests);
         for (index, request) in requests.iter().enumerate() {
             self.request = index;
             let origin = Origin::Request { index };

@@ -5,17 +5,20 @@
 //! further rules fire. What rules add and cannot be resolved is left out with a warning: only what
 //! a person asked for is allowed to fail the build.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use common::report::Diagnostic;
 use common::tree::ImagePath;
 
+use super::keep::followed;
+use super::modules::Memory;
+use super::modules::brought::Brought;
 use super::regional::{self, Regional, RegionalError};
+use super::replay::{Replay, ReplayError};
+use super::requests::{Asked, Requests};
 use super::rules::RuleSet;
 use super::rules::contents::Contents;
 use super::rules::fire::fire;
-use super::ship::{Addition, Because, ShipError, Shipped, Shipping};
-use super::{Closure, Options, Refused, Request, ResolveError, Resolver, Sysroot};
+use super::ship::{Addition, ShipError, Shipped, Shipping};
+use super::{Closure, Options, ResolveError, Resolver, Sysroot};
 use crate::spec::ImageSpec;
 
 /// Programs, their closure, and what rules add to it.
@@ -24,11 +27,13 @@ pub struct Gathered {
     /// Paths of the programs that were asked for, in order.
     pub programs: Vec<ImagePath>,
     /// What was handed to the resolver, and the rule that asked for it (`None`: a person did).
-    pub requests: Vec<(Request, Option<Because>)>,
+    pub requests: Vec<Asked>,
     /// What the loader would load.
     pub closure: Closure,
     /// What rules add besides objects.
     pub additions: Vec<Addition>,
+    /// What rules would open or start, and a person left out.
+    pub unwanted: Vec<ImagePath>,
     /// What locales and time zones that a person asked for bring.
     pub regional: Vec<Regional>,
     /// What a person should know.
@@ -47,6 +52,9 @@ pub enum GatherError {
     /// The root has not a locale or a time zone.
     #[error(transparent)]
     Regional(#[from] RegionalError),
+    /// A profile cannot be followed.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
 }
 
 impl Diagnostic for GatherError {
@@ -55,6 +63,7 @@ impl Diagnostic for GatherError {
             Self::Resolve(error) => error.hint(),
             Self::Ship(error) => error.hint(),
             Self::Regional(error) => error.hint(),
+            Self::Replay(error) => error.hint(),
         }
     }
 }
@@ -75,76 +84,49 @@ pub fn gather(
         .map(|program| sysroot.locate(program.as_bytes(), path))
         .collect::<Result<Vec<_>, _>>()?;
     let regional = regional::find(&spec.locales, &spec.zones, sysroot)?;
-    let mut requests: Vec<(Request, Option<Because>)> =
-        programs.iter().map(|path| (Request::Program(path.clone()), None)).collect();
+    let replay = Replay::new(&spec.profile, sysroot)?;
+    let mut requests = Requests::new(&programs);
+    requests.extend(replay.requests());
     let mut contents = Contents::new(rules);
-    let mut left_out = LeftOut::default();
+    let (brought, memory) = (Brought::new(spec, sysroot), Memory::default());
     let mut resolver = Resolver::new(sysroot, options);
+    let least = followed(&spec.least, sysroot);
     loop {
-        let asked: Vec<Request> = requests.iter().map(|(request, _)| request.clone()).collect();
-        let closure = resolver.closure(&asked)?;
+        let closure = resolver.closure(&requests.plain())?;
         on_round(closure.objects.len());
-        if left_out.remove_failures(&mut requests, &closure) {
+        if requests.take_out(&closure, &least) {
             continue;
         }
         let firings = fire(rules, &closure, sysroot, &mut contents);
-        let mut shipping = Shipping { sysroot, closure: &closure, found: Shipped::default() };
+        let mut shipping = Shipping {
+            sysroot,
+            closure: &closure,
+            asked: &spec.modules,
+            brought: &brought,
+            memory: &memory,
+            found: Shipped::default(),
+        };
         for firing in &firings {
             shipping.ship(firing)?;
         }
         shipping.warn(&firings);
+        replay.add(&closure, sysroot, &requests, &mut shipping.found);
         let Shipped { requests: more, additions, warnings } = shipping.found;
-        let before = requests.len();
-        for (request, because) in more {
-            let known = requests.iter().any(|(other, _)| *other == request);
-            if !known && !left_out.requests.contains(&request) {
-                requests.push((request, Some(because)));
-            }
+        if requests.extend(more) {
+            continue;
         }
-        if requests.len() == before {
-            let of_search = closure.warnings.iter().map(ToString::to_string);
-            let warnings = of_search.chain(left_out.warnings).chain(warnings).collect();
-            return Ok(Gathered { programs, requests, closure, additions, regional, warnings });
-        }
-    }
-}
-
-/// Requests of rules that failed.
-#[derive(Debug, Default)]
-struct LeftOut {
-    requests: Vec<Request>,
-    warnings: BTreeSet<String>,
-}
-
-impl LeftOut {
-    /// Takes requests of rules out of the list that lead to something missing or refused; whether there
-    /// was one.
-    fn remove_failures(
-        &mut self,
-        requests: &mut Vec<(Request, Option<Because>)>,
-        closure: &Closure,
-    ) -> bool {
-        let mut failures: BTreeMap<usize, String> = BTreeMap::new();
-        for missing in &closure.missing {
-            failures.entry(missing.request).or_insert(format!("`{}` is missing", missing.name));
-        }
-        for Refused { request, path, why, .. } in &closure.refused {
-            failures.entry(*request).or_insert(format!("`{path}`: {why}"));
-        }
-        let before = requests.len();
-        let mut number = 0;
-        requests.retain(|(request, because)| {
-            let failure = failures.get(&number);
-            number += 1;
-            let (Some(because), Some(why)) = (because, failure) else { return true };
-            self.requests.push(request.clone());
-            let what = match request {
-                Request::Module { path, .. } | Request::Program(path) => path.to_string(),
-                Request::Library { name, .. } => name.to_string(),
-            };
-            self.warnings.insert(format!("rule {} leaves out `{what}`: {why}", because.rule));
-            false
+        let Requests { asked: requests, unwanted, warnings: of_requests, .. } = requests;
+        let of_search = closure.warnings.iter().map(ToString::to_string);
+        let warnings = of_search.chain(of_requests).chain(warnings).collect();
+        let unwanted = unwanted.into_iter().collect();
+        return Ok(Gathered {
+            programs,
+            requests,
+            closure,
+            additions,
+            unwanted,
+            regional,
+            warnings,
         });
-        requests.len() != before
     }
 }

@@ -12,8 +12,10 @@
 //! sysroot.rs: every probe, once, inside the root     system_dirs.rs, ld_cache.rs: what the root's loader knows
 //! ```
 
+mod because;
 mod closure;
 mod clues;
+mod companions;
 mod dlopen;
 mod engine;
 mod env;
@@ -21,19 +23,24 @@ pub mod expand;
 mod explain;
 mod explanation;
 mod findings;
+pub mod found;
 pub mod gather;
 pub mod hwcaps;
 pub mod incomplete;
+mod keep;
 pub mod ld_cache;
 pub mod ld_conf;
 mod lists;
 pub mod locale_archive;
+mod modules;
 mod near;
 mod noted;
 mod preload_file;
 mod probe;
 mod program_rules;
 pub mod regional;
+pub mod replay;
+mod requests;
 mod root_facts;
 pub mod rules;
 mod scope;
@@ -46,12 +53,14 @@ mod sysroot;
 pub mod system_dirs;
 mod walk;
 
+pub use because::{Because, Cause};
 pub use closure::{Closure, Dependency, Found, Libc, Link, Load, Origin, Program};
 pub use clues::Clue;
 pub use explanation::{Explanation, Fit, Trace};
 pub use findings::{Attempt, How, Missing, Reason, Refused, Relation, Warning};
 pub use hwcaps::Processor;
 pub use ld_cache::architecture_id;
+pub use requests::Asked;
 pub use sysroot::{FileId, LinkAt, Sysroot, Target, Walk};
 
 use std::rc::Rc;
@@ -70,7 +79,8 @@ pub enum Request {
     /// `ld.so --list` would, as if it were the program.
     Program(ImagePath),
     /// An object that `program` opens by its path at run time (an extension module, a plug-in). The
-    /// libraries that the program has loaded are there already.
+    /// libraries that the program has loaded are there already, and those of its other modules that it
+    /// needs by a name that no search finds.
     Module {
         /// The object.
         path: ImagePath,

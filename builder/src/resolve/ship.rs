@@ -7,7 +7,6 @@ use std::io;
 use common::escape::Escaped;
 use common::report::Diagnostic;
 use common::tree::ImagePath;
-use serde::Serialize;
 
 mod list;
 mod named;
@@ -15,25 +14,17 @@ mod named;
 pub use list::{Part, parts};
 
 use super::expand::{self, Kind};
+use super::modules::brought::Brought;
+use super::modules::{self, Memory};
 use super::rules::fire::Firing;
 use super::rules::{Pattern, Ship};
-use super::{Closure, Origin, Request, Sysroot};
+use super::{Because, Cause, Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
+use crate::spec::modules::{Language, Modules};
 
 /// Objects that a warning names: a person looks at one or two.
 const MAX_NAMED: usize = 3;
-
-/// The rule that asked for something, and what made it fire.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Because {
-    /// Name of the rule.
-    pub rule: String,
-    /// Real path of the object or script that made it fire.
-    pub trigger: ImagePath,
-    /// Why, as the rule says it.
-    pub why: String,
-}
 
 /// Something that a rule adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,12 +73,34 @@ pub enum ShipError {
         /// What is wrong.
         why: &'static str,
     },
+    /// A module that a person asked for is nowhere.
+    #[error("there is no {language} module `{}` in {}", module.escape_debug(), Escaped(folder))]
+    NoModule {
+        /// Whose.
+        language: Language,
+        /// Its name.
+        module: String,
+        /// The first folder that was searched.
+        folder: Vec<u8>,
+        /// Names like it.
+        similar: Vec<String>,
+    },
 }
 
 impl Diagnostic for ShipError {
     fn hint(&self) -> Option<String> {
-        let (Self::Look { rule, .. } | Self::Pattern { rule, .. }) = self;
-        Some(format!("mend the rule, or switch it off with --no-rule {rule}"))
+        Some(match self {
+            Self::Look { rule, .. } | Self::Pattern { rule, .. } => {
+                format!("mend the rule, or switch it off with --no-rule {rule}")
+            }
+            Self::NoModule { similar, .. } if !similar.is_empty() => {
+                format!("modules with names like it: {}", similar.join(", "))
+            }
+            Self::NoModule { .. } => {
+                "install the package that brings it, or copy it with files = [...] in a recipe"
+                    .to_owned()
+            }
+        })
     }
 }
 
@@ -103,6 +116,10 @@ pub(super) struct Shipped {
 pub(super) struct Shipping<'a> {
     pub(super) sysroot: &'a Sysroot,
     pub(super) closure: &'a Closure,
+    /// Modules that a person asked for.
+    pub(super) asked: &'a Modules,
+    pub(super) brought: &'a Brought,
+    pub(super) memory: &'a Memory,
     pub(super) found: Shipped,
 }
 
@@ -110,11 +127,7 @@ impl Shipping<'_> {
     /// Adds what one rule ships.
     pub(super) fn ship(&mut self, firing: &Firing<'_>) -> Result<(), ShipError> {
         for ship in &firing.rule.ship {
-            let because = Because {
-                rule: firing.name.to_owned(),
-                trigger: firing.trigger.clone(),
-                why: ship.why.clone().unwrap_or_else(|| firing.rule.why.clone()),
-            };
+            let because = because(firing, ship.why.as_ref());
             if self.exists(firing, &ship.unless)? {
                 continue;
             }
@@ -144,7 +157,7 @@ impl Shipping<'_> {
             }
             self.made(firing, ship, &because)?;
         }
-        Ok(())
+        firing.rule.modules.as_ref().map_or(Ok(()), |rule| modules::serve(self, firing, rule))
     }
 
     /// Says what rules warn of, and because of whom, once all have shipped what they ship.
@@ -193,7 +206,11 @@ impl Shipping<'_> {
     }
 
     /// Paths of the root that one of a rule's templates means.
-    fn paths(&self, firing: &Firing<'_>, template: &str) -> Result<Vec<ImagePath>, ShipError> {
+    pub(super) fn paths(
+        &self,
+        firing: &Firing<'_>,
+        template: &str,
+    ) -> Result<Vec<ImagePath>, ShipError> {
         let Some(pattern) = firing.variables.expand(template) else { return Ok(Vec::new()) };
         let glob = Glob::parse(&pattern).map_err(|why| ShipError::Pattern {
             rule: firing.name.to_owned(),
@@ -232,13 +249,13 @@ impl Shipping<'_> {
         Ok(())
     }
 
-    fn add(&mut self, path: ImagePath, what: Added, because: &Because) {
+    pub(super) fn add(&mut self, path: ImagePath, what: Added, because: &Because) {
         self.found.additions.push(Addition { path, what, because: because.clone() });
     }
 
     /// An object is resolved in the scope of every program that can open it; anything else of that
     /// name is copied.
-    fn module(&mut self, firing: &Firing<'_>, path: ImagePath, because: &Because) {
+    pub(super) fn module(&mut self, firing: &Firing<'_>, path: ImagePath, because: &Because) {
         if self.starts_with(&path, b"\x7fELF") {
             for program in self.contexts(firing, because) {
                 let request = Request::Module { path: path.clone(), program };
@@ -319,9 +336,7 @@ impl Shipping<'_> {
     }
 
     fn starts_with(&self, path: &ImagePath, magic: &[u8]) -> bool {
-        let mut bytes = vec![0; magic.len()];
-        let Ok(mut file) = self.sysroot.root().open_file(path.as_bytes()) else { return false };
-        io::Read::read_exact(&mut file, &mut bytes).is_ok() && bytes == magic
+        self.sysroot.starts_with(path, magic)
     }
 }
 
@@ -345,6 +360,13 @@ fn excluded(firing: &Firing<'_>, ship: &Ship) -> Result<Vec<Glob>, ShipError> {
         })?);
     }
     Ok(excluded)
+}
+
+/// Why a rule ships something: as the table says it, else as the rule does.
+pub(super) fn because(firing: &Firing<'_>, why: Option<&String>) -> Because {
+    let why = why.unwrap_or(&firing.rule.why).clone();
+    let cause = Cause::Rule { rule: firing.name.to_owned(), why };
+    Because { trigger: firing.trigger.clone(), cause }
 }
 
 fn look(firing: &Firing<'_>, pattern: &[u8], source: io::Error) -> ShipError {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use common::tree::ImagePath;
 
+use super::companions::Companions;
 use super::explanation::Explanation;
 use super::probe::{Candidate, Files};
 use super::root_facts::RootFacts;
@@ -43,6 +44,8 @@ pub(super) struct Engine<'a> {
     pub(super) found: HashMap<usize, HashMap<Name, Known>>,
     /// By number of the program; modules leave none.
     pub(super) scopes: Vec<Option<Loaded>>,
+    /// Modules of all requests.
+    pub(super) companions: Companions,
     /// Number of the request that is followed.
     pub(super) request: usize,
     /// Names of features of `.note.dlopen` that were seen.
@@ -98,6 +101,7 @@ impl<'a> Engine<'a> {
             rules: Vec::new(),
             found: HashMap::new(),
             scopes: Vec::new(),
+            companions: Companions::default(),
             request: 0,
             features: BTreeSet::new(),
         }

@@ -127,6 +127,13 @@ impl Sysroot {
         self.seen().open_file(&self.root, path)
     }
 
+    /// Whether a file's first bytes are these.
+    pub(super) fn starts_with(&self, path: &ImagePath, magic: &[u8]) -> bool {
+        let mut bytes = vec![0; magic.len()];
+        let Ok(mut file) = self.root.open_file(path.as_bytes()) else { return false };
+        io::Read::read_exact(&mut file, &mut bytes).is_ok() && bytes == magic
+    }
+
     /// A panic elsewhere leaves it whole: it only grows.
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,13 +12,20 @@ use common::oci::reference::Reference;
 use common::report::{Diagnostic, ExitCode};
 use common::tree::{ImagePath, PathError};
 
+pub mod check;
 pub mod glob;
+pub mod least;
+pub mod modules;
 pub mod recipe;
 pub mod regional;
 pub mod search;
+pub mod used;
 pub mod value;
 
+use crate::trace::profile::Profile;
 use glob::Glob;
+use least::Least;
+use modules::Modules;
 use recipe::{FileRequest, Recipe};
 use regional::{LocaleName, ZoneName};
 use search::{Cpus, DlopenPolicy};
@@ -45,10 +52,16 @@ pub struct ImageSpec {
     pub locales: Vec<LocaleName>,
     /// Time zones that it knows besides UTC; the first is its own.
     pub zones: Vec<ZoneName>,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
+    /// What runs have shown; the profiles that were named, merged.
+    pub profile: Profile,
     /// Processors that it is for.
     pub cpus: Cpus,
     /// Features of `.note.dlopen` that are followed.
     pub dlopen: DlopenPolicy,
+    /// What is left out.
+    pub least: Least,
     /// Folder that relative sources start from: the recipe's. A host path, never part of the
     /// output.
     pub context: Option<PathBuf>,
@@ -230,8 +243,16 @@ impl ImageSpec {
             rules: switches(recipe)?,
             locales: recipe.locales.clone(),
             zones: recipe.zones.clone(),
+            modules: recipe.modules.clone(),
+            profile: Profile::default(),
             cpus: recipe.cpu,
             dlopen: recipe.dlopen.clone(),
+            least: Least {
+                exclude: recipe.exclude.clone(),
+                strip: recipe.strip,
+                min: recipe.min,
+                used: None,
+            },
             context: context.map(Path::to_owned),
         })
     }

@@ -12,6 +12,9 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use serde::Deserialize;
 
+use super::check::Check;
+use super::least::{Exclude, Strip};
+use super::modules::Modules;
 use super::regional::{LocaleName, ZoneName};
 use super::search::{Cpus, DlopenPolicy};
 use super::value::{EnvName, Port, StopSignal, UserName};
@@ -45,16 +48,28 @@ pub struct Recipe {
     pub stop_signal: Option<StopSignal>,
     /// Folders that hold data; made empty in the image.
     pub volumes: Vec<ImagePath>,
+    /// Profiles of runs (docs/trace.md), relative to the recipe's folder.
+    pub profiles: Vec<PathBuf>,
     /// Rules that differ from their default.
     pub rules: RuleSwitches,
     /// Locales that it has besides C.
     pub locales: Vec<LocaleName>,
     /// Time zones that it knows besides UTC; the first is its own.
     pub zones: Vec<ZoneName>,
+    /// Modules of interpreters, besides those that scripts import.
+    pub modules: Modules,
     /// Processors that it is for.
     pub cpu: Cpus,
     /// Features of `.note.dlopen` that are followed.
     pub dlopen: DlopenPolicy,
+    /// What the image has to do before it is believed to run.
+    pub check: Option<Check>,
+    /// Patterns of image paths that are left out.
+    pub exclude: Vec<Exclude>,
+    /// Sections that are left out of ELF files.
+    pub strip: Strip,
+    /// Leave out what no run used.
+    pub min: bool,
 }
 
 /// One `[[files]]` table.
@@ -145,6 +160,7 @@ mod tests {
             labels = { "org.opencontainers.image.title" = "web" }
             stop-signal = "SIGQUIT"
             volumes = ["/var/cache/nginx"]
+            profiles = ["web.trace.toml"]
             [[files]]
             source = "conf/*.conf"
             destination = "/etc/nginx/"
@@ -155,6 +171,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(recipe.executables.len(), 3);
+        assert_eq!(recipe.profiles, [PathBuf::from("web.trace.toml")]);
         assert_eq!(recipe.ports[1].to_string(), "53/udp");
         assert_eq!(recipe.files[0].destination.as_deref(), Some("/etc/nginx/"));
     }
@@ -173,6 +190,11 @@ mod tests {
             ("locales = [\"de/DE\"]", "line 1", "`de/DE` is not a locale"),
             ("\nzones = [\"../x\"]", "line 2", "`../x` is not a time zone"),
             ("[rules]\nof = []", "line 2", "unknown field `of`"),
+            ("\nexclude = [\"doc\"]", "line 2", "`doc` is not a pattern of paths"),
+            ("strip = \"most\"", "line 1", "expected true, false, \"debug\" or \"all\""),
+            ("min = 1", "line 1", "expected a boolean"),
+            ("[modules]\npytho = []", "line 2", "unknown variant `pytho`"),
+            ("[modules]\npython = [\"a b\"]", "line 2", "`a b` is not a module's name"),
         ] {
             let message = Recipe::parse(text).unwrap_err();
             assert!(message.contains(line) && message.contains(fragment), "{text}: {message}");

@@ -102,6 +102,17 @@ const SIGNALS: [&str; 31] = [
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
+impl StopSignal {
+    /// The number; `None` of a real-time signal given by name.
+    pub fn number(&self) -> Option<i32> {
+        let named = |name| SIGNALS.iter().position(|known| *known == name);
+        match self.0.strip_prefix("SIG").and_then(named) {
+            Some(at) => i32::try_from(at + 1).ok(),
+            None => self.0.parse().ok(),
+        }
+    }
+}
+
 impl FromStr for StopSignal {
     type Err = ValueError;
 
@@ -230,6 +241,16 @@ mod tests {
             &[("TERM", "SIGTERM"), ("SIGRTMIN+3", "SIGRTMIN+3"), ("15", "15")],
             &["", "SIG", "0", "65", "sigterm", "RTMIN+99", "RTMINX"],
         );
+    }
+
+    #[test]
+    fn signals_have_the_numbers_of_the_kernel() {
+        for name in nix::sys::signal::Signal::iterator() {
+            let signal: StopSignal = name.as_str().parse().unwrap();
+            assert_eq!(signal.number(), Some(name as i32), "{signal}");
+        }
+        assert_eq!("64".parse::<StopSignal>().unwrap().number(), Some(64));
+        assert_eq!("RTMIN+3".parse::<StopSignal>().unwrap().number(), None);
     }
 
     #[test]

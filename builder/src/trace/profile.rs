@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use common::report::Diagnostic;
 use common::tree::ImagePath;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Version of the form.
 const VERSION: u32 = 1;
@@ -83,13 +83,28 @@ struct File {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Entry {
+    #[serde(serialize_with = "as_text")]
     path: ImagePath,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty", serialize_with = "as_texts")]
     opened: BTreeSet<ImagePath>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty", serialize_with = "as_texts")]
     listed: BTreeSet<ImagePath>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty", serialize_with = "as_texts")]
     missing: BTreeSet<ImagePath>,
+}
+
+/// As it is, not escaped, so that it is read back as what it was.
+fn as_text<S: Serializer>(path: &ImagePath, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&String::from_utf8_lossy(path.as_bytes()))
+}
+
+fn as_texts<S: Serializer>(paths: &BTreeSet<ImagePath>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().filter_map(text))
+}
+
+/// TOML has no other strings than text.
+fn text(path: &ImagePath) -> Option<&str> {
+    str::from_utf8(path.as_bytes()).ok()
 }
 
 impl Profile {
@@ -99,6 +114,18 @@ impl Profile {
             .map_err(|source| ProfileError::Read { path: path.to_owned(), source })?;
         Self::parse(&text)
             .map_err(|message| ProfileError::Syntax { path: path.to_owned(), message })
+    }
+
+    /// Reads profile files, relative ones from `folder`, and merges them.
+    pub fn read_all<'p>(
+        folder: &Path,
+        paths: impl IntoIterator<Item = &'p PathBuf>,
+    ) -> Result<Self, ProfileError> {
+        let mut all = Self::default();
+        for path in paths {
+            all.merge(Self::read(&folder.join(path))?);
+        }
+        Ok(all)
     }
 
     /// Parses a profile's text; the error names line and column.
@@ -116,9 +143,11 @@ impl Profile {
         Ok(profile)
     }
 
-    /// As a file: programs and paths sorted, one path a line.
+    /// As a file: programs and paths sorted, one path a line. What is no text (UTF-8) cannot be said in it
+    /// and is left out.
     pub fn text(&self) -> Result<String, toml::ser::Error> {
-        let program = self.programs.clone().into_iter().map(|(path, seen)| {
+        let programs = self.programs.clone().into_iter().filter(|(path, _)| text(path).is_some());
+        let program = programs.map(|(path, seen)| {
             let Seen { opened, listed, missing } = seen;
             Entry { path, opened, listed, missing }
         });
@@ -159,8 +188,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_back() {
-        let profile = Profile::parse(TEXT).unwrap();
+        let mut profile = Profile::parse(TEXT).unwrap();
+        let seen = profile.seen(ImagePath::new("/bin/a").unwrap());
+        seen.opened.insert(ImagePath::new("/a \\x2d\n\"\u{e4}").unwrap());
         assert_eq!(Profile::parse(&profile.text().unwrap()).unwrap(), profile);
+        let mut more = profile.clone();
+        let seen = more.seen(ImagePath::new("/bin/a").unwrap());
+        seen.opened.insert(ImagePath::new(b"/no text \xff").unwrap());
+        assert_eq!(Profile::parse(&more.text().unwrap()).unwrap(), profile);
     }
 
     #[test]

@@ -119,8 +119,9 @@ struct Container {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Files")]
 struct Files {
-    /// Show a file or folder of the host in it; both paths are absolute
-    #[arg(short, long, value_name = "SRC:DST[:ro]")]
+    /// Show a file or folder of the host in it; both paths are absolute. `ro`: it cannot be written;
+    /// `dev`: devices can be opened through it
+    #[arg(short, long, value_name = "SRC:DST[:ro,dev]")]
     volume: Vec<Volume>,
     /// Mount an empty file system in memory
     #[arg(long, value_name = "DST[:OPTIONS]")]

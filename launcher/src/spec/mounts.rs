@@ -40,8 +40,13 @@ pub(super) fn of(overrides: &Overrides) -> Result<Vec<Mount>, SpecError> {
         own.push((tmpfs.destination.clone(), mount));
     }
     for volume in &overrides.volumes {
-        let mut options = vec!["rbind".to_owned(), "nosuid".to_owned(), "nodev".to_owned()];
-        options.push(if volume.readonly { "ro" } else { "rw" }.to_owned());
+        let options = [
+            "rbind",
+            "nosuid",
+            if volume.devices { "dev" } else { "nodev" },
+            if volume.readonly { "ro" } else { "rw" },
+        ];
+        let options = options.map(str::to_owned).to_vec();
         let mount = mount(volume.destination.as_path(), "bind", &volume.source, options)?;
         own.push((volume.destination.clone(), mount));
     }

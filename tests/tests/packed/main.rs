@@ -7,7 +7,6 @@ mod data;
 mod formats;
 mod languages;
 mod network;
-mod recipes;
 mod samples;
 mod shell;
 mod tools;

@@ -42,6 +42,16 @@ fn a_volume_is_shared_with_the_host() {
 }
 
 #[test]
+fn devices_are_opened_through_a_volume_only_if_it_says_so() {
+    let Some(bench) = Bench::new("devices") else { return };
+    let read = |how: &str| {
+        bench.probe(&["-v", &format!("/dev/null:/data/null:{how}")], &["read", "/data/null"])
+    };
+    assert_eq!(read("ro").exits(1).text(), "Permission denied");
+    assert_eq!(read("dev").ok().text(), "");
+}
+
+#[test]
 fn a_tmpfs_is_empty_limited_and_gone_afterwards() {
     let Some(bench) = Bench::new("tmpfs") else { return };
     let outcome = bench.probe(&["--tmpfs", "/data:size=64k"], &["read", "/data/plain"]).exits(1);

@@ -17,9 +17,11 @@ use crate::spec::glob::Glob;
 pub mod contents;
 mod embedded;
 pub mod fire;
+mod language;
 mod template;
 
 pub use contents::Text;
+pub use language::LanguageRule;
 pub use template::Variables;
 
 /// All rules by name.
@@ -46,6 +48,8 @@ pub struct Rule {
     /// What it then adds.
     #[serde(default)]
     pub ship: Vec<Ship>,
+    /// The modules of an interpreter, of which what scripts import is added.
+    pub modules: Option<LanguageRule>,
     /// What it then tells the person.
     pub warning: Option<String>,
     /// No warning where the closure has a file or link of this path (a pattern).
@@ -268,7 +272,8 @@ mod tests {
         assert_eq!(embedded, names);
         for (name, rule) in RuleSet::load(None).unwrap().iter() {
             assert!(!rule.when.is_empty(), "{name} never fires");
-            assert!(!rule.ship.is_empty() || rule.warning.is_some(), "{name} does nothing");
+            let does = !rule.ship.is_empty() || rule.modules.is_some() || rule.warning.is_some();
+            assert!(does, "{name} does nothing");
         }
     }
 

@@ -13,8 +13,9 @@
 use common::tree::ImagePath;
 use serde::Serialize;
 
-use super::{Added, Because, Firing, ShipError, Shipping};
+use super::{Added, Firing, ShipError, Shipping};
 use crate::elf::Name;
+use crate::resolve::Because;
 use crate::resolve::rules::Entries;
 
 /// A part of a list of modules.

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 
-use super::{Because, Firing, ShipError, Shipping, is_kept, look};
-use crate::resolve::expand;
+use super::{Firing, ShipError, Shipping, is_kept, look};
+use crate::resolve::{Because, expand};
 use crate::spec::glob::Glob;
 
 /// Bytes of a file that are read: configuration and lists of modules are far smaller.

@@ -13,7 +13,9 @@ pub enum ParseError {
     #[error("`{0}` is no host name: letters, digits, `-` and `.`, at most 64 bytes")]
     Hostname(String),
     /// `--volume`.
-    #[error("`{0}` is no volume: it is SOURCE:DESTINATION or SOURCE:DESTINATION:ro, both absolute")]
+    #[error(
+        "`{0}` is no volume: it is SOURCE:DESTINATION, both absolute, or the same with :ro or :dev"
+    )]
     Volume(String),
     /// `--tmpfs`.
     #[error(

@@ -16,6 +16,8 @@ pub struct Volume {
     pub destination: ImagePath,
     /// Whether it, and all that is mounted below it, cannot be written.
     pub readonly: bool,
+    /// Whether devices can be opened through it.
+    pub devices: bool,
 }
 
 impl FromStr for Volume {
@@ -24,11 +26,20 @@ impl FromStr for Volume {
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let refused = || ParseError::Volume(text.to_owned());
         let parts: Vec<&str> = text.split(':').collect();
-        let (source, destination, readonly) = match parts.as_slice() {
-            [source, destination] | [source, destination, "rw"] => (source, destination, false),
-            [source, destination, "ro"] => (source, destination, true),
+        let (source, destination, options) = match parts.as_slice() {
+            [source, destination] => (source, destination, ""),
+            [source, destination, options] => (source, destination, *options),
             _ => return Err(refused()),
         };
+        let (mut readonly, mut devices) = (None, false);
+        for option in options.split(',').filter(|_| parts.len() == 3) {
+            match option {
+                "ro" if readonly != Some(false) => readonly = Some(true),
+                "rw" if readonly != Some(true) => readonly = Some(false),
+                "dev" => devices = true,
+                _ => return Err(refused()),
+            }
+        }
         if !source.starts_with('/') || source.contains('\0') {
             return Err(refused());
         }
@@ -37,7 +48,8 @@ impl FromStr for Volume {
         Ok(Self {
             source: PathBuf::from(source),
             destination: destination.ok_or_else(refused)?,
-            readonly,
+            readonly: readonly.unwrap_or(false),
+            devices,
         })
     }
 }

@@ -85,8 +85,18 @@ mod tests {
         );
         check::<Hostname>(&["a", "a-b.c", "A1"], &["", "-a", "a..b", "a b", &"x".repeat(65)]);
         check::<Volume>(
-            &["/a:/b", "/a:/b:ro", "/a:/b:rw", "/:/host"],
-            &["a:/b", "/a", "/a:b", "/a:/", "/a:/b:xx", "/a:/b/../c", "/a:/b:ro:x"],
+            &["/a:/b", "/a:/b:ro", "/a:/b:rw", "/a:/b:dev,ro", "/:/host"],
+            &[
+                "a:/b",
+                "/a",
+                "/a:b",
+                "/a:/",
+                "/a:/b:xx",
+                "/a:/b/../c",
+                "/a:/b:ro:x",
+                "/a:/b:",
+                "/a:/b:ro,rw",
+            ],
         );
         check::<Tmpfs>(&["/t", "/t:size=1m,mode=700"], &["", "t", "/", "/a/.."]);
         check::<HostEntry>(&["db:10.0.0.1", "db:::1", "db:[::1]"], &["db", "db:x", ":1.2.3.4"]);
