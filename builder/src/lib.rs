@@ -222,6 +222,9 @@ pub enum Error {
     /// The image cannot be written or read.
     #[error(transparent)]
     Image(#[from] image::ImageError),
+    /// A recipe cannot be written.
+    #[error(transparent)]
+    New(#[from] cli::new::NewError),
     /// There is no place for a store.
     #[error("there is no place for the store: neither HOME nor XDG_DATA_HOME is set")]
     NoStore,
@@ -243,6 +246,7 @@ impl Diagnostic for Error {
             Self::Survey(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::Image(error) => error.hint(),
+            Self::New(error) => error.hint(),
             Self::NoStore => Some("name one with --store, or set CORACLE_STORE".to_owned()),
             Self::Sysroot { .. } | Self::Context { .. } | Self::Usage(_) => None,
         }

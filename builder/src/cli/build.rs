@@ -200,6 +200,11 @@ fn proven(
     if proof.holds() { Ok(built) } else { Err(RunError::Failed(spec.name.clone()).into()) }
 }
 
+/// Whether a name of the command line is a recipe's.
+pub(super) fn is_recipe(what: &Path) -> bool {
+    what.extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
+}
+
 /// The folder of a recipe.
 pub(super) fn context(recipe: &Path) -> PathBuf {
     let folder = recipe.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -209,11 +214,8 @@ pub(super) fn context(recipe: &Path) -> PathBuf {
 
 /// What was asked for: a recipe's content, programs of the command line, and options over both.
 fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
-    let is_recipe = |what: &&String| {
-        Path::new(what).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml"))
-    };
     let (recipes, programs): (Vec<&String>, Vec<&String>) =
-        arguments.what.iter().partition(is_recipe);
+        arguments.what.iter().partition(|what| is_recipe(Path::new(what)));
     let (mut recipe, context) = match recipes.as_slice() {
         [] => (Recipe::default(), None),
         [path] => {
@@ -236,9 +238,7 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     recipe.locales.extend(arguments.locale.iter().cloned());
     recipe.zones.extend(arguments.zone.iter().cloned());
     arguments.modules.add_to(&mut recipe.modules);
-    let mut spec = ImageSpec::new(&recipe, context.as_deref(), on_host)?;
-    let folder = context.as_deref().unwrap_or(Path::new("."));
-    spec.profile = Profile::read_all(folder, &recipe.profiles)?;
+    let mut spec = understand(&recipe, context.as_deref(), on_host)?;
     spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
     if let Some(command) = &arguments.trace {
         if !on_host {
@@ -251,9 +251,20 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     Ok((spec, recipe.check))
 }
 
+/// What a recipe means, with the profiles that it names.
+pub(super) fn understand(
+    recipe: &Recipe,
+    context: Option<&Path>,
+    on_host: bool,
+) -> Result<ImageSpec, Error> {
+    let mut spec = ImageSpec::new(recipe, context, on_host)?;
+    spec.profile = Profile::read_all(context.unwrap_or(Path::new(".")), &recipe.profiles)?;
+    Ok(spec)
+}
+
 /// A path of the command line starts where the person stands, not at the recipe. What `..` means
 /// there is for the kernel to say.
-fn absolute(program: &str, on_host: bool) -> String {
+pub(super) fn absolute(program: &str, on_host: bool) -> String {
     let path = Path::new(program);
     if !on_host || !program.contains('/') {
         return program.to_owned();

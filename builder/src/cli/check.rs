@@ -43,14 +43,14 @@ pub struct CheckArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// The recipe's own check.
-    #[command(flatten)]
-    pub run: RunArgs,
     #[command(flatten)]
     pub(super) store: StoreOption,
     /// Where to look.
     #[command(flatten)]
     pub resolution: ResolutionArgs,
+    /// The recipe's own check.
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Why nothing was checked.

@@ -68,6 +68,15 @@ pub enum RunError {
     Failed(Reference),
 }
 
+/// Process 1 of the sandbox could not do its part.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot run the check's steps")]
+pub(super) struct ProveError {
+    pub(super) source: io::Error,
+}
+
+impl Diagnostic for ProveError {}
+
 impl From<SandboxError> for RunError {
     fn from(error: SandboxError) -> Self {
         Self::Proof(error.into())
@@ -120,7 +129,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
     let folder = build::context(recipe_path);
     let root = args.resolution.sysroot.as_deref().unwrap_or(Path::new("/"));
     let on_host = root == Path::new("/");
-    let spec = ImageSpec::new(&recipe, Some(&folder), on_host).map_err(Error::from)?;
+    let spec = build::understand(&recipe, Some(&folder), on_host)?;
     let sysroot =
         Sysroot::open(root).map_err(|source| Error::Sysroot { path: root.to_owned(), source })?;
     let inputs = Inputs {
@@ -179,7 +188,7 @@ fn tell(args: &CheckArgs, name: &Reference, proof: &Proof) -> Result<(), RunErro
             "name": name.to_string(),
             "holds": proof.holds(),
             "steps": proof.outcome.steps,
-            "untried": proof.untried,
+            "untried": proof.outcome.untried,
             "suspects": proof.suspects,
             "unwatched": proof.outcome.unwatched,
         });

@@ -20,6 +20,7 @@ pub mod closure;
 mod images;
 mod inspect;
 mod modules;
+pub mod new;
 mod output;
 pub mod resolution;
 mod rules;
@@ -43,6 +44,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Build(Box<build::Arguments>),
+    New(new::Arguments),
     Why(why::Arguments),
     Inspect(inspect::Arguments),
     Images(images::Arguments),
@@ -151,6 +153,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout());
     let result = match arguments.verb {
         Verb::Build(arguments) => build::run(&arguments, &mut out),
+        Verb::New(arguments) => new::run(&arguments, &mut out),
         Verb::Why(arguments) => why::run(&arguments, &mut out),
         Verb::Inspect(arguments) => inspect::run(&arguments, &mut out),
         Verb::Images(arguments) => images::run(&arguments, &mut out),
@@ -172,7 +175,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Prove => {
             return match crate::proof::inside::run() {
                 Ok(()) => report::ExitCode::Ok.into(),
-                Err(error) => report::fail(&output::PrintError { source: error }),
+                Err(error) => report::fail(&check_run::ProveError { source: error }),
             };
         }
         Verb::ProveChild(arguments) => return crate::proof::inside::begin::enter(&arguments),

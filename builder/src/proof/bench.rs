@@ -9,6 +9,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use common::oci::layout::ImageLayout;
@@ -102,6 +103,7 @@ impl Bench {
     pub fn new() -> Result<Self, ProofError> {
         let folder = tempfile::Builder::new()
             .prefix("coracle-check-")
+            .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .and_then(|folder| {
                 fs::create_dir_all(folder.path().join("given/peers"))?;
@@ -150,13 +152,14 @@ impl Bench {
             interrupt: &setting.around.interrupt,
         };
         let outcome: Outcome = sandbox.run(setting.paddle, &script)?;
-        let tried = outcome.steps.len();
-        let all = script.peers.len() + script.steps.len();
+        if outcome.steps.len() + outcome.untried < script.peers.len() + script.steps.len() {
+            return Err(SandboxError::Short.into());
+        }
         let seen = outcome.seen.as_ref().map(Seen::record).transpose();
         let record = seen.map_err(SandboxError::Unread)?.unwrap_or_default();
         let around = setting.around;
         let suspects = suspects(&record, around.sysroot, &check.ignore, &around.rules);
-        Ok(Proof { outcome, untried: all.saturating_sub(tried), record, suspects })
+        Ok(Proof { outcome, record, suspects })
     }
 
     fn given(&self, below: &str) -> PathBuf {

@@ -16,6 +16,9 @@ use crate::trace::profile::Profile;
 pub struct Outcome {
     /// Peers and steps in order, up to the first that failed.
     pub steps: Vec<Tried>,
+    /// How many were not tried, as one before them failed.
+    #[serde(default)]
+    pub untried: usize,
     /// What was seen of it, where the kernel allowed to watch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen: Option<Seen>,
@@ -23,6 +26,9 @@ pub struct Outcome {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unwatched: Option<String>,
 }
+
+/// Bytes of paths that are told; a large application has some hundred thousand.
+const MOST_SEEN: usize = 16 << 20;
 
 /// What the image's programs did with files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,20 +42,22 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// The record, without this program's own part.
-    pub(super) fn of(record: &Record) -> Self {
+    /// The record, without this program's own part; `None` if it is longer than any that makes sense.
+    pub(super) fn of(record: &Record) -> Option<Self> {
         let Record { profile, made, notes, .. } = record;
         let mut profile = profile.clone();
         profile.programs.retain(|path, _| !path.as_bytes().starts_with(OURS.as_bytes()));
         let (profile, made) = (profile.text().unwrap_or_default(), made.clone());
-        Self { profile, made, notes: notes.clone() }
+        let made_bytes: usize = made.iter().map(|path| path.as_bytes().len()).sum();
+        let is_sensible = profile.len() + made_bytes <= MOST_SEEN;
+        is_sensible.then(|| Self { profile, made, notes: notes.clone() })
     }
 
     /// As a record again; an error if it is none.
     pub(super) fn record(&self) -> Result<Record, String> {
         let profile = Profile::parse(&self.profile)?;
         let (made, notes) = (self.made.clone(), self.notes.clone());
-        Ok(Record { profile, made, notes, stops: 0 })
+        Ok(Record { profile, made, notes })
     }
 }
 

@@ -65,6 +65,9 @@ pub enum SandboxError {
     /// Somebody wanted the end.
     #[error("interrupted")]
     Interrupted,
+    /// It tells of fewer steps than there are.
+    #[error("the sandbox does not tell of every step")]
+    Short,
     /// What it tells of files is no profile.
     #[error("the sandbox tells of files what cannot be understood: {0}")]
     Unread(String),
@@ -92,7 +95,11 @@ impl Diagnostic for SandboxError {
             Self::Silent { .. } => {
                 Some("does `paddle run` of any image work for this user?".to_owned())
             }
-            Self::Own(_) | Self::Start { .. } | Self::Interrupted | Self::Unread(_) => None,
+            Self::Own(_)
+            | Self::Start { .. }
+            | Self::Interrupted
+            | Self::Unread(_)
+            | Self::Short => None,
         }
     }
 }
@@ -190,9 +197,9 @@ impl Sandbox<'_> {
         volume(&paddle.own, "coracle", "ro");
         volume(&below("given"), "given", "ro");
         for peer in &self.peers {
-            for device in DEVICES {
-                let source = Path::new("/dev").join(device);
-                volume(&source, &format!("peers/{peer}/dev/{device}"), "dev");
+            let devices = DEVICES.map(|device| (device, Path::new("/dev").join(device)));
+            for (device, source) in devices.iter().filter(|(_, source)| source.exists()) {
+                volume(source, &format!("peers/{peer}/dev/{device}"), "dev");
             }
         }
         command.arg("--entrypoint").arg(format!("{OURS}/coracle"));

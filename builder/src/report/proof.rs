@@ -24,10 +24,10 @@ pub fn text(proof: &Proof) -> String {
     for step in &proof.outcome.steps {
         tell(&mut text, step);
     }
-    if proof.untried > 0 {
-        let were = if proof.untried == 1 { "was" } else { "were" };
+    if proof.outcome.untried > 0 {
+        let were = if proof.outcome.untried == 1 { "was" } else { "were" };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "{} {were} not tried", count(proof.untried, "step"));
+        let _ = writeln!(text, "{} {were} not tried", count(proof.outcome.untried, "step"));
     }
     suspects(&mut text, &proof.suspects);
     text
@@ -127,8 +127,7 @@ mod tests {
             rule: Some("redis".to_owned()),
         };
         let proof = Proof {
-            outcome: Outcome { steps, ..Outcome::default() },
-            untried: 1,
+            outcome: Outcome { steps, untried: 1, ..Outcome::default() },
             record: Record::default(),
             suspects: vec![suspect],
         };

@@ -94,9 +94,6 @@ impl Diagnostic for TraceError {
                 "check the name, and PATH; of a script or a dynamic program, its interpreter may \
                  be what is missing"
             }
-            Self::Start { source: Failed { step: Step::User | Step::Root, .. }, .. } => {
-                "only root may change user or root"
-            }
             Self::Again { .. } => "is /proc mounted?",
             _ => return None,
         };

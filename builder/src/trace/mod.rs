@@ -26,5 +26,5 @@ pub mod tracer;
 
 pub use error::{Status, TraceError};
 pub use record::Record;
-pub use start::{Ids, Start};
+pub use start::Start;
 pub use tracer::{Child, Event, Tracer};

@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use common::tree::ImagePath;
 use nix::unistd::Pid;
@@ -54,20 +54,15 @@ pub(super) fn socket(thread: Pid, address: u64, length: u64) -> Option<Vec<u8>> 
     (!path.is_empty()).then(|| path.to_vec())
 }
 
-/// What a path starts from.
+/// How a thread sees paths.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View<'t> {
-    /// The thread that names it.
-    pub(super) thread: Pid,
-    /// The folder that is its root, as this process sees it; empty where both have the same.
-    pub(super) root: &'t [u8],
-}
+pub(super) struct View(pub(super) Pid);
 
-impl View<'_> {
+impl View {
     /// The absolute path that `text` means, with `folder` the descriptor that a relative one starts from
     /// (`None`: the working folder). Links stay as they are named, except where `..` follows one: only
     /// the kernel knows what that is. `None` if it is empty or means nothing with a path.
-    pub(super) fn path(&self, folder: Option<u64>, text: &[u8]) -> Option<ImagePath> {
+    pub(super) fn path(self, folder: Option<u64>, text: &[u8]) -> Option<ImagePath> {
         if text.is_empty() {
             return None;
         }
@@ -79,58 +74,36 @@ impl View<'_> {
         if !whole.split(|&byte| byte == b'/').any(|name| name == b"..") {
             return ImagePath::new(whole).ok();
         }
-        let outside = self.outside(&whole);
-        let real = match (outside.parent(), outside.file_name()) {
+        let whole = Path::new(OsStr::from_bytes(&whole));
+        let real = match (whole.parent(), whole.file_name()) {
             (Some(parent), Some(name)) => fs::canonicalize(parent).ok()?.join(name),
             // `..` itself, or the root.
-            _ => fs::canonicalize(outside).ok()?,
+            _ => fs::canonicalize(whole).ok()?,
         };
-        self.inside(real.into_os_string().into_vec())
+        ImagePath::new(real.into_os_string().into_vec()).ok()
     }
 
     /// Where a descriptor leads.
-    pub(super) fn descriptor(&self, number: u64) -> Option<ImagePath> {
-        ImagePath::new(self.link(&format!("fd/{number}"))?).ok()
+    pub(super) fn descriptor(self, number: u64) -> Option<ImagePath> {
+        ImagePath::new(self.link(&format!("fd/{}", lower_half(number)))?).ok()
     }
 
     /// The program that it runs.
-    pub(super) fn program(&self) -> Option<ImagePath> {
+    pub(super) fn program(self) -> Option<ImagePath> {
         ImagePath::new(self.link("exe")?).ok()
     }
 
-    /// A path as this process has to name it.
-    pub(super) fn outside(&self, path: &[u8]) -> PathBuf {
-        if self.root.is_empty() {
-            return PathBuf::from(OsStr::from_bytes(path));
-        }
-        // It may be the link of a root of its own: then it leads somewhere else here. That only tells
-        // whether something was there before it was made.
-        Path::new(OsStr::from_bytes(&[self.root, path].concat())).to_owned()
-    }
-
-    fn inside(&self, mut path: Vec<u8>) -> Option<ImagePath> {
-        if !path.starts_with(self.root) {
-            return None;
-        }
-        path.drain(..self.root.len());
-        if path.is_empty() {
-            path.push(b'/');
-        }
-        ImagePath::new(path).ok()
-    }
-
-    fn folder(&self, descriptor: Option<u64>) -> Option<Vec<u8>> {
-        // A descriptor is an `int`: the upper half is not looked at by the kernel.
+    fn folder(self, descriptor: Option<u64>) -> Option<Vec<u8>> {
         let number = descriptor.map_or(AT_FDCWD, lower_half);
         if number == AT_FDCWD { self.link("cwd") } else { self.link(&format!("fd/{number}")) }
     }
 
-    fn link(&self, name: &str) -> Option<Vec<u8>> {
-        let link = format!("/proc/{}/{name}", self.thread);
-        let target = fs::read_link(link).ok()?.into_os_string().into_vec();
+    fn link(self, name: &str) -> Option<Vec<u8>> {
+        let target = fs::read_link(format!("/proc/{}/{name}", self.0)).ok()?;
+        let target = target.into_os_string().into_vec();
         // A file that is gone, or that never had a name.
-        let lost = !target.starts_with(b"/") || target.ends_with(b" (deleted)");
-        if lost { None } else { Some(self.inside(target)?.as_bytes().to_vec()) }
+        let is_lost = !target.starts_with(b"/") || target.ends_with(b" (deleted)");
+        (!is_lost).then_some(target)
     }
 }
 

@@ -18,8 +18,6 @@ pub struct Record {
     pub made: BTreeSet<ImagePath>,
     /// What a person should know: what was not seen.
     pub notes: BTreeSet<String>,
-    /// Times that a thread was stopped for a call.
-    pub stops: u64,
 }
 
 /// What is asked of a path.
@@ -36,6 +34,8 @@ pub(super) enum Question {
     Execute,
     /// It is made or changed.
     Make,
+    /// A server behind this socket is spoken to.
+    Speak,
     /// It becomes the root.
     Root,
 }
@@ -48,7 +48,7 @@ impl Record {
                 self.profile.programs.get(program).is_some_and(|seen| seen.opened.contains(path))
             }
             Question::Open { writes: true } | Question::Make => self.made.contains(path),
-            Question::Execute | Question::Root => false,
+            Question::Execute | Question::Speak | Question::Root => false,
         }
     }
 
@@ -67,6 +67,12 @@ impl Record {
             // EINVAL is what readlink says of what is no link.
             (Question::Look | Question::Open { .. }, Ok(_) | Err(Errno::INVAL)) => {
                 self.seen(program).opened(path);
+            }
+            // A server of the run itself is no surprise.
+            (Question::Speak, Ok(_)) if !self.made.contains(&path) => {
+                self.notes.insert(format!(
+                    "`{program}` spoke to whoever listens at `{path}`; an image has nobody there"
+                ));
             }
             // That it is already there is an answer, too.
             (Question::Open { .. }, Err(Errno::EXIST)) => self.seen(program).opened(path),
@@ -125,6 +131,9 @@ mod tests {
             (Question::Make, Ok(0), (0, 0, 1)),
             (Question::Make, Err(Errno::EXIST), (0, 0, 0)),
             (Question::Execute, Err(Errno::NOENT), (0, 1, 0)),
+            (Question::Speak, Err(Errno::NOENT), (0, 1, 0)),
+            (Question::Speak, Err(Errno::CONNREFUSED), (0, 0, 0)),
+            (Question::Speak, Ok(0), (0, 0, 0)),
         ] {
             let mut record = Record::default();
             let path = ImagePath::new("/x").unwrap();

@@ -3,7 +3,6 @@
 //! ```text
 //! tracer ──▶ coracle __trace-child      what to do stands in a file in memory of the tracer
 //!    │ seize      │ waits until it is watched
-//!    │            │ root, user, working folder
 //!    │            │ no new privileges, the filter
 //!    ▼            ▼
 //!  events ◀── the command
@@ -17,13 +16,12 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::signal::{SigSet, Signal};
-use nix::unistd::{Gid, Pid, Uid, chdir, chroot, setgroups, setresgid, setresuid};
+use nix::unistd::Pid;
 use rustix::fs::MemfdFlags;
 use serde::{Deserialize, Serialize};
 
@@ -42,14 +40,6 @@ pub struct Start {
     pub command: Vec<OsString>,
     /// Its environment; that of this process where `None`.
     pub env: Option<BTreeMap<OsString, OsString>>,
-    /// Its working folder, inside its root; that of this process (with a root of its own: `/`) where
-    /// `None`.
-    pub folder: Option<PathBuf>,
-    /// The folder that becomes its root (`chroot(2)`, which root may do only). Its paths are then recorded
-    /// as it sees them.
-    pub root: Option<PathBuf>,
-    /// Who it runs as, if not as this process (which only root may decide).
-    pub user: Option<Ids>,
     /// Its standard input.
     pub stdin: Stdio,
     /// Its standard output.
@@ -63,19 +53,8 @@ impl Start {
     pub fn new(command: Vec<OsString>) -> Self {
         let inherit = Stdio::inherit;
         let (stdin, stdout, stderr) = (inherit(), inherit(), inherit());
-        Self { command, env: None, folder: None, root: None, user: None, stdin, stdout, stderr }
+        Self { command, env: None, stdin, stdout, stderr }
     }
-}
-
-/// A user, by numbers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ids {
-    /// The user.
-    pub uid: u32,
-    /// The group.
-    pub gid: u32,
-    /// All further groups.
-    pub groups: Vec<u32>,
 }
 
 /// What the started `coracle` reads.
@@ -84,9 +63,6 @@ struct Orders {
     command: Vec<OsString>,
     /// Pairs: the keys of a JSON object are texts, and these names need not be.
     env: Option<Vec<(OsString, OsString)>>,
-    folder: Option<PathBuf>,
-    root: Option<PathBuf>,
-    user: Option<Ids>,
     /// Signals that the tracer blocked for itself only.
     unblocked: Vec<i32>,
 }
@@ -106,12 +82,6 @@ pub struct Failed {
 pub enum Step {
     /// Being watched.
     Watch,
-    /// Its root.
-    Root,
-    /// Its user.
-    User,
-    /// Its working folder.
-    Folder,
     /// The filter.
     Filter,
     /// Its program.
@@ -122,9 +92,6 @@ impl Failed {
     fn words(self) -> String {
         let what = match self.step {
             Step::Watch => "nobody watches it",
-            Step::Root => "cannot enter its root",
-            Step::User => "cannot become its user",
-            Step::Folder => "cannot enter its working folder",
             Step::Filter => "cannot load the filter",
             Step::Execute => "cannot execute it",
         };
@@ -141,10 +108,10 @@ pub(super) struct Started {
 
 /// Starts this program again, which waits until it is watched.
 pub(super) fn start(start: Start, unblocked: Vec<i32>) -> io::Result<Started> {
-    let Start { command, env, folder, root, user, stdin, stdout, stderr } = start;
+    let Start { command, env, stdin, stdout, stderr } = start;
     let mut file = File::from(rustix::fs::memfd_create("coracle-trace", MemfdFlags::CLOEXEC)?);
     let env = env.map(|env| env.into_iter().collect());
-    let orders = Orders { command, env, folder, root, user, unblocked };
+    let orders = Orders { command, env, unblocked };
     serde_json::to_writer(&file, &orders)?;
     file.flush()?;
     let child = Command::new("/proc/self/exe")
@@ -197,15 +164,6 @@ fn become_command(orders: Orders) -> Result<std::convert::Infallible, Failed> {
     let signals: SigSet =
         orders.unblocked.iter().filter_map(|&n| Signal::try_from(n).ok()).collect();
     signals.thread_unblock().map_err(failed(Step::Execute))?;
-    if let Some(root) = &orders.root {
-        chroot(root).and_then(|()| chdir("/")).map_err(failed(Step::Root))?;
-    }
-    if let Some(ids) = &orders.user {
-        become_user(ids).map_err(failed(Step::User))?;
-    }
-    if let Some(folder) = &orders.folder {
-        chdir(folder).map_err(failed(Step::Folder))?;
-    }
     set_no_new_privs().map_err(failed(Step::Filter))?;
     tracee::load_filter(&calls::filter())
         .map_err(|errno| Failed { step: Step::Filter, errno: errno.raw_os_error() })?;
@@ -232,12 +190,4 @@ fn wait_until_watched() -> Result<(), Failed> {
         std::thread::sleep(Duration::from_micros(100));
     }
     Err(Failed { step: Step::Watch, errno: nix::libc::ETIMEDOUT })
-}
-
-fn become_user(ids: &Ids) -> nix::Result<()> {
-    let groups: Vec<Gid> = ids.groups.iter().copied().map(Gid::from_raw).collect();
-    let (user, group) = (Uid::from_raw(ids.uid), Gid::from_raw(ids.gid));
-    setgroups(&groups)?;
-    setresgid(group, group, group)?;
-    setresuid(user, user, user)
 }

@@ -14,12 +14,10 @@ use super::place::{self, View};
 use super::record::{Question, Record};
 
 /// One thread.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Task {
     /// The program that it runs, by the path by which it was executed; `None` before its first.
     program: Option<Rc<ImagePath>>,
-    /// Its root, as [`View::root`].
-    root: Rc<[u8]>,
     /// It has changed its root: its paths mean something else from then on.
     strayed: bool,
     /// The call that it is in, if its end counts.
@@ -27,11 +25,6 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// The first of a tree.
-    pub(super) fn first(root: &[u8]) -> Self {
-        Self { program: None, root: root.into(), strayed: false, pending: None }
-    }
-
     /// One that this one has made.
     pub(super) fn child(&self) -> Self {
         Self { pending: None, ..self.clone() }
@@ -42,17 +35,13 @@ impl Task {
         self.program.as_deref()
     }
 
-    fn view(&self, thread: Pid) -> View<'_> {
-        View { thread, root: &self.root }
-    }
-
     /// It stands before a call. How it goes on.
     pub(super) fn call(&mut self, thread: Pid, call: &Call, record: &mut Record) -> Resume {
         self.pending = None;
         let Some(row) = calls::of(call).filter(|_| !self.strayed) else { return Resume::Run };
         let argument = |number: usize| call.arguments.get(number).copied().unwrap_or_default();
         let place = argument(row.path);
-        let view = self.view(thread);
+        let view = View(thread);
         let (path, question) = match row.act {
             Act::List => {
                 if let (Some(program), Some(folder)) = (&self.program, view.descriptor(place)) {
@@ -63,12 +52,12 @@ impl Task {
             Act::Socket { makes } => {
                 let path = place::socket(thread, place, argument(2));
                 let path = path.and_then(|text| view.path(None, &text));
-                (path, if makes { Question::Make } else { Question::Look })
+                (path, if makes { Question::Make } else { Question::Speak })
             }
             _ => {
                 let text = place::text(thread, place).unwrap_or_default();
                 let path = view.path(row.folder.map(argument), &text);
-                let question = path.as_ref().map(|path| self.question(thread, row, call, path));
+                let question = path.as_ref().map(|path| question(thread, row, call, path));
                 (path, question.unwrap_or(Question::Look))
             }
         };
@@ -85,33 +74,6 @@ impl Task {
         }
         self.pending = Some((path, question));
         Resume::ToCallEnd
-    }
-
-    fn question(&self, thread: Pid, row: &Row, call: &Call, path: &ImagePath) -> Question {
-        let argument = |number: usize| call.arguments.get(number).copied().unwrap_or_default();
-        let flags = match row.act {
-            Act::Open(Flags::Create) => OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY,
-            Act::Open(Flags::Argument(number)) => open_flags(argument(number)),
-            Act::Open(Flags::Behind(number)) => {
-                open_flags(place::word(thread, argument(number)).unwrap_or_default())
-            }
-            Act::Execute => return Question::Execute,
-            Act::Make => return Question::Make,
-            Act::Root => return Question::Root,
-            Act::Look | Act::List | Act::Socket { .. } => return Question::Look,
-        };
-        // A file without a name, in this folder.
-        if flags.contains(OFlags::TMPFILE) {
-            return Question::Look;
-        }
-        let absent = || {
-            let path = self.view(thread).outside(path.as_bytes());
-            rustix::fs::lstat(path).is_err()
-        };
-        let writes = flags & OFlags::RWMODE == OFlags::WRONLY
-            || flags.contains(OFlags::TRUNC)
-            || (flags.contains(OFlags::CREATE) && absent());
-        Question::Open { writes }
     }
 
     /// Its call has ended.
@@ -136,7 +98,7 @@ impl Task {
         if self.strayed || (self.program.is_none() && named.is_none()) {
             return;
         }
-        let view = self.view(thread);
+        let view = View(thread);
         let proc = |path: &ImagePath| path.as_bytes().starts_with(b"/proc/");
         let named = named.map(|(path, _)| path).filter(|path| path.parent().is_some());
         // `/proc/self/exe` and its like name whatever they lead to.
@@ -153,6 +115,31 @@ impl Task {
         record.execute(program.clone());
         self.program = Some(Rc::new(program));
     }
+}
+
+/// What a call asks of its path.
+fn question(thread: Pid, row: &Row, call: &Call, path: &ImagePath) -> Question {
+    let argument = |number: usize| call.arguments.get(number).copied().unwrap_or_default();
+    let flags = match row.act {
+        Act::Open(Flags::Create) => OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY,
+        Act::Open(Flags::Argument(number)) => open_flags(argument(number)),
+        Act::Open(Flags::Behind(number)) => {
+            open_flags(place::word(thread, argument(number)).unwrap_or_default())
+        }
+        Act::Execute => return Question::Execute,
+        Act::Make => return Question::Make,
+        Act::Root => return Question::Root,
+        Act::Look | Act::List | Act::Socket { .. } => return Question::Look,
+    };
+    // A file without a name, in this folder.
+    if flags.contains(OFlags::TMPFILE) {
+        return Question::Look;
+    }
+    let absent = || rustix::fs::lstat(path.as_path()).is_err();
+    let writes = flags & OFlags::RWMODE == OFlags::WRONLY
+        || flags.contains(OFlags::TRUNC)
+        || (flags.contains(OFlags::CREATE) && absent());
+    Question::Open { writes }
 }
 
 fn open_flags(argument: u64) -> OFlags {

@@ -21,8 +21,10 @@ use super::begin;
 use super::stream::Stream;
 use crate::trace::{self, Event, Record, Status, TraceError, Tracer};
 
-/// A moment: how long a program's end, or an open port, may stay unnoticed.
+/// How long what nobody tells of, such as an open port, may stay unnoticed.
 pub(super) const MOMENT: Duration = Duration::from_millis(2);
+/// How long one wait is where the end of a program is waited for, which the kernel tells of.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// A program, to be started.
 #[derive(Debug)]
@@ -116,9 +118,9 @@ impl Processes {
         Ok(Child { pid, kind, stdout, stderr })
     }
 
-    /// Lets everything go on for a moment, or until something happens.
-    pub(super) fn go_on(&mut self) {
-        match self.tracer.wait(Some(Instant::now() + MOMENT)) {
+    /// Lets everything go on for a time, or until something happens.
+    pub(super) fn go_on(&mut self, time: Duration) {
+        match self.tracer.wait(Some(Instant::now() + time)) {
             Ok(Event::Ended(child, status)) => {
                 self.ended.insert(child, Status::code(status));
             }
@@ -149,7 +151,7 @@ impl Processes {
     pub(super) fn finish(mut self) -> Result<Record, String> {
         // ESRCH: there is nobody.
         while kill(Pid::from_raw(-1), Signal::SIGKILL).is_ok() {
-            self.go_on();
+            self.go_on(MOMENT);
         }
         match self.unwatched {
             Some(why) => Err(why),
@@ -169,7 +171,7 @@ impl Processes {
         match self.start(start) {
             Ok(child) => {
                 while self.ended(&child).is_none() {
-                    self.go_on();
+                    self.go_on(PAUSE);
                 }
             }
             Err(why) => self.unwatched = Some(why),

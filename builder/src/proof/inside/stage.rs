@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::accounts::Account;
-use super::processes::{Child, Processes, Start};
+use super::processes::{Child, MOMENT, PAUSE, Processes, Start};
 use super::{Clock, compare, given, speech};
 use crate::proof::OURS;
 use crate::proof::outcome::{Log, Outcome, Problem, Seen, Tried, Waiting};
@@ -15,70 +15,65 @@ use crate::proof::script::{PeerScript, Script};
 use crate::spec::DEFAULT_PATH;
 use crate::spec::check::{Action, Label, Run, Speech, Step, TcpPort};
 use crate::spec::value::{StopSignal, UserName};
+use crate::trace::TraceError;
 
 /// How long servers that nobody stopped have to end by themselves, after the last step.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Tries everything; afterwards nothing of it runs.
-pub(super) fn try_all(script: Script, clock: &Clock) -> Outcome {
+pub(super) fn try_all(script: Script, clock: &Clock) -> Result<Outcome, TraceError> {
     let Script { env, command, user, stop_signal, peers, steps, timeout: _ } = script;
-    let mut outcome = Outcome::default();
-    let processes = match Processes::new() {
-        Ok(processes) => processes,
-        Err(error) => {
-            outcome.unwatched = Some(error.to_string());
-            return outcome;
-        }
-    };
     let mut stage = Stage {
         env,
         command,
         user,
         stop_signal,
         clock: clock.clone(),
-        processes,
+        processes: Processes::new()?,
         servers: BTreeMap::new(),
         peers: Vec::new(),
     };
     stage.processes.try_to_watch();
-    let given = [given::copy(&path("given/files"), Path::new("/"))]
-        .into_iter()
-        .chain(peers.iter().map(|peer| given::copy(&given_root(peer), &root(peer))));
-    if let Some(Err(error)) = given.into_iter().find(Result::is_err) {
-        outcome.steps.push(stage.tried("prepare".to_owned(), |_| {
-            Err(Failed::alone(Problem::NotBegun { why: error.to_string() }))
-        }));
-    }
+    let mut outcome = Outcome::default();
+    let prepared = stage.tried("prepare".to_owned(), |_| prepare(&peers));
+    outcome.steps.extend(Some(prepared).filter(|step| step.problem.is_some()));
     for peer in peers {
-        if outcome.holds() {
-            let what = format!("{}: {}", peer.name, shown(peer.run.iter()));
-            outcome.steps.push(stage.tried(what, |stage| stage.start_peer(&peer)));
-        }
+        let what = format!("{}: {}", peer.name, shown(peer.run.iter()));
+        stage.next(&mut outcome, what, |stage| stage.start_peer(&peer));
     }
     for step in steps {
-        if outcome.holds() {
-            let what = stage.describe(&step);
-            outcome.steps.push(stage.tried(what, |stage| stage.step(&step)));
-        }
+        let what = stage.describe(&step);
+        stage.next(&mut outcome, what, |stage| stage.step(&step));
     }
     if outcome.holds() {
         let end = stage.tried("end".to_owned(), Stage::nobody_has_ended);
         outcome.steps.extend(Some(end).filter(|end| end.problem.is_some()));
     }
     stage.end();
-    match stage.processes.finish() {
-        Ok(record) => outcome.seen = Some(Seen::of(&record)),
+    let record = stage.processes.finish();
+    let seen = record.and_then(|record| {
+        Seen::of(&record).ok_or_else(|| "it looked for more files than can be told".to_owned())
+    });
+    match seen {
+        Ok(seen) => outcome.seen = Some(seen),
         Err(why) => outcome.unwatched = Some(why),
     }
-    outcome
+    Ok(outcome)
+}
+
+/// Brings the check's files, and the roots of its peers.
+fn prepare(peers: &[PeerScript]) -> Result<(), Failed> {
+    let given = [(path("given/files"), PathBuf::from("/"))]
+        .into_iter()
+        .chain(peers.iter().map(|peer| (path("given/peers").join(&peer.name), root(peer))));
+    for (from, to) in given {
+        given::copy(&from, &to).map_err(|error| Problem::NotBegun { why: error.to_string() })?;
+    }
+    Ok(())
 }
 
 fn path(below: &str) -> PathBuf {
     Path::new(OURS).join(below)
-}
-
-fn given_root(peer: &PeerScript) -> PathBuf {
-    path("given/peers").join(&peer.name)
 }
 
 fn root(peer: &PeerScript) -> PathBuf {
@@ -123,8 +118,14 @@ impl Failed {
     fn of(child: &Child) -> impl FnOnce(Problem) -> Self {
         let logs = [("standard output", &child.stdout), ("standard error", &child.stderr)];
         let logs = logs.into_iter().filter_map(|(of, stream)| stream.log(of.to_owned()));
-        let logs = logs.collect();
-        move |problem| Self { problem, logs }
+        let mut logs: Vec<Log> = logs.collect();
+        move |problem| {
+            // It quotes what was printed from where it matters.
+            if matches!(problem, Problem::Differs { .. }) {
+                logs.retain(|log| log.of != "standard output");
+            }
+            Self { problem, logs }
+        }
     }
 }
 
@@ -135,6 +136,20 @@ impl From<Problem> for Failed {
 }
 
 impl Stage {
+    /// Tries what comes next, unless something has failed before.
+    fn next(
+        &mut self,
+        outcome: &mut Outcome,
+        what: String,
+        act: impl FnOnce(&mut Self) -> Result<(), Failed>,
+    ) {
+        if outcome.holds() {
+            outcome.steps.push(self.tried(what, act));
+        } else {
+            outcome.untried += 1;
+        }
+    }
+
     fn tried(&mut self, what: String, act: impl FnOnce(&mut Self) -> Result<(), Failed>) -> Tried {
         let started = Instant::now();
         let result = act(self);
@@ -177,7 +192,11 @@ impl Stage {
     }
 
     /// Waits until there is an answer; `None` when the time is over.
-    fn wait<T>(&mut self, mut ask: impl FnMut(&mut Self) -> Option<T>) -> Option<T> {
+    fn wait<T>(
+        &mut self,
+        pause: Duration,
+        mut ask: impl FnMut(&mut Self) -> Option<T>,
+    ) -> Option<T> {
         loop {
             if let Some(answer) = ask(self) {
                 return Some(answer);
@@ -185,7 +204,7 @@ impl Stage {
             if self.clock.is_over() {
                 return None;
             }
-            self.processes.go_on();
+            self.processes.go_on(pause);
         }
     }
 
@@ -194,7 +213,7 @@ impl Stage {
         let (speech, clock) = (speech.clone(), self.clock.clone());
         let thread = std::thread::spawn(move || speech::speak(&speech, &clock));
         while !thread.is_finished() {
-            self.processes.go_on();
+            self.processes.go_on(MOMENT);
         }
         let lost = || Problem::NotBegun { why: "the thread that speaks has ended".to_owned() };
         Ok(thread.join().unwrap_or_else(|_| Err(lost()))?)
@@ -214,7 +233,7 @@ impl Stage {
         let child = self.start(start)?;
         if let Some(expected) = &run.expected {
             let time = || Failed::of(&child)(Problem::Time { waiting: Waiting::End });
-            let ended = self.wait(|stage| stage.processes.ended(&child)).ok_or_else(time)?;
+            let ended = self.wait(PAUSE, |stage| stage.processes.ended(&child)).ok_or_else(time)?;
             let (stdout, stderr) = (child.stdout.all(), child.stderr.all());
             compare::compare(expected, ended, stdout.as_deref(), stderr.as_deref())
                 .map_err(|problem| Failed::of(&child)(problem))?;
@@ -240,7 +259,7 @@ impl Stage {
         server: Option<(&str, &Child)>,
     ) -> Result<(), Problem> {
         let Some(port) = port else { return Ok(()) };
-        let answer = self.wait(|stage| {
+        let answer = self.wait(MOMENT, |stage| {
             let ended = server.and_then(|(name, child)| {
                 let status = stage.processes.ended(child)?;
                 Some(Problem::Ended { server: name.to_owned(), status })
@@ -279,7 +298,7 @@ impl Stage {
             return Ok(());
         }
         let time = || Problem::Time { waiting: Waiting::End };
-        let status = self.wait(|stage| stage.processes.ended(&child)).ok_or_else(time)?;
+        let status = self.wait(PAUSE, |stage| stage.processes.ended(&child)).ok_or_else(time)?;
         // Its logs are among the servers' for as long as it is one.
         if status != 0 && i32::from(status) != 128 + number as i32 {
             return Err(Problem::Stopped { status }.into());
@@ -307,7 +326,7 @@ impl Stage {
             }
         }
         self.clock = self.clock.at_most(GRACE);
-        self.wait(|stage| {
+        self.wait(PAUSE, |stage| {
             let mut left = stage.servers.values();
             left.all(|child| stage.processes.ended(child).is_some()).then_some(())
         });
