@@ -272,6 +272,7 @@ mod tests {
         assert_eq!(embedded, names);
         for (name, rule) in RuleSet::load(None).unwrap().iter() {
             assert!(!rule.when.is_empty(), "{name} never fires");
+            assert!(rule.size.is_some(), "{name} does not say what it costs");
             let does = !rule.ship.is_empty() || rule.modules.is_some() || rule.warning.is_some();
             assert!(does, "{name} does nothing");
         }
