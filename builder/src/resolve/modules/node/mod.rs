@@ -123,6 +123,7 @@ impl Dialect for Node {
                 names.extend(bare(name).and_then(|name| resolved(name, &folder, library)));
             }
         } else if !unit.path.as_bytes().ends_with(b".json") {
+            names.extend(own_package(&folder, library));
             for specifier in scan::specifiers(bytes) {
                 if specifier.starts_with('.') || specifier.starts_with('/') {
                     names.extend(beside(&folder, &specifier));
@@ -159,6 +160,19 @@ impl Dialect for Node {
     fn beside(&self, _unit: &Unit, _library: &Library<'_>) -> Vec<ImagePath> {
         Vec::new()
     }
+}
+
+/// What says how the sources in a folder are meant and what they depend on: the package that they are part of
+/// where that is an installed one, else the nearest `package.json`.
+fn own_package(folder: &ImagePath, library: &Library<'_>) -> Option<String> {
+    let manifest =
+        |folder: &ImagePath| library.file(&[folder.as_bytes(), b"/package.json"].concat());
+    let mut above = std::iter::successors(Some(folder.clone()), ImagePath::parent);
+    let (folder, manifest) = above.find_map(|folder| Some((folder.clone(), manifest(&folder)?)))?;
+    let parts: Vec<&[u8]> = folder.as_bytes().rsplit(|&byte| byte == b'/').collect();
+    let is_installed = parts.iter().skip(1).take(2).any(|part| *part == b"node_modules");
+    let name = if is_installed { folder } else { manifest };
+    String::from_utf8(name.as_bytes().to_vec()).ok()
 }
 
 /// All of a package that is run or read. Its `package.json` says what it depends on.

@@ -84,8 +84,16 @@ impl Dialect for Perl {
         Found { units, whole }
     }
 
-    fn imports(&self, unit: &Unit, bytes: &[u8], _library: &Library<'_>) -> Vec<Import> {
-        if unit.kind == Kind::Source { scan::imports(bytes) } else { Vec::new() }
+    fn imports(&self, unit: &Unit, bytes: &[u8], library: &Library<'_>) -> Vec<Import> {
+        if unit.kind != Kind::Source {
+            return Vec::new();
+        }
+        let mut found = scan::imports(bytes);
+        // Encode's own tables name all of them.
+        if !library.is_standard(&unit.path) {
+            found.extend(scan::encodings(bytes));
+        }
+        found
     }
 
     fn below(&self, name: &str, library: &Library<'_>) -> BTreeSet<String> {

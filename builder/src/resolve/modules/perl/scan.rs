@@ -35,6 +35,26 @@ const IMPLIED: [(&[u8], &str); 5] = [
     (b"\\p{Name", "_charnames"),
 ];
 
+/// Names of encodings, in lower case, and the module that knows them.
+const ENCODINGS: [(&[u8], &str); 9] = [
+    (b"8859-", "Encode::Byte"),
+    (b"big5", "Encode::TW"),
+    (b"cp125", "Encode::Byte"),
+    (b"euc-jp", "Encode::JP"),
+    (b"euc-kr", "Encode::KR"),
+    (b"gb2312", "Encode::CN"),
+    (b"koi8-", "Encode::Byte"),
+    (b"shiftjis", "Encode::JP"),
+    (b"windows-125", "Encode::Byte"),
+];
+
+/// Modules of encodings that a source names.
+pub(super) fn encodings(text: &[u8]) -> Vec<Import> {
+    let lower = Parts::of(text, POD).code.to_ascii_lowercase();
+    let named = ENCODINGS.iter().filter(|(name, _)| contains(&lower, name));
+    named.map(|(_, module)| import(*module, When::Maybe)).collect()
+}
+
 /// Names of modules (`A::B`) and files (`a/b.pl`), each once.
 pub(super) fn imports(text: &[u8]) -> Vec<Import> {
     let parts = Parts::of(text, POD);
@@ -304,6 +324,16 @@ mod tests {
         ] {
             assert_eq!(found(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn an_encoding_that_is_named_has_a_module() {
+        let found = |text: &str| -> Vec<String> {
+            encodings(text.as_bytes()).into_iter().map(|import| import.name).collect()
+        };
+        assert_eq!(found("decode('ISO-8859-15', $x)"), ["Encode::Byte"]);
+        assert_eq!(found("open F, '<:encoding(EUC-JP)'"), ["Encode::JP"]);
+        assert_eq!(found("# iso-8859-15\ndecode('UTF-8', $x)"), [""; 0]);
     }
 
     #[test]
