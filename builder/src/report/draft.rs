@@ -61,7 +61,7 @@ fn head(out: &mut String, draft: &Draft<'_>) {
         "# {} in {}. docs/recipes.md of coracle tells what each key means.\n#\n\
          #   coracle build{options} --report {file}\n\
          #   coracle check{options} --run {file}",
-        size(total.bytes),
+        size(total.bytes.saturating_sub(draft.debug)),
         count(total.files, "file"),
     );
     for warning in draft.warnings {
