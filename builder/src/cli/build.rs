@@ -351,7 +351,7 @@ fn print_plan(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
     for (path, entry) in &plan.entries {
         let (mode, kind, detail) = match &entry.node {
             Node::Folder { mode } => (*mode, "folder", String::new()),
-            Node::Volume { uid, gid } => (0o755, "volume", format!(" of {uid}:{gid}")),
+            Node::Volume { mode, uid, gid } => (*mode, "volume", format!(" of {uid}:{gid}")),
             Node::Link { target } => (0o777, "link", format!(" -> {target}")),
             Node::HardLink { target } => (0, "name", format!(" = {target}")),
             Node::File { mode, source } => (*mode, "file", describe(source, path.as_bytes())),

@@ -97,6 +97,8 @@ pub enum Node {
     },
     /// A folder of data: it belongs to who runs the image, who could not write there otherwise.
     Volume {
+        /// Permission bits.
+        mode: u32,
         /// User id.
         uid: u32,
         /// Group id.
