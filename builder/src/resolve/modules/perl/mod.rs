@@ -1,7 +1,7 @@
-//! perl: modules, files and extensions in the folders of `@INC` (perlfunc, `require`; XSLoader(3), AutoLoader(3)).
+//! perl: modules, files and extensions in the folders of `@INC` (perlfunc, `require`; `XSLoader(3)`, `AutoLoader(3)`).
 //!
 //! `A::B` is `A/B.pm` in the first folder that has it, and its extension `auto/A/B/B.so`. Tables of Unicode
-//! are inside perl from 5.32 on; only Unicode::UCD and names of characters still read files.
+//! are inside perl from 5.32 on; only `Unicode::UCD` and names of characters still read files.
 
 mod scan;
 

@@ -12,7 +12,7 @@ const POD: Form =
     Form { opens: |line| matches!(line, [b'=', b'a'..=b'z' | b'A'..=b'Z', ..]), closes: b"=cut" };
 /// What follows a word is looked at so far.
 const STATEMENT: usize = 4096;
-/// Functions that load the module whose name they are given (Module::Runtime, Module::Load, Class::Load ...).
+/// Functions that load the module whose name they are given (`Module::Runtime`, `Module::Load`, `Class::Load` ...).
 const LOADERS: [&[u8]; 9] = [
     b"require_module",
     b"use_module",
@@ -102,7 +102,7 @@ impl Scan {
                     self.module(name.map(|(name, _)| name));
                 }
                 b"open" if takes_a_reference(statement(after)) => {
-                    self.add("PerlIO::scalar", When::Maybe)
+                    self.add("PerlIO::scalar", When::Maybe);
                 }
                 b"dbi" | b"DBI" => {
                     if let [b':', rest @ ..] = after
@@ -187,7 +187,7 @@ impl Scan {
     /// Words in quotes, and before `=>`: modules, where they have `::` in them or `all` are.
     fn arguments(&mut self, text: &[u8], all: bool) {
         let mut at = 0;
-        while let Some(start) = text[at..].iter().position(|byte| byte.is_ascii_alphabetic()) {
+        while let Some(start) = text[at..].iter().position(u8::is_ascii_alphabetic) {
             let start = at + start;
             let quoted = start > 0 && b" \t\n'\"(/[{,".contains(&text[start - 1]);
             let Some(name) = module_at(&text[start..]) else {
@@ -230,9 +230,8 @@ fn ends_name(rest: &[u8]) -> bool {
     let next = rest.trim_ascii_start();
     let blank = next.len() < rest.len();
     match next {
-        [] => true,
         [b'=', b'>', ..] => false,
-        [b';' | b'}' | b'(' | b')' | b'"' | b'\'', ..] => true,
+        [] | [b';' | b'}' | b'(' | b')' | b'"' | b'\'', ..] => true,
         _ => blank,
     }
 }

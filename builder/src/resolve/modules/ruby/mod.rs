@@ -13,7 +13,7 @@ use common::tree::ImagePath;
 use super::text::import;
 use super::{Dialect, Found, Import, Kind, Library, Unit, When};
 
-/// CRuby.
+/// The C implementation of ruby.
 #[derive(Debug)]
 pub(super) struct Ruby;
 
@@ -63,7 +63,7 @@ impl Dialect for Ruby {
         // Of a gem's versions the newest is taken.
         let (mut gems, others): (Vec<_>, Vec<_>) =
             library.site.drain(..).partition(|folder| gem(folder).is_some());
-        gems.sort_by(|one, other| by_version(other).cmp(&by_version(one)));
+        gems.sort_by_key(|folder| std::cmp::Reverse(by_version(folder)));
         library.site = others;
         library.site.append(&mut gems);
         for own in library.own.clone() {
@@ -86,7 +86,9 @@ impl Dialect for Ruby {
         let unit = path.map(|path| {
             let is_object = path.as_bytes().ends_with(b".so");
             let kind = if is_object { Kind::Object } else { Kind::Source };
-            let end = if is_object && !name.ends_with(".so") { ".so" } else { "" };
+            let stem = name.strip_suffix(".so").filter(|_| is_object);
+            let end = if is_object { ".so" } else { "" };
+            let name = stem.unwrap_or(name);
             Unit { path, name: format!("{name}{end}"), kind }
         });
         Found { whole: unit.is_some(), units: unit.into_iter().collect() }
@@ -123,7 +125,7 @@ impl Dialect for Ruby {
                 let Ok(inside) = std::str::from_utf8(inside) else { continue };
                 // A compiled one may have a source of the same name.
                 let source = inside.strip_suffix(".rb").map(str::to_owned);
-                let object = inside.ends_with(".so").then(|| inside.to_owned());
+                let object = inside.strip_suffix(".so").map(|_| inside.to_owned());
                 found.extend(source.or(object));
             }
         }

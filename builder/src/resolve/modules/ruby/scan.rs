@@ -192,7 +192,7 @@ mod tests {
             ("require \"#{dir}/x\"\nrequire x\nrequire File.join('a')", ""),
             ("# require 'a'\nx # require 'b'\n=begin\nrequire 'c'\n=end\nrequire 'd'", "d!"),
             ("eval <<~E\n  require 'a'\nE\n__END__\nrequire 'b'", "a"),
-            ("obj.require 'a'; @require 'b'", "a"),
+            ("Kernel.require 'a'; @require 'b'", "a?"),
             ("require", ""),
             ("autoload :A", ""),
             ("require_relative '../../../../../../x'", ""),
