@@ -68,8 +68,8 @@ pub fn assemble(plan: &Plan, epoch: Epoch) -> Tree<Content> {
         let metadata = |mode| metadata::metadata(mode, epoch);
         let inode = match &entry.node {
             Node::Folder { mode } => Inode::Directory(metadata(*mode)),
-            Node::Volume { uid, gid } => {
-                Inode::Directory(Metadata { uid: *uid, gid: *gid, ..metadata(0o755) })
+            Node::Volume { mode, uid, gid } => {
+                Inode::Directory(Metadata { uid: *uid, gid: *gid, ..metadata(*mode) })
             }
             Node::Link { target } => {
                 Inode::Symlink { metadata: metadata(0o777), target: target.as_bytes().to_vec() }

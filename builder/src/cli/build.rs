@@ -13,7 +13,7 @@ use serde_json::json;
 use super::check_run::{self, RunError};
 use super::modules::ModuleArgs;
 use super::search::SearchArgs;
-use super::{Failure, StoreOption, output, signals, sizes, trace};
+use super::{Failure, StoreOption, least, output, signals, sizes, trace};
 use crate::assemble::Epoch;
 use crate::elf::Name;
 use crate::image::formats::{Format, Output};
@@ -103,11 +103,15 @@ pub(super) struct Arguments {
     /// The time of all files and of the image, in seconds since 1970
     #[arg(long, value_name = "SECONDS", default_value = "0")]
     source_date_epoch: Epoch,
-    /// Write nothing unless the recipe's [check] passes (docs/check.md)
+    /// Leave out what no run used: of profiles, and of the recipe's [check], which has to pass with and
+    /// without it (docs/least.md)
+    #[arg(long)]
+    min: bool,
+    /// Write nothing unless the recipe's check passes (docs/check.md)
     #[arg(long, conflicts_with = "dry_run")]
     require_check: bool,
     /// The launcher that runs the check [default: the `paddle` beside coracle, else on PATH]
-    #[arg(long, value_name = "PROGRAM", requires = "require_check")]
+    #[arg(long, value_name = "PROGRAM")]
     paddle: Option<PathBuf>,
     /// Print what would be in the image, and why, and write nothing
     #[arg(long)]
@@ -125,7 +129,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
     let started = Instant::now();
-    let (spec, check) = spec(arguments)?;
+    let (mut spec, check) = spec(arguments)?;
     let sysroot = Sysroot::open(&arguments.sysroot)
         .map_err(|source| Error::Sysroot { path: arguments.sysroot.clone(), source })?;
     let inputs = Inputs {
@@ -136,6 +140,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
     };
     let around = surroundings(&inputs, &spec, &sysroot)?;
     let watch = signals::watch(&around.interrupt);
+    let is_proven =
+        learn(arguments, &mut spec, check.as_ref(), &around).inspect_err(|_failed| watch.end())?;
     if arguments.dry_run {
         let (plan, warnings) = crate::plan(&spec, &around)?;
         warn(arguments, &warnings);
@@ -164,22 +170,34 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
             epoch: arguments.source_date_epoch,
         },
     };
-    let built = if arguments.require_check {
+    let built = if is_proven {
         proven(arguments, &spec, check.as_ref(), &around, &destination)
     } else {
         crate::build(&spec, &around, &destination).map_err(Failure::from)
     };
-    if built.is_err() {
-        watch.end();
-    }
-    let built = built?;
+    let built = built.inspect_err(|_failed| watch.end())?;
     warn(arguments, &built.warnings);
     summary(arguments, out, &spec.name, &built, started)?;
-    if arguments.report && !arguments.json {
-        output::line(out, "")?;
-        sizes::print_plan(out, &built.plan, false)?;
+    if !arguments.report || arguments.json {
+        return Ok(());
     }
-    Ok(())
+    output::line(out, "")?;
+    sizes::print_plan(out, &built.plan, false)
+}
+
+/// Finds out what is used, where only that is wanted. Whether the image has to pass its check.
+fn learn(
+    arguments: &Arguments,
+    spec: &mut ImageSpec,
+    check: Option<&Check>,
+    around: &Surroundings<'_>,
+) -> Result<bool, Failure> {
+    let is_proven = arguments.require_check || spec.least.min && check.is_some();
+    if arguments.paddle.is_some() && !is_proven {
+        return Err(Error::Usage("--paddle names who runs a check, and none is run").into());
+    }
+    least::learn(spec, check, around, arguments.paddle.as_deref())?;
+    Ok(is_proven)
 }
 
 /// Builds what passes its check. How that went is told on standard error, beside warnings.
@@ -197,7 +215,12 @@ fn proven(
         std::io::stderr().write_all(report::proof::text(&proof).as_bytes()).ok();
     }
     warn(arguments, &report::proof::notes(&proof));
-    if proof.holds() { Ok(built) } else { Err(RunError::Failed(spec.name.clone()).into()) }
+    let name = spec.name.clone();
+    match (proof.holds(), spec.least.used.is_some()) {
+        (true, _) => Ok(built),
+        (false, true) => Err(RunError::Least(name).into()),
+        (false, false) => Err(RunError::Failed(name).into()),
+    }
 }
 
 /// Whether a name of the command line is a recipe's.
@@ -238,6 +261,7 @@ fn spec(arguments: &Arguments) -> Result<(ImageSpec, Option<Check>), Failure> {
     recipe.locales.extend(arguments.locale.iter().cloned());
     recipe.zones.extend(arguments.zone.iter().cloned());
     arguments.modules.add_to(&mut recipe.modules);
+    recipe.min |= arguments.min;
     let mut spec = understand(&recipe, context.as_deref(), on_host)?;
     spec.profile.merge(Profile::read_all(Path::new("."), &arguments.profile)?);
     if let Some(command) = &arguments.trace {
@@ -327,7 +351,7 @@ fn print_plan(out: &mut impl Write, plan: &Plan) -> Result<(), Failure> {
     for (path, entry) in &plan.entries {
         let (mode, kind, detail) = match &entry.node {
             Node::Folder { mode } => (*mode, "folder", String::new()),
-            Node::Volume { uid, gid } => (0o755, "volume", format!(" of {uid}:{gid}")),
+            Node::Volume { mode, uid, gid } => (*mode, "volume", format!(" of {uid}:{gid}")),
             Node::Link { target } => (0o777, "link", format!(" -> {target}")),
             Node::HardLink { target } => (0, "name", format!(" = {target}")),
             Node::File { mode, source } => (*mode, "file", describe(source, path.as_bytes())),

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::build::{self, Inputs};
 use super::check::CheckArgs;
-use super::signals;
+use super::{least, signals};
 use crate::image::{self, Compression, ImageError, read};
 use crate::proof::{Bench, Paddle, Proof, ProofError, SandboxError, Setting};
 use crate::report::proof as words;
@@ -25,7 +25,7 @@ use crate::{Built, Destination, Error, Surroundings};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run")]
 pub struct RunArgs {
-    /// Build this recipe and run its [check], in a throw-away sandbox
+    /// Build this recipe and run its check, in a throw-away sandbox
     #[arg(long, conflicts_with_all = ["ask_loader", "no_loader"])]
     pub run: bool,
     /// Run the recipe's check in this image, instead of one that is built of it
@@ -66,6 +66,21 @@ pub enum RunError {
     /// The result cannot be printed.
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
+    /// The check failed before anything was left out.
+    #[error("the check of `{0}` fails in the whole image, so it cannot tell what is used")]
+    Whole(Reference),
+    /// The check passes, and nobody saw what it used.
+    #[error("the check cannot tell what is used: {0}")]
+    Unwatched(String),
+    /// Nothing tells what is used.
+    #[error("`min` has nothing to go by: there is neither a profile nor a `[check]`")]
+    NothingUsed,
+    /// The check failed in the image that has the least.
+    #[error(
+        "the check of `{0}` passes in the whole image, and fails without what no run used: nothing \
+         was written"
+    )]
+    Least(Reference),
     /// The check failed.
     #[error("the check of `{0}` failed: nothing was written")]
     Failed(Reference),
@@ -101,13 +116,24 @@ impl Diagnostic for RunError {
             Self::Recipe(error) => error.hint(),
             Self::Build(error) => error.hint(),
             Self::Proof(error) => error.hint(),
-            Self::OneRecipe | Self::Output(_) | Self::Failed(_) => None,
+            Self::NothingUsed => Some(
+                "record a run with `coracle trace -o FILE -- COMMAND` and name it with --profile"
+                    .to_owned(),
+            ),
+            Self::Least(_) => {
+                Some("name what it lacks in `files`, or in a profile (docs/least.md)".to_owned())
+            }
+            Self::OneRecipe
+            | Self::Output(_)
+            | Self::Whole(_)
+            | Self::Unwatched(_)
+            | Self::Failed(_) => None,
         }
     }
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::OneRecipe | Self::NothingToRequire => ExitCode::Usage,
+            Self::OneRecipe | Self::NothingToRequire | Self::NothingUsed => ExitCode::Usage,
             Self::Build(error) => error.exit_code(),
             Self::Proof(error) => error.exit_code(),
             _ => ExitCode::Failed,
@@ -133,7 +159,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
     let folder = build::context(recipe_path);
     let root = args.resolution.sysroot.as_deref().unwrap_or(Path::new("/"));
     let on_host = root == Path::new("/");
-    let spec = build::understand(&recipe, Some(&folder), on_host)?;
+    let mut spec = build::understand(&recipe, Some(&folder), on_host)?;
     let sysroot =
         Sysroot::open(root).map_err(|source| Error::Sysroot { path: root.to_owned(), source })?;
     let inputs = Inputs {
@@ -144,7 +170,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
     };
     let around = build::surroundings(&inputs, &spec, &sysroot)?;
     let watch = signals::watch(&around.interrupt);
-    let proof = prove(args, &spec, &check, &around, &paddle);
+    let proof = prove(args, &mut spec, &check, &around, &paddle);
     watch.end();
     let proof = proof?;
     tell(args, &spec.name, &proof)?;
@@ -153,25 +179,39 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
 
 fn prove(
     args: &CheckArgs,
-    spec: &ImageSpec,
+    spec: &mut ImageSpec,
     check: &Check,
     around: &Surroundings<'_>,
     paddle: &Paddle,
 ) -> Result<Proof, RunError> {
+    let Some(what) = &args.run.image else {
+        least::learn(spec, Some(check), around, args.run.paddle.as_deref())?;
+        return prove_built(spec, check, around, paddle, args.json);
+    };
     let _writing = around.interrupt.writing();
     let bench = Bench::new()?;
-    if let Some(what) = &args.run.image {
-        // Without a place for a store, files are still there to be read.
-        let image = read::open(what, args.store.path().ok().as_deref())?;
-        bench.import(&image, &spec.name)?;
-    } else {
-        // Nobody keeps it, so it is not worth compressing.
-        let bytes = image::Options { compression: Compression::None, ..image::Options::default() };
-        let to = Destination { store: Some((bench.store(), &spec.name)), output: None, bytes };
-        let built = crate::build(spec, around, &to)?;
-        if !args.json {
-            built.warnings.iter().for_each(|warning| warn(warning));
-        }
+    // Without a place for a store, files are still there to be read.
+    let image = read::open(what, args.store.path().ok().as_deref())?;
+    bench.import(&image, &spec.name)?;
+    Ok(bench.prove(&spec.name, check, &setting(spec, around, paddle))?)
+}
+
+/// Builds into a temporary place, and runs the check there.
+pub(super) fn prove_built(
+    spec: &ImageSpec,
+    check: &Check,
+    around: &Surroundings<'_>,
+    paddle: &Paddle,
+    quiet: bool,
+) -> Result<Proof, RunError> {
+    let _writing = around.interrupt.writing();
+    let bench = Bench::new()?;
+    // Nobody keeps it, so it is not worth compressing.
+    let bytes = image::Options { compression: Compression::None, ..image::Options::default() };
+    let to = Destination { store: Some((bench.store(), &spec.name)), output: None, bytes };
+    let built = crate::build(spec, around, &to)?;
+    if !quiet {
+        built.warnings.iter().for_each(|warning| warn(warning));
     }
     Ok(bench.prove(&spec.name, check, &setting(spec, around, paddle))?)
 }

@@ -19,6 +19,7 @@ pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
+mod least;
 mod modules;
 pub mod new;
 mod output;

@@ -38,7 +38,10 @@ pub(super) fn add(draft: &mut Draft, spec: &ImageSpec, user: &User) -> Result<()
         let source = Source::Generated { what };
         put(draft, path, Node::File { mode: 0o644, source }, purpose)?;
     }
-    let volume = Node::Volume { uid: user.uid, gid: user.gid };
+    // Where an ordinary user launches the image, all of it belongs to the container's root
+    // (docs/security.md): a user that is not root could not write to a folder of mode 0755.
+    let mode = if user.uid == 0 { 0o755 } else { 0o1777 };
+    let volume = Node::Volume { mode, uid: user.uid, gid: user.gid };
     let volumes = spec.run.volumes.iter().map(|path| ("volumes", path, &volume));
     let workdir = Node::Folder { mode: 0o755 };
     for (key, path, node) in volumes.chain([("workdir", &spec.run.workdir, &workdir)]) {

@@ -402,7 +402,7 @@ mod tests {
 
     #[test]
     fn a_volume_keeps_its_owner_against_every_folder() {
-        let volume = || Node::Volume { uid: 33, gid: 34 };
+        let volume = || Node::Volume { mode: 0o1777, uid: 33, gid: 34 };
         let folder = || Node::Folder { mode: 0o755 };
         for rank in [Rank::Way, Rank::Rule, Rank::Closure, Rank::Recipe] {
             for wanted in [

@@ -5,8 +5,6 @@
 //! and patterns only what was used. What the programs need stays, used or not.
 
 use std::collections::BTreeSet;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
 
 use common::tree::ImagePath;
 
@@ -15,14 +13,8 @@ use super::exclude::is_configured;
 use super::{Entry, LeftOut, Node, Source};
 use crate::spec::used::Used;
 
-/// Removes what was not used. `context` is the recipe's folder, as the host calls it: a run outside of
-/// the image saw its files there.
-pub(super) fn leave_out(
-    draft: &mut Draft,
-    used: &Used,
-    context: Option<&Path>,
-    left_out: &mut Vec<LeftOut>,
-) {
+/// Removes what was not used.
+pub(super) fn leave_out(draft: &mut Draft, used: &Used, left_out: &mut Vec<LeftOut>) {
     let reached = reached(draft, used);
     let gone: Vec<ImagePath> = draft
         .entries
@@ -32,7 +24,7 @@ pub(super) fn leave_out(
             matches!(rank, Rank::Rule | Rank::Recipe)
                 && !stands.iter().any(|paths| paths.contains(*path))
                 && !stays(draft, path, entry)
-                && !was_seen_elsewhere(entry, used, context)
+                && !was_seen_elsewhere(entry, used)
         })
         .map(|(path, _)| path.clone())
         .collect();
@@ -56,15 +48,13 @@ fn stays(draft: &Draft, path: &ImagePath, entry: &Entry) -> bool {
     }
 }
 
-/// Whether a run named the file that it is copied from.
-fn was_seen_elsewhere(entry: &Entry, used: &Used, context: Option<&Path>) -> bool {
+/// Whether a run named the file that it is copied from, or would have seen it elsewhere.
+fn was_seen_elsewhere(entry: &Entry, used: &Used) -> bool {
     let Node::File { source, .. } = &entry.node else { return false };
-    match (source, context) {
-        (Source::Root { path, .. }, _) => used.has(path),
-        (Source::Context { path, .. }, Some(folder)) => {
-            let folder = ImagePath::new(folder.as_os_str().as_bytes());
-            folder.and_then(|folder| folder.join(path.as_bytes())).is_ok_and(|path| used.has(&path))
-        }
+    match source {
+        Source::Root { path, .. } => used.has(path),
+        // A run outside of the image finds the recipe's own files in some home, of which no profile tells.
+        Source::Context { .. } => !used.is_of_image(),
         _ => false,
     }
 }

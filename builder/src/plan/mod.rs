@@ -97,6 +97,8 @@ pub enum Node {
     },
     /// A folder of data: it belongs to who runs the image, who could not write there otherwise.
     Volume {
+        /// Permission bits.
+        mode: u32,
         /// User id.
         uid: u32,
         /// Group id.
@@ -237,7 +239,7 @@ fn leave_out(
         .collect();
     exclude::exclude(draft, patterns, &mut left_out)?;
     if let Some(used) = &spec.least.used {
-        min::leave_out(draft, used, spec.context.as_deref(), &mut left_out);
+        min::leave_out(draft, used, &mut left_out);
     }
     left_out.sort();
     left_out.dedup();

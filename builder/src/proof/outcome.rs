@@ -57,7 +57,7 @@ impl Seen {
     pub(super) fn record(&self) -> Result<Record, String> {
         let profile = Profile::parse(&self.profile)?;
         let (made, notes) = (self.made.clone(), self.notes.clone());
-        Ok(Record { profile, made, notes, stops: 0 })
+        Ok(Record { profile, made, notes })
     }
 }
 

@@ -8,6 +8,7 @@
 use common::report::Diagnostic;
 use common::tree::ImagePath;
 
+use super::keep::followed;
 use super::modules::Memory;
 use super::modules::brought::Brought;
 use super::regional::{self, Regional, RegionalError};
@@ -89,10 +90,11 @@ pub fn gather(
     let mut contents = Contents::new(rules);
     let (brought, memory) = (Brought::new(spec, sysroot), Memory::default());
     let mut resolver = Resolver::new(sysroot, options);
+    let least = followed(&spec.least, sysroot);
     loop {
         let closure = resolver.closure(&requests.plain())?;
         on_round(closure.objects.len());
-        if requests.take_out(&closure, &spec.least) {
+        if requests.take_out(&closure, &least) {
             continue;
         }
         let firings = fire(rules, &closure, sysroot, &mut contents);

@@ -9,8 +9,20 @@ use std::collections::BTreeSet;
 use common::tree::ImagePath;
 
 use super::requests::Asked;
-use super::{Closure, Origin, Request};
+use super::{Closure, Origin, Request, Sysroot};
 use crate::spec::least::Least;
+
+/// What is left out, with the real path in the root of everything that was used: a program that was executed
+/// as `/usr/bin/sh` is the one that a rule calls `/bin/sh`.
+pub(super) fn followed(least: &Least, sysroot: &Sysroot) -> Least {
+    let mut least = least.clone();
+    if let Some(used) = &mut least.used {
+        let real = |path: &ImagePath| Some(sysroot.walk(path.as_bytes()).ok()?.real);
+        let real: Vec<ImagePath> = used.iter().filter_map(real).collect();
+        used.extend(real);
+    }
+    least
+}
 
 /// Takes requests of rules out of the list that lead to something unwanted, and what would be opened by
 /// programs that are gone with them. Returns them, with the path of what they led to.

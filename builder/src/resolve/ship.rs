@@ -1,7 +1,7 @@
 //! What rules that have fired add: files, modules and programs that exist in the root, and files
 //! made for the image.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use common::escape::Escaped;
@@ -11,7 +11,7 @@ use common::tree::ImagePath;
 mod list;
 mod named;
 
-pub use list::Part;
+pub use list::{Part, parts};
 
 use super::expand::{self, Kind};
 use super::modules::brought::Brought;
@@ -22,6 +22,9 @@ use super::{Because, Cause, Closure, Origin, Request, Sysroot};
 use crate::elf::Name;
 use crate::spec::glob::Glob;
 use crate::spec::modules::{Language, Modules};
+
+/// Objects that a warning names: a person looks at one or two.
+const MAX_NAMED: usize = 3;
 
 /// Something that a rule adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,14 +160,25 @@ impl Shipping<'_> {
         firing.rule.modules.as_ref().map_or(Ok(()), |rule| modules::serve(self, firing, rule))
     }
 
-    /// Says what rules warn of, once all have shipped what they ship.
+    /// Says what rules warn of, and because of whom, once all have shipped what they ship.
     pub(super) fn warn(&mut self, firings: &[Firing<'_>]) {
+        let mut warned: BTreeMap<&str, (&str, BTreeSet<&ImagePath>)> = BTreeMap::new();
         for firing in firings {
             if let Some(warning) = &firing.rule.warning
                 && !self.has(firing.rule.warning_unless.as_ref())
             {
-                self.found.warnings.insert(format!("{}: {warning}", firing.name));
+                let (_, triggers) = warned.entry(firing.name).or_insert((warning, BTreeSet::new()));
+                triggers.insert(&firing.trigger);
             }
+        }
+        for (rule, (warning, triggers)) in warned {
+            let mut named: Vec<String> =
+                triggers.iter().take(MAX_NAMED).map(|path| format!("`{path}`")).collect();
+            if triggers.len() > MAX_NAMED {
+                named.push(format!("{} more", triggers.len() - MAX_NAMED));
+            }
+            let named = named.join(", ");
+            self.found.warnings.insert(format!("{rule}: {warning} (because of {named})"));
         }
     }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use common::tree::ImagePath;
 use nix::unistd::Pid;
+use rustix::io::Errno;
 
 /// `PATH_MAX` of `linux/limits.h`.
 const LONGEST: usize = 4096;
@@ -18,23 +19,26 @@ const LONGEST: usize = 4096;
 const PAGE: u64 = 4096;
 const AT_FDCWD: i32 = -100;
 
-/// The text at an address: up to its NUL.
-pub(super) fn text(thread: Pid, mut address: u64) -> Option<Vec<u8>> {
+/// The text at an address: up to its NUL. `EPERM` where the thread's memory may not be read
+/// (`PR_SET_DUMPABLE` of prctl(2)); other errors are those of a pointer to nothing.
+pub(super) fn text(thread: Pid, mut address: u64) -> Result<Vec<u8>, Errno> {
     let mut text = Vec::new();
     while text.len() < LONGEST {
-        let rest = usize::try_from(PAGE - address % PAGE).ok()?;
+        let rest = usize::try_from(PAGE - address % PAGE).or(Err(Errno::FAULT))?;
         // Most paths are short.
         let mut piece = vec![0; rest.min(if text.is_empty() { 256 } else { LONGEST })];
-        let read = tracee::read(thread, address, &mut piece).ok()?;
-        let piece = piece.get(..read)?;
+        let read = tracee::read(thread, address, &mut piece)?;
+        piece.truncate(read);
         if let Some(end) = piece.iter().position(|&byte| byte == 0) {
-            text.extend_from_slice(piece.get(..end)?);
-            return Some(text);
+            piece.truncate(end);
+            text.append(&mut piece);
+            return Ok(text);
         }
-        text.extend_from_slice(piece);
-        address = address.checked_add(u64::try_from(read).ok().filter(|&read| read > 0)?)?;
+        text.append(&mut piece);
+        let next = u64::try_from(read).ok().filter(|&read| read > 0);
+        address = next.and_then(|read| address.checked_add(read)).ok_or(Errno::FAULT)?;
     }
-    None
+    Err(Errno::NAMETOOLONG)
 }
 
 /// A 64-bit word at an address.

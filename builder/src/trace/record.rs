@@ -18,8 +18,6 @@ pub struct Record {
     pub made: BTreeSet<ImagePath>,
     /// What a person should know: what was not seen.
     pub notes: BTreeSet<String>,
-    /// Times that a thread was stopped for a call.
-    pub stops: u64,
 }
 
 /// What is asked of a path.

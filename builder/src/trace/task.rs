@@ -55,7 +55,13 @@ impl Task {
                 (path, if makes { Question::Make } else { Question::Speak })
             }
             _ => {
-                let text = place::text(thread, place).unwrap_or_default();
+                let text = place::text(thread, place);
+                if let (Err(Errno::PERM), Some(program)) = (&text, &self.program) {
+                    record.notes.insert(format!(
+                        "`{program}` hides its memory; what it opened is recorded for root only"
+                    ));
+                }
+                let text = text.unwrap_or_default();
                 let path = view.path(row.folder.map(argument), &text);
                 let question = path.as_ref().map(|path| question(thread, row, call, path));
                 (path, question.unwrap_or(Question::Look))

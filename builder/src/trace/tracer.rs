@@ -6,7 +6,7 @@
 //! The kernel binds what is watched to the thread that watches: a `Tracer` stays in the thread that made
 //! it. It takes the ends of all children of that thread, also of those that others started there.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
@@ -66,6 +66,8 @@ impl Child {
 #[derive(Debug)]
 pub struct Tracer {
     tasks: BTreeMap<Pid, Task>,
+    /// Those that were met before their maker told of them.
+    early: BTreeSet<Pid>,
     /// Ends of children that nobody has asked for yet.
     ended: VecDeque<(Child, Status)>,
     children: Vec<Child>,
@@ -92,6 +94,7 @@ impl Tracer {
         let signals = SignalFd::with_flags(&set, flags).map_err(wait)?;
         Ok(Self {
             tasks: BTreeMap::new(),
+            early: BTreeSet::new(),
             ended: VecDeque::new(),
             children: Vec::new(),
             record: Record::default(),
@@ -247,6 +250,7 @@ impl Tracer {
         if !self.tasks.contains_key(&pid) {
             let task = self.maker(pid).map_or_else(Task::default, Task::child);
             self.tasks.insert(pid, task);
+            self.early.insert(pid);
             if self.killing {
                 let _sent = kill(pid, Signal::SIGKILL);
             }
@@ -258,10 +262,9 @@ impl Tracer {
 
     /// How a stopped thread goes on, and with which signal.
     fn stop(&mut self, pid: Pid, stop: Stop) -> (Resume, i32) {
-        let Self { tasks, record, .. } = self;
+        let Self { tasks, early, record, .. } = self;
         match stop {
             Stop::Filter => {
-                record.stops += 1;
                 let how = match (tasks.get_mut(&pid), tracee::call(pid)) {
                     (Some(task), Ok(call)) => task.call(pid, &call, record),
                     _ => Resume::Run,
@@ -289,10 +292,12 @@ impl Tracer {
             }
             Stop::Birth => {
                 let born = tracee::message(pid).ok().and_then(number);
-                if let (Some(born), Some(task)) = (born, tasks.get(&pid).map(Task::child)) {
-                    tasks.entry(born).or_insert(task);
+                // One that is known already may have ended again.
+                if let Some(born) = born.filter(|born| !early.remove(born))
+                    && let Some(task) = tasks.get(&pid).map(Task::child)
+                {
+                    tasks.insert(born, task);
                 }
-                // A call that has its end still before it, such as the clone itself, does not count.
                 (Resume::Run, 0)
             }
             Stop::Group => (Resume::Stopped, 0),

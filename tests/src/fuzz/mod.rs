@@ -11,6 +11,8 @@
 //! ld_conf       /etc/ld.so.conf
 //! shebang       the first line of a script, and the words of env -S
 //! loader_facts  read-only data of a loader
+//! locale_archive  glibc's file of all locales
+//! module_list   a list of modules that a library's tool has made
 //! closure       a whole root: objects, links, a cache, and what is asked of them
 //! ```
 
@@ -20,6 +22,8 @@ mod input;
 mod ld_cache;
 mod ld_conf;
 mod loader_facts;
+mod locale_archive;
+mod module_list;
 mod notes;
 mod shebang;
 
@@ -28,6 +32,8 @@ pub use elf::elf;
 pub use ld_cache::ld_cache;
 pub use ld_conf::ld_conf;
 pub use loader_facts::loader_facts;
+pub use locale_archive::locale_archive;
+pub use module_list::module_list;
 pub use notes::notes;
 pub use shebang::shebang;
 
@@ -35,12 +41,14 @@ pub use shebang::shebang;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 9] = [
     ("closure", closure),
     ("elf", elf),
     ("ld_cache", ld_cache),
     ("ld_conf", ld_conf),
     ("loader_facts", loader_facts),
+    ("locale_archive", locale_archive),
+    ("module_list", module_list),
     ("notes", notes),
     ("shebang", shebang),
 ];

@@ -358,7 +358,7 @@ fn recipes_place_files_and_configure_the_image() {
             "0755 0:0 dir - /etc/site/sub",
             "0644 0:0 file 1 /etc/site/sub/b.conf 3e23e8160039",
             "0755 0:0 dir - /srv",
-            "0755 1000:2000 dir - /srv/data",
+            "1777 1000:2000 dir - /srv/data",
             "0755 0:0 dir - /srv/site",
             "1777 0:0 dir - /tmp",
             "0755 0:0 file 10 /usr/bin/site a8076d3d28d2",

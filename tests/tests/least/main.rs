@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot fail may panic")]
 
 mod exclude;
+mod min;
 mod new;
 mod sizes;
 mod strip;

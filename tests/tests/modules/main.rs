@@ -1,9 +1,11 @@
 //! Modules of interpreters: what is found without running anything, against what the interpreter really
 //! loads.
 
+mod packages;
 mod python;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use builder::resolve::gather::{GatherError, Gathered, gather};
 use builder::resolve::rules::RuleSet;
@@ -13,8 +15,18 @@ use builder::spec::recipe::Recipe;
 
 /// What belongs to a recipe in a root, with a language's rule alone.
 fn gathered(language: &str, recipe: &str, sysroot: &Sysroot) -> Result<Gathered, GatherError> {
+    gathered_in(language, recipe, None, sysroot)
+}
+
+/// The same of a recipe in a folder.
+fn gathered_in(
+    language: &str,
+    recipe: &str,
+    folder: Option<&Path>,
+    sysroot: &Sysroot,
+) -> Result<Gathered, GatherError> {
     let recipe = Recipe::parse(recipe).expect("a recipe");
-    let spec = ImageSpec::new(&recipe, None, false).expect("something to pack");
+    let spec = ImageSpec::new(&recipe, folder, false).expect("something to pack");
     // What the libraries of extension modules need besides is the business of other tests.
     let rules = RuleSet::load(None).expect("rules");
     let others: Vec<String> = rules.iter().map(|(name, _)| name.to_owned()).collect();

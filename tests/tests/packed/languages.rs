@@ -44,7 +44,9 @@ fn python_imports_extension_modules_and_works_with_them() {
     if tests::server::Server::start(scratch.path(), &keys).is_none() {
         return;
     }
-    scratch.pack(&["-t".as_ref(), "python".as_ref(), python.as_os_str()]);
+    let modules = "ctypes,lzma,sqlite3,ssl";
+    let modules = ["--python-modules", modules, "-t", "python"].map(std::ffi::OsStr::new);
+    scratch.pack(&[modules.as_slice(), &[python.as_os_str()]].concat());
     let script = scratch.file("script.py", PYTHON.replace("NAME", tests::server::NAME));
     let script = format!("{}:/script.py:ro", script.display());
     let keys = format!("{}:/keys:ro", keys.display());

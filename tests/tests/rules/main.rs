@@ -91,7 +91,7 @@ fn app(needed: &[&str], symbols: &[&str]) -> Elf {
 /// Paths of a plan that a rule has put there, links and folders left out.
 fn shipped(plan: &Plan, rule: &str) -> Vec<String> {
     use builder::plan::Node;
-    let by_rule = |why: &Why| matches!(why, Why::Rule(because) if because.rule == rule);
+    let by_rule = |why: &Why| matches!(why, Why::Rule { rule: by, .. } if by == rule);
     plan.entries
         .iter()
         .filter(|(_, entry)| entry.why.iter().any(by_rule))

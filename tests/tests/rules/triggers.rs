@@ -95,7 +95,9 @@ fn a_shell_that_is_missing_is_told() {
         root.object(APP, &elf);
         let warned = |executables: &[&str]| {
             let (_, warnings) = root.plan(&recipe(executables), None).unwrap();
-            warnings.iter().any(|warning| warning.starts_with("shell: "))
+            warnings.iter().any(|warning| {
+                warning.starts_with("shell: ") && warning.ends_with(" (because of `/usr/bin/app`)")
+            })
         };
         assert_eq!(warned(&[APP]), told, "{symbols:?} {strings:?}");
         root.object("/bin/sh", &app(&[], &[]));

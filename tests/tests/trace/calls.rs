@@ -211,6 +211,21 @@ fn who_is_spoken_to_is_told() {
     assert!(!said.contains("spoke"), "{said}");
 }
 
+const HIDES: &str = "#include <fcntl.h>\n#include <sys/prctl.h>\n\
+    int main(void) { prctl(PR_SET_DUMPABLE, 0); open(\"file\", O_RDONLY); return 0; }";
+
+#[test]
+fn who_hides_from_its_user_is_told() {
+    if !require::root() {
+        return;
+    }
+    let scratch = Scratch::of_user("trace-hides", 65533);
+    data(&scratch);
+    let Some(probe) = compile(&scratch, &[], HIDES) else { return };
+    let said = traced(&scratch, &[probe.to_str().unwrap()], 0).errors();
+    assert!(said.contains("hides its memory"), "{said}");
+}
+
 #[test]
 fn files_cannot_be_opened_behind_the_filter() {
     let scratch = Scratch::new("trace-uring");

@@ -112,7 +112,8 @@ pub(super) trait Dialect: Debug {
     fn run(&self, name: &str) -> Vec<Import>;
 
     /// Completes the folders in which modules are searched by what the root says of them; `interpreters`
-    /// are the paths by which the interpreter is started. Returns files that it reads for that.
+    /// are the paths by which the interpreter is started. Returns what it reads for
+    /// that: files, and folders (themselves only).
     fn prepare(&self, library: &mut Library<'_>, interpreters: &[&ImagePath]) -> Vec<ImagePath>;
 
     /// The files that a name leads to.

@@ -57,7 +57,7 @@ pub(in crate::resolve) fn serve(
         ));
     }
     for path in read {
-        let why = "the interpreter reads where its modules are".to_owned();
+        let why = "the interpreter looks there for modules".to_owned();
         shipping.add(path, Added::Copy, &because.saying(why));
     }
     for (path, shipped) in shipped {

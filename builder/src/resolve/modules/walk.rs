@@ -109,16 +109,17 @@ impl<'a> Walk<'a> {
         while let Some((import, because, reach)) = self.queue.pop_front() {
             let found = match self.known.get(&import.name) {
                 Some(&(found, reached)) if reached >= reach => found,
-                _ => self.find(&import.name, &because, reach),
+                _ => self.find(&import, &because, reach),
             };
             let needed = import.when == When::Always;
-            if !found && needed && !self.is_provided(&import.name) {
+            if !found && needed && !self.is_made(&import.name) {
                 self.missing.insert((because.trigger, import.name));
             }
         }
     }
 
-    fn find(&mut self, name: &str, because: &Because, reach: Reach) -> bool {
+    fn find(&mut self, import: &Import, because: &Because, reach: Reach) -> bool {
+        let name = import.name.as_str();
         let found = self.dialect.find(name, self.library);
         let known = found.whole || self.rule.is_built_in(name);
         self.known.insert(name.to_owned(), (known, reach));
@@ -126,12 +127,12 @@ impl<'a> Walk<'a> {
             self.follow(&because.trigger, self.hidden(name, reach), because, reach);
         }
         for unit in found.units {
-            self.take(unit, because, reach);
+            self.take(unit, import.when, because, reach);
         }
         known
     }
 
-    fn take(&mut self, unit: Unit, because: &Because, reach: Reach) {
+    fn take(&mut self, unit: Unit, when: When, because: &Because, reach: Reach) {
         if self.reached.get(&unit.path).is_some_and(|reached| *reached >= reach) {
             return;
         }
@@ -142,15 +143,17 @@ impl<'a> Walk<'a> {
             When::Later => reach == Reach::Calling,
             When::AsProgram => false,
         });
-        if self.library.is_standard(&unit.path) {
-            imports.retain(|import| {
-                let is_lazy = import.when == When::Later;
-                !(is_lazy && self.rule.is_lazy(&unit.name, &import.name)) && self.happens(import)
-            });
-            // What an installation has of the standard library is the distribution's decision.
-            for import in &mut imports {
-                import.when = When::Maybe;
-            }
+        imports.retain(|import| {
+            import.when != When::Later || !self.rule.is_lazy(&unit.name, &import.name)
+        });
+        let is_standard = self.library.is_standard(&unit.path);
+        if is_standard {
+            imports.retain(|import| self.happens(import));
+        }
+        // Nothing is missed by what may never be loaded. And what an installation has of the standard
+        // library is the distribution's decision.
+        for import in imports.iter_mut().filter(|_| is_standard || when != When::Always) {
+            import.when = import.when.max(When::Maybe);
         }
         imports.extend(self.hidden(&unit.name, reach));
         self.follow(&unit.path, imports, because, reach);
@@ -194,8 +197,10 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn is_provided(&self, name: &str) -> bool {
+    /// Whether a module that has no file comes with the application, or is made by a package that is there.
+    fn is_made(&self, name: &str) -> bool {
         let first = name.split(['.', ':', '/']).next().unwrap_or(name);
-        self.provided.contains(first.as_bytes())
+        let package = self.dialect.find(first, self.library);
+        self.provided.contains(first.as_bytes()) || first != name && package.whole
     }
 }

@@ -26,7 +26,7 @@ pub struct LanguageRule {
     /// Modules (`x.*`: with everything below) that are not meant by "the whole standard library".
     #[serde(default)]
     pub except: Vec<String>,
-    /// Imports in functions of the standard library that are not followed, by module; those of `*` in all.
+    /// Imports in functions that are not followed, by module; those of `*` in all modules.
     #[serde(default)]
     pub lazy: BTreeMap<String, Vec<String>>,
     /// What modules import without saying it in a source: compiled ones, and computed names (`x*`: all that

@@ -38,13 +38,18 @@ impl Shipping<'_> {
     ) -> Result<(), ShipError> {
         for path in self.paths(firing, template)? {
             let Some(text) = self.text(firing, path.as_bytes())? else { continue };
-            let parts = match entries {
-                Entries::Paragraphs => paragraphs(&text, &path),
-                Entries::Lines => lines(&text, &path),
-            };
+            let parts = parts(&text, &path, entries);
             self.add(path, Added::List(parts), because);
         }
         Ok(())
+    }
+}
+
+/// The parts of a list that stands at `list`, in order.
+pub fn parts(text: &[u8], list: &ImagePath, entries: Entries) -> Vec<Part> {
+    match entries {
+        Entries::Paragraphs => paragraphs(text, list),
+        Entries::Lines => lines(text, list),
     }
 }
 

@@ -14,6 +14,9 @@ use crate::resolve::modules::{Import, When};
 /// Functions whose first argument is a module's name.
 const IMPORTERS: [&str; 3] = ["__import__", "import_module", "run_module"];
 
+/// Functions whose arguments name encodings.
+const ENCODERS: [&str; 5] = ["encode", "decode", "lookup", "getreader", "getwriter"];
+
 /// What a source imports, each module once. `package` is what relative names start from.
 pub(super) fn imports(text: &[u8], package: Option<&str>) -> Vec<Import> {
     let mut found = Imports { package, ..Imports::default() };
@@ -231,6 +234,13 @@ impl Imports<'_> {
     /// `import_module("a.b")`, `.encode("x")`, `encoding="x"`
     fn call(&mut self, tokens: &[Token]) {
         let [Token::Name(name), Token::Mark(mark), value, rest @ ..] = tokens else { return };
+        if *mark == b'(' && ENCODERS.contains(&name.as_str()) {
+            // `x.decode(given or "cp437")`
+            let arguments = tokens[2..].iter().take_while(|token| !token.is_mark(b')'));
+            for text in arguments.filter_map(Token::literal) {
+                self.encoding(text);
+            }
+        }
         let Some(text) = value.literal() else { return };
         match (name.as_str(), mark) {
             (name, b'(') if IMPORTERS.contains(&name) => {
@@ -244,8 +254,7 @@ impl Imports<'_> {
                     self.maybe(name);
                 }
             }
-            ("encode" | "decode" | "lookup" | "getreader" | "getwriter", b'(')
-            | ("encoding", b'=') => self.encoding(text),
+            ("encoding", b'=') => self.encoding(text),
             _ => {}
         }
     }
@@ -375,6 +384,7 @@ mod tests {
             ("m = importlib.import_module(\"a.b\")", "a.b"),
             ("x = [__import__('a', globals())]", "a"),
             ("b.decode('Latin-1')", "encodings.latin_1"),
+            ("b.decode(x or 'cp437')", "encodings.cp437"),
             ("open(p, encoding='cp1252')", "encodings.cp1252"),
             ("# -*- coding: iso-8859-15 -*-\nx = 1", "encodings.iso_8859_15"),
             ("x = '\\N{BULLET}'", "unicodedata"),

@@ -20,7 +20,8 @@ const FOLDERS_FOR_DEVELOPERS: [&[u8]; 4] = [b"__pycache__", b"tests", b"test", b
 /// What `importlib.metadata` reads of a distribution.
 const METADATA: [&str; 4] = ["METADATA", "PKG-INFO", "entry_points.txt", "top_level.txt"];
 
-/// Adds folders that virtual environments and `.pth` files name. Returns the files that name them.
+/// Adds folders that virtual environments and `.pth` files name. Returns the files that name them, and the
+/// folders: those that are not there when it starts are not searched later either.
 pub(super) fn prepare(library: &mut Library<'_>, interpreters: &[&ImagePath]) -> Vec<ImagePath> {
     let mut read = Vec::new();
     for interpreter in interpreters {
@@ -38,6 +39,7 @@ pub(super) fn prepare(library: &mut Library<'_>, interpreters: &[&ImagePath]) ->
             }
         }
     }
+    read.extend(library.site.iter().cloned());
     read
 }
 

@@ -127,7 +127,7 @@ impl Dialect for Ruby {
     }
 
     fn beside(&self, unit: &Unit, library: &Library<'_>) -> Vec<ImagePath> {
-        let Some((root, name)) = gem(&unit.path) else { return default_gem(unit, library) };
+        let Some((root, name)) = gem(&unit.path) else { return Vec::new() };
         let specification = [root, b"/specifications/", name, b".gemspec"].concat();
         let mut found: Vec<ImagePath> = library.file(&specification).into_iter().collect();
         if let Ok(folder) = ImagePath::new([root, b"/gems/", name, b"/lib"].concat()) {
@@ -137,25 +137,6 @@ impl Dialect for Ruby {
         }
         found
     }
-}
-
-/// The specification of a gem that is part of the standard library: `did_you_mean` is activated by it.
-fn default_gem(unit: &Unit, library: &Library<'_>) -> Vec<ImagePath> {
-    let start = [unit.name.replace('/', "-").as_bytes(), b"-"].concat();
-    let is_it = |name: &Vec<u8>| {
-        name.strip_prefix(&*start).is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
-    };
-    let mut found = Vec::new();
-    for folder in &library.standard {
-        // /usr/lib/ruby/3.1.0 -> /usr/lib/ruby/gems/3.1.0
-        let Some(version) = folder.file_name() else { continue };
-        let above = folder.parent().unwrap_or_else(ImagePath::root);
-        let folder = [above.as_bytes(), b"/gems/", version, b"/specifications/default"].concat();
-        for name in library.names(&folder).iter().filter(|name| is_it(name)) {
-            found.extend(library.file(&[&folder, &b"/"[..], name].concat()));
-        }
-    }
-    found
 }
 
 /// Of a path in a gem: the folder that gems and specifications are in, and the gem's name with its version.
