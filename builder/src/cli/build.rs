@@ -107,7 +107,7 @@ pub(super) struct Arguments {
     /// without it (docs/least.md)
     #[arg(long)]
     min: bool,
-    /// Write nothing unless the recipe's [check] passes (docs/check.md)
+    /// Write nothing unless the recipe's check passes (docs/check.md)
     #[arg(long, conflicts_with = "dry_run")]
     require_check: bool,
     /// The launcher that runs the check [default: the `paddle` beside coracle, else on PATH]

@@ -25,7 +25,7 @@ use crate::{Built, Destination, Error, Surroundings};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run")]
 pub struct RunArgs {
-    /// Build this recipe and run its [check], in a throw-away sandbox
+    /// Build this recipe and run its check, in a throw-away sandbox
     #[arg(long, conflicts_with_all = ["ask_loader", "no_loader"])]
     pub run: bool,
     /// Run the recipe's check in this image, instead of one that is built of it
