@@ -9,8 +9,8 @@ use common::oci::reference::Reference;
 use common::report::{Diagnostic, ExitCode, warn};
 use serde_json::json;
 
-use super::build::{self, Inputs};
 use super::check::CheckArgs;
+use super::request::{self, Inputs};
 use super::{least, signals};
 use crate::image::{self, Compression, ImageError, read};
 use crate::proof::{Bench, Paddle, Proof, ProofError, SandboxError, Setting};
@@ -156,10 +156,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
         return Err(RunError::NoCheck(recipe_path.to_owned()));
     };
     check.timeout = args.run.timeout.unwrap_or(check.timeout);
-    let folder = build::context(recipe_path);
+    let folder = request::context(recipe_path);
     let root = args.resolution.sysroot.as_deref().unwrap_or(Path::new("/"));
     let on_host = root == Path::new("/");
-    let mut spec = build::understand(&recipe, Some(&folder), on_host)?;
+    let mut spec = request::understand(&recipe, Some(&folder), on_host)?;
     let sysroot =
         Sysroot::open(root).map_err(|source| Error::Sysroot { path: root.to_owned(), source })?;
     let inputs = Inputs {
@@ -168,7 +168,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
         rules: args.run.rules.as_deref(),
         quiet: args.json,
     };
-    let around = build::surroundings(&inputs, &spec, &sysroot)?;
+    let around = request::surroundings(&inputs, &spec, &sysroot)?;
     let watch = signals::watch(&around.interrupt);
     let proof = prove(args, &mut spec, &check, &around, &paddle);
     watch.end();

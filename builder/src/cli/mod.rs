@@ -23,16 +23,17 @@ mod least;
 mod modules;
 pub mod new;
 mod output;
+mod request;
 pub mod resolution;
 mod rules;
 pub mod search;
+mod shell_words;
 mod signals;
 mod sizes;
 pub mod subject;
 pub mod trace;
 pub mod tree;
 mod why;
-mod words;
 
 /// Packs one application into the smallest root filesystem that runs it.
 #[derive(Debug, Parser)]

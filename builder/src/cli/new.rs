@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use common::report::Diagnostic;
 
-use super::build::{self, Inputs};
+use super::request::{self, Inputs};
 use super::search::SearchArgs;
 use super::{Failure, sizes};
 use crate::assemble::strip;
@@ -76,7 +76,7 @@ impl Diagnostic for NewError {
 
 pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Failure> {
     if let Some(path) = &arguments.output {
-        if !build::is_recipe(path) {
+        if !request::is_recipe(path) {
             return Err(Error::New(NewError::Name(path.clone())).into());
         }
         if path.symlink_metadata().is_ok() {
@@ -104,7 +104,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), Fai
 
 fn recipe(arguments: &Arguments) -> Result<String, Failure> {
     let on_host = arguments.sysroot == Path::new("/");
-    let found = |program: &String| build::absolute(program, on_host);
+    let found = |program: &String| request::absolute(program, on_host);
     let recipe =
         Recipe { executables: arguments.programs.iter().map(found).collect(), ..Recipe::default() };
     let spec = ImageSpec::new(&recipe, None, on_host)?;
@@ -116,7 +116,7 @@ fn recipe(arguments: &Arguments) -> Result<String, Failure> {
         rules: arguments.rules.as_deref(),
         quiet: true,
     };
-    let around = build::surroundings(&inputs, &spec, &sysroot)?;
+    let around = request::surroundings(&inputs, &spec, &sysroot)?;
     let (plan, warnings) = crate::plan(&spec, &around)?;
     let sizes = sizes::of_plan(&plan)?;
     Ok(draft::text(&Draft {
@@ -137,7 +137,7 @@ fn recipe(arguments: &Arguments) -> Result<String, Failure> {
 
 /// A program in or below the recipe's folder is named from there, so that both can be moved.
 fn beside(program: &str, arguments: &Arguments) -> String {
-    let folder = arguments.output.as_deref().map_or(PathBuf::from("."), build::context);
+    let folder = arguments.output.as_deref().map_or(PathBuf::from("."), request::context);
     let below = folder.canonicalize().ok().and_then(|folder| {
         let below = Path::new(program).strip_prefix(folder).ok()?;
         (arguments.sysroot == Path::new("/")).then(|| format!("./{}", below.display()))

@@ -13,7 +13,7 @@ use common::report::{self, Diagnostic};
 use common::tree::ImagePath;
 use nix::sys::signal::Signal;
 
-use super::words::{self, WordsError};
+use super::shell_words::{self, WordsError};
 use crate::resolve::{Sysroot, found};
 use crate::spec::glob::Glob;
 use crate::trace::distil::{Dropped, Facts, distil};
@@ -181,7 +181,7 @@ pub(super) fn run(arguments: &TraceArgs) -> Result<ExitCode, TraceVerbError> {
 
 /// Runs a command for a build. Its standard output is not the build's.
 pub(super) fn learn(command: &str, quiet: bool) -> Result<Profile, TraceVerbError> {
-    let words = words::split(command)
+    let words = shell_words::split(command)
         .map_err(|why| TraceVerbError::Words { command: command.to_owned(), why })?;
     let mut start = Start::new(words.into_iter().map(OsString::from).collect());
     start.stdout = io::stderr().into();
