@@ -2,8 +2,11 @@
 //! loads.
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod oracle;
 mod packages;
+mod perl;
 mod python;
+mod ruby;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -65,7 +65,7 @@ fn check(wanted: impl Fn(&str) -> bool, least: usize) {
         let name = files.next().expect("a name");
         let found = gathered("python", &recipe(&format!("{name:?}")), &sysroot).expect("modules");
         let found = paths(&found, &sysroot);
-        let real = |file: &str| std::fs::canonicalize(file).unwrap().display().to_string();
+        let real = |file: &str| std::fs::canonicalize(file).expect(file).display().to_string();
         let lacks: Vec<String> = files.map(real).filter(|file| !found.contains(file)).collect();
         if !lacks.is_empty() {
             wrong.push(format!("{name}: {}", lacks.join(" ")));

@@ -6,10 +6,10 @@ use std::process::Command;
 use builder::resolve::Sysroot;
 use tests::require;
 
-use super::{files, nothing_is_lacking, rule};
+use super::oracle::{files, nothing_is_lacking};
 
 /// Prints the files that each module of its input loads, one line a module, after its name: sources, and
-/// shared objects of DynaLoader. Each is loaded in a process of its own.
+/// shared objects of `DynaLoader`. Each is loaded in a process of its own.
 const ORACLE: &str = r#"
 $SIG{__WARN__} = sub {};
 for my $name (split ' ', join '', <STDIN>) {
@@ -27,7 +27,7 @@ for my $name (split ' ', join '', <STDIN>) {
 fn every_module_comes_with_all_that_it_loads() {
     let Some(perl) = require::file("/usr/bin/perl") else { return };
     let sysroot = Sysroot::open("/".as_ref()).expect("the root");
-    let whole = files("perl", "*", &rule("perl"), &sysroot);
+    let whole = files("perl", "*", &sysroot);
     let names: BTreeSet<String> = whole.iter().filter_map(|path| module(path)).collect();
     assert!(names.len() > 200 && names.contains("JSON::PP"), "{names:?}");
     let mut command = Command::new(perl);
