@@ -12,6 +12,9 @@ use tests::outcome::run;
 use tests::require;
 use tests::scratch::Scratch;
 
+/// Seconds for a recipe, which are for debug builds of both programs, and many tests at a time.
+const TIME: &str = "220";
+
 /// One test for each recipe; [`every_recipe_has_a_test`] holds the list against the folder.
 macro_rules! recipes {
     ($($test:ident = $folder:literal),* $(,)?) => {
@@ -84,7 +87,8 @@ fn check(folder: &str) {
         return;
     }
     let scratch = Scratch::new(&format!("recipe-{folder}"));
-    let outcome = run(scratch.coracle().args(["check", "--run"]).arg(&path)).ok();
+    let outcome =
+        run(scratch.coracle().args(["check", "--run", "--timeout", TIME]).arg(&path)).ok();
     let steps = outcome.text();
     assert!(!steps.is_empty() && steps.lines().all(|line| line.starts_with("ok ")), "{outcome:?}");
     let kept = fs::read_dir(scratch.store()).unwrap().count();

@@ -17,7 +17,7 @@ use crate::proof::{Bench, Paddle, Proof, ProofError, SandboxError, Setting};
 use crate::report::proof as words;
 use crate::resolve::Sysroot;
 use crate::spec::ImageSpec;
-use crate::spec::check::Check;
+use crate::spec::check::{Check, Seconds};
 use crate::spec::recipe::{Recipe, RecipeError};
 use crate::{Built, Destination, Error, Surroundings};
 
@@ -31,6 +31,9 @@ pub struct RunArgs {
     /// Run the recipe's check in this image, instead of one that is built of it
     #[arg(long, value_name = "IMAGE", requires = "run")]
     image: Option<String>,
+    /// Seconds for all steps together, instead of the recipe's: of a slow machine
+    #[arg(long, value_name = "SECONDS", requires = "run")]
+    timeout: Option<Seconds>,
     /// A folder of rules, which replace or add to those that come with coracle
     #[arg(long, value_name = "DIR", requires = "run")]
     rules: Option<PathBuf>,
@@ -149,9 +152,10 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
     }
     let paddle = Paddle::find(args.run.paddle.as_deref())?;
     let recipe = Recipe::read(recipe_path)?;
-    let Some(check) = &recipe.check else {
+    let Some(mut check) = recipe.check.clone() else {
         return Err(RunError::NoCheck(recipe_path.to_owned()));
     };
+    check.timeout = args.run.timeout.unwrap_or(check.timeout);
     let folder = build::context(recipe_path);
     let root = args.resolution.sysroot.as_deref().unwrap_or(Path::new("/"));
     let on_host = root == Path::new("/");
@@ -166,7 +170,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
     };
     let around = build::surroundings(&inputs, &spec, &sysroot)?;
     let watch = signals::watch(&around.interrupt);
-    let proof = prove(args, &mut spec, check, &around, &paddle);
+    let proof = prove(args, &mut spec, &check, &around, &paddle);
     watch.end();
     let proof = proof?;
     tell(args, &spec.name, &proof)?;

@@ -6,11 +6,12 @@ use crate::spec::modules::{Language, Modules, Wanted};
 
 /// Modules, besides those that scripts import.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "they are the names of the options")]
 pub(super) struct ModuleArgs {
     /// Packages of Node.js besides those that scripts import, joined by `,`, each with those that it depends on
     #[arg(long, value_name = "PACKAGES", value_delimiter = ',')]
     node_modules: Option<Vec<Wanted>>,
-    /// Perl modules besides those that scripts use, joined by `,`: JSON::PP, File::* (with all below), * (the
+    /// Perl modules besides those that scripts use, joined by `,`: `JSON::PP`, `File::*` (with all below), `*` (the
     /// whole standard library)
     #[arg(long, value_name = "MODULES", value_delimiter = ',')]
     perl_modules: Option<Vec<Wanted>>,

@@ -130,16 +130,24 @@ impl Opened {
         self.descriptor.size() + self.manifest.config().size() + layers
     }
 
-    /// Copies manifest, configuration and layers into another layout; the manifest's descriptor there.
+    /// Copies manifest, configuration, layers and the provenance, where there is one, into another layout;
+    /// the manifest's descriptor there.
     pub fn copy_to(&self, layout: &ImageLayout) -> Result<Descriptor, ImageError> {
-        let mut copied = self.descriptor.clone();
-        let blobs = self.manifest.layers().iter().chain([self.manifest.config(), &self.descriptor]);
-        for blob in blobs {
+        let copy = |blob: &Descriptor, from: &mut dyn Read| {
             let mut writer = layout.new_blob()?;
-            io::copy(&mut self.place.open_blob(blob)?, &mut writer).map_err(ImageError::Copy)?;
-            copied = writer.finish(blob.media_type().clone())?;
+            io::copy(from, &mut writer).map_err(ImageError::Copy)?;
+            writer.finish(blob.media_type().clone()).map_err(ImageError::from)
+        };
+        // No manifest names it, so tools that copy images leave it behind.
+        if let Some(blob) = self.provenance_blob().filter(|blob| blob.size() <= MOST_PROVENANCE)
+            && let Ok(mut from) = self.place.open_blob(&blob)
+        {
+            copy(&blob, &mut from)?;
         }
-        Ok(copied)
+        for blob in self.manifest.layers().iter().chain([self.manifest.config()]) {
+            copy(blob, &mut self.place.open_blob(blob)?)?;
+        }
+        copy(&self.descriptor, &mut self.place.open_blob(&self.descriptor)?)
     }
 
     /// Number of entries, as the builder counted them.
@@ -149,14 +157,7 @@ impl Opened {
 
     /// Why each entry is there.
     pub fn provenance(&self) -> Result<Provenance, ImageError> {
-        let annotation = |key: &str| self.manifest.annotations().as_ref()?.get(key).cloned();
-        let digest: Option<Digest> =
-            annotation(media_type::PROVENANCE_ANNOTATION).and_then(|text| text.parse().ok());
-        let size: Option<u64> = annotation(PROVENANCE_SIZE).and_then(|text| text.parse().ok());
-        let (Some(digest), Some(size)) = (digest, size) else {
-            return Err(ImageError::NoProvenance);
-        };
-        let descriptor = blobs::descriptor(media_type::PROVENANCE.into(), digest, size);
+        let descriptor = self.provenance_blob().ok_or(ImageError::NoProvenance)?;
         let mut bytes = Vec::new();
         self.place
             .open_blob(&descriptor)?
@@ -165,6 +166,13 @@ impl Opened {
             .map_err(ImageError::Provenance)?;
         serde_json::from_slice(&bytes)
             .map_err(|source| ImageError::Malformed { what: "provenance", source })
+    }
+
+    fn provenance_blob(&self) -> Option<Descriptor> {
+        let annotation = |key: &str| self.manifest.annotations().as_ref()?.get(key).cloned();
+        let digest: Digest = annotation(media_type::PROVENANCE_ANNOTATION)?.parse().ok()?;
+        let size: u64 = annotation(PROVENANCE_SIZE)?.parse().ok()?;
+        Some(blobs::descriptor(media_type::PROVENANCE.into(), digest, size))
     }
 
     /// The root filesystem's entries, layer by layer; contents are dropped.

@@ -50,6 +50,7 @@ pub fn text(draft: &Draft<'_>) -> String {
          #destination = \"/etc/app/\"      # with a slash at its end: into this folder\n\n",
     );
     rules(&mut out, draft);
+    modules(&mut out, draft.plan);
     check(&mut out, draft.plan);
     out
 }
@@ -61,7 +62,7 @@ fn head(out: &mut String, draft: &Draft<'_>) {
         "# {} in {}. docs/recipes.md of coracle tells what each key means.\n#\n\
          #   coracle build{options} --report {file}\n\
          #   coracle check{options} --run {file}",
-        size(total.bytes),
+        size(total.bytes.saturating_sub(draft.debug)),
         count(total.files, "file"),
     );
     for warning in draft.warnings {
@@ -82,16 +83,17 @@ fn head(out: &mut String, draft: &Draft<'_>) {
     }
 }
 
+fn is_asked(plan: &Plan, path: &ImagePath) -> bool {
+    plan.entries.get(path).is_some_and(|entry| entry.why.contains(&Why::Asked))
+}
+
 /// What runs scripts that were asked for.
 fn interpreters(plan: &Plan) -> BTreeSet<(&ImagePath, &ImagePath)> {
-    let asked = |path: &ImagePath| {
-        plan.entries.get(path).is_some_and(|entry| entry.why.contains(&Why::Asked))
-    };
     let mut found = BTreeSet::new();
     for (path, entry) in &plan.entries {
         for why in &entry.why {
             if let Why::Script { by } = why
-                && asked(by)
+                && is_asked(plan, by)
             {
                 found.insert((path, by));
             }
@@ -156,6 +158,41 @@ pub fn whys(plan: &Plan) -> BTreeMap<&str, &str> {
         }
     }
     whys
+}
+
+/// Languages whose modules a recipe can name, by the rule that knows each.
+const LANGUAGES: [&str; 5] = ["node", "perl", "php", "python", "ruby"];
+/// Names of imported modules that are told.
+const NAMED: usize = 12;
+
+/// What scripts import, for each language that is spoken.
+fn modules(out: &mut String, plan: &Plan) {
+    let mut imported: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for why in plan.entries.values().flat_map(|entry| &entry.why) {
+        match why {
+            Why::Imported { name, rule, by } => {
+                let names = imported.entry(rule).or_default();
+                names.extend(Some(name.as_str()).filter(|_| is_asked(plan, by)));
+            }
+            Why::Rule { rule, .. } => drop(imported.entry(rule).or_default()),
+            _ => {}
+        }
+    }
+    imported.retain(|rule, _| LANGUAGES.contains(rule));
+    if imported.is_empty() {
+        return;
+    }
+    out.push_str("\n# Modules besides those that scripts import; \"*\" is the whole standard library.\n#[modules]\n");
+    for (language, names) in imported {
+        let told: Vec<&str> = names.iter().copied().take(NAMED).collect();
+        let more = names.len().saturating_sub(NAMED);
+        let found = match (told.is_empty(), more) {
+            (true, _) => "no script that was asked for imports any".to_owned(),
+            (false, 0) => format!("imported: {}", told.join(", ")),
+            (false, more) => format!("imported: {} and {more} more", told.join(", ")),
+        };
+        let _ = writeln!(out, "#{language} = [] # {}", tamed(&found));
+    }
 }
 
 fn check(out: &mut String, plan: &Plan) {

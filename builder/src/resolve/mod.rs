@@ -32,7 +32,7 @@ pub mod ld_cache;
 pub mod ld_conf;
 mod lists;
 pub mod locale_archive;
-mod modules;
+pub mod modules;
 mod near;
 mod noted;
 mod preload_file;

@@ -6,6 +6,7 @@
 //!
 //! ```text
 //! elf           headers, dynamic sections, strings, symbols; also as the start of a file of 1 TiB
+//! imports       a script, as each language reads it
 //! notes         a note segment
 //! ld_cache      /etc/ld.so.cache
 //! ld_conf       /etc/ld.so.conf
@@ -18,6 +19,7 @@
 
 mod closure;
 mod elf;
+mod imports;
 mod input;
 mod ld_cache;
 mod ld_conf;
@@ -29,6 +31,7 @@ mod shebang;
 
 pub use closure::closure;
 pub use elf::elf;
+pub use imports::imports;
 pub use ld_cache::ld_cache;
 pub use ld_conf::ld_conf;
 pub use loader_facts::loader_facts;
@@ -41,9 +44,10 @@ pub use shebang::shebang;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("closure", closure),
     ("elf", elf),
+    ("imports", imports),
     ("ld_cache", ld_cache),
     ("ld_conf", ld_conf),
     ("loader_facts", loader_facts),

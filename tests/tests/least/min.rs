@@ -93,6 +93,10 @@ fn what_the_check_used_is_what_is_left_and_passes_again() {
         assert_eq!(out.join(path).exists(), there, "{path}");
     }
     run(scratch.coracle().args(["check", "--run", "site.toml"])).ok();
+    // In the store it still says why.
+    run(scratch.coracle().args(["build", "site.toml"])).ok();
+    let why = run(scratch.coracle().args(["why", "site", "/srv/used"])).ok().text();
+    assert!(why.contains("the recipe's files: site"), "{why}");
 }
 
 #[test]

@@ -18,7 +18,8 @@ fn server(port: u16, at_term: &str) -> String {
 
 fn check(name: &str, steps: &str) -> Option<(i32, String)> {
     require::file("/usr/bin/python3")?;
-    let case = Case::new(name, steps)?;
+    let modules = "[modules]\npython = [\"signal\", \"socket\"]\n";
+    let case = Case::new(name, &(modules.to_owned() + steps))?;
     // The recipe's first key again would be an error: the program is added where the shell is.
     let text = std::fs::read_to_string(&case.recipe).unwrap();
     let text = text.replacen("\"/bin/sh\",", "\"/bin/sh\", \"/usr/bin/python3\",", 1);
@@ -47,9 +48,10 @@ fn a_server_is_spoken_to_signalled_stopped_and_started_again() {
 fn a_server_that_fails_is_told_of_with_its_log() {
     let early = "[[check.step]]\nname = \"web\"\nport = 8000\n\
         run = [\"sh\", \"-c\", \"echo no configuration >&2; exit 4\"]\n";
-    let later = "[[check.step]]\nname = \"web\"\nrun = [\"sh\", \"-c\", \"sleep 0.3; exit 5\"]\n"
+    let later = "[[check.step]]\nname = \"web\"\n\
+        run = [\"sh\", \"-c\", \"echo > /tmp/gone; exit 5\"]\n"
         .to_owned()
-        + &script("sleep 1");
+        + &script("while [ ! -e /tmp/gone ]; do sleep 0.1; done; sleep 1");
     let badly = server(8000, "sys.exit(6)") + "[[check.step]]\nstop = \"web\"\n";
     let other = server(8000, "sys.exit(0)")
         + "[[check.step]]\nspeak = { port = 8000, send = \"a\", has = [\"b\"] }\n";

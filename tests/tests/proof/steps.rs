@@ -85,7 +85,15 @@ fn the_image_need_not_have_users() {
 #[test]
 fn what_does_not_end_is_ended_by_the_time_of_the_check() {
     let stubborn = "trap '' TERM INT HUP; echo waiting; while :; do sleep 1; done";
-    let slow = "[check]\ntimeout = 2\n".to_owned() + &script(stubborn);
+    let slow = "[check]\ntimeout = 10\n".to_owned() + &script(stubborn);
+    let Some(case) =
+        Case::new("slower", &("[check]\ntimeout = 600\n".to_owned() + &script("sleep 500")))
+    else {
+        return;
+    };
+    let outcome = case.check(&["--timeout", "2"]).exits(1);
+    assert!(outcome.text().contains("had not ended when the time"), "{outcome:?}");
+    case.check(&["--timeout", "0"]).exits(2).says(&["`0` is not a time"]);
     let port = "[check]\ntimeout = 2\n".to_owned() + &script("true") + "port = 81\n";
     check(
         "slow",

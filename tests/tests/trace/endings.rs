@@ -108,7 +108,7 @@ fn a_signal_to_coracle_is_one_to_the_command() {
     let script = "trap 'exit 9' TERM HUP; echo ready; while :; do sleep 0.05; done";
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
         assert_eq!(signalled(&scratch, script, signal), 9, "{signal}");
-        assert!(profile(&scratch).programs.len() >= 2, "the profile is written");
+        assert!(!profile(&scratch).programs.is_empty(), "the profile is written");
     }
 }
 

@@ -90,7 +90,7 @@ mod tests {
         });
         let has = has.iter().map(|piece| (*piece).to_owned()).collect();
         let speech = Speech { port: port.try_into().unwrap(), send: "hi".to_owned(), has };
-        let clock = Clock::for_test(Duration::from_millis(700));
+        let clock = Clock::for_test(Duration::from_secs(2));
         let result = speak(&speech, &clock);
         server.join().unwrap();
         result

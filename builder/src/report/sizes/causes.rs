@@ -21,6 +21,14 @@ pub(super) struct Causes<'p> {
     rules: BTreeMap<&'p str, Vec<(usize, usize)>>,
 }
 
+/// Stands for all profiles among the rules, none of which is called so.
+const PROFILE: &str = "/profiles";
+
+/// What a rule is called in a report.
+pub(super) fn label(rule: &str) -> String {
+    if rule == PROFILE { "profiles".to_owned() } else { format!("rule {rule}") }
+}
+
 /// Why an entry is there by itself.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Start<'p> {
@@ -75,7 +83,10 @@ impl<'p> Causes<'p> {
 
     fn reason(&mut self, number: usize, why: &'p Value, numbers: &BTreeMap<&str, usize>) {
         let field = |key: &str| why.get(key).and_then(Value::as_str);
-        let rule = field("rule");
+        let rule = match field("reason") {
+            Some("traced") => Some(PROFILE),
+            _ => field("rule"),
+        };
         let edges = rule.map(|rule| self.rules.entry(rule).or_default());
         match (field("reason"), field("by").or(field("trigger")), rule) {
             (Some("asked"), ..) => self.starts.push((number, Start::Asked)),
@@ -189,7 +200,7 @@ impl<'p> Causes<'p> {
                 let holds = |by: Option<&str>| by.is_none_or(|by| by == rule);
                 let new = self.follow(starts.into_iter(), &mut there, holds);
                 progress |= !new.is_empty();
-                count(format!("rule {rule}"), &new);
+                count(label(rule), &new);
             }
             if !progress {
                 break;
@@ -218,6 +229,7 @@ mod tests {
         "/data":{"kind":"file","size":1000000,"why":[{"reason":"rule","rule":"one","trigger":"/m"}]},
         "/conf":{"kind":"file","size":5,"why":[
             {"reason":"recipe","source":"conf"},{"reason":"rule","rule":"one","trigger":"/m"}]},
+        "/seen":{"kind":"file","size":50,"why":[{"reason":"traced","by":"/app"}]},
         "/etc/passwd":{"kind":"file","size":7,"why":[{"reason":"always"}]},
         "/link":{"kind":"link","target":"a","why":[{"reason":"on-the-way"}]}
     }}"#;
@@ -236,19 +248,20 @@ mod tests {
     #[test]
     fn each_file_counts_once_for_the_strongest_reason() {
         let sizes = of(IMAGE);
-        assert_eq!((sizes.total.bytes, sizes.total.files), (1_111_123, 9));
+        assert_eq!((sizes.total.bytes, sizes.total.files), (1_111_173, 10));
         assert_eq!(
             lines(&sizes.reasons),
             [
                 "rule one 1000000 1",
                 "rule two 110000 2",
                 "their libraries 1110 3",
+                "profiles 50 1",
                 "every image 7 1",
                 "files of the recipe: conf 5 1",
                 "programs 1 1",
             ]
         );
-        assert_eq!(sizes.reasons.iter().map(|part| part.share.bytes).sum::<u64>(), 1_111_123);
+        assert_eq!(sizes.reasons.iter().map(|part| part.share.bytes).sum::<u64>(), 1_111_173);
     }
 
     #[test]
@@ -256,11 +269,12 @@ mod tests {
         assert_eq!(
             lines(&of(IMAGE).only_for),
             [
-                "/app 1111111 7",
+                "/app 1111161 8",
                 "/b 1111100 5",
                 "/m 1110000 3",
                 "rule two 1110000 3",
                 "rule one 1000000 1",
+                "profiles 50 1",
             ]
         );
     }

@@ -124,7 +124,7 @@ fn only_for(causes: &Causes<'_>) -> Vec<Named> {
     for rule in causes.rules() {
         let lost = causes.lost(Without::Rule(rule));
         if lost.files > 0 {
-            shares.insert(format!("rule {rule}"), lost);
+            shares.insert(causes::label(rule), lost);
         }
     }
     for (number, path) in causes.parents() {

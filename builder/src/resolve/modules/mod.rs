@@ -144,5 +144,15 @@ pub(super) fn dialect(language: Language) -> &'static dyn Dialect {
 }
 
 /// All of them.
-pub(super) const LANGUAGES: [Language; 5] =
+pub const LANGUAGES: [Language; 5] =
     [Language::Node, Language::Perl, Language::Php, Language::Python, Language::Ruby];
+
+/// Names of the modules that a script of a language imports, as they are written or, where they are relative,
+/// as they are found from a script in `/`. Each once, sorted.
+pub fn imported(language: Language, script: &[u8], sysroot: &super::Sysroot) -> BTreeSet<String> {
+    let memory = Memory::default();
+    let library = Library::new(sysroot, &memory);
+    let unit = Unit { path: ImagePath::root(), name: String::new(), kind: Kind::Source };
+    let imports = dialect(language).imports(&unit, script, &library);
+    imports.into_iter().map(|import| import.name).collect()
+}

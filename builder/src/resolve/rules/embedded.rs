@@ -26,6 +26,7 @@ pub(super) const RULES: &[(&str, &str)] = &[
     ("krb5", include_str!("../../../../recipes/rules/krb5.toml")),
     ("libgcc", include_str!("../../../../recipes/rules/libgcc.toml")),
     ("locale", include_str!("../../../../recipes/rules/locale.toml")),
+    ("lua", include_str!("../../../../recipes/rules/lua.toml")),
     ("magic", include_str!("../../../../recipes/rules/magic.toml")),
     ("mesa", include_str!("../../../../recipes/rules/mesa.toml")),
     ("mime", include_str!("../../../../recipes/rules/mime.toml")),

@@ -179,6 +179,7 @@ pub struct Seconds(u32);
 
 /// As long as anything should take.
 const LONGEST: i64 = 24 * 60 * 60;
+const A_TIME: &str = "a time: expected 1 to 86400 seconds";
 
 impl Seconds {
     /// The number.
@@ -193,13 +194,22 @@ impl Default for Seconds {
     }
 }
 
+impl FromStr for Seconds {
+    type Err = NotA;
+
+    fn from_str(text: &str) -> Result<Self, NotA> {
+        let number = text.parse::<i64>().ok();
+        number.and_then(|number| Self::try_from(number).ok()).ok_or_else(|| not_a(text, A_TIME))
+    }
+}
+
 impl TryFrom<i64> for Seconds {
     type Error = NotA;
 
     fn try_from(number: i64) -> Result<Self, NotA> {
         match u32::try_from(number) {
             Ok(seconds @ 1..) if number <= LONGEST => Ok(Self(seconds)),
-            _ => Err(not_a(&number.to_string(), "a time: expected 1 to 86400 seconds")),
+            _ => Err(not_a(&number.to_string(), A_TIME)),
         }
     }
 }

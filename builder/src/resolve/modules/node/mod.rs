@@ -1,4 +1,4 @@
-//! node: files and packages (nodejs.org, "Modules: CommonJS modules", "All together"; "Packages").
+//! node: files and packages (Node.js documentation, "Modules: `CommonJS` modules", "All together"; "Packages").
 //!
 //! What a source names by its place is that file, and what it names in turn. A package is taken whole, without
 //! tests, documentation, types and maps, and with the packages that its `package.json` depends on: what a
@@ -6,7 +6,7 @@
 
 mod scan;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::tree::ImagePath;
 use serde::Deserialize;
@@ -18,13 +18,16 @@ use super::{Dialect, Found, Import, Kind, Library, Unit, When};
 #[derive(Debug)]
 pub(super) struct Node;
 
+/// Keys of a table, whatever their values.
+type Names = BTreeMap<String, serde_json::Value>;
+
 /// What stands in `package.json` and matters here.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Package {
-    dependencies: std::collections::BTreeMap<String, serde::de::IgnoredAny>,
-    optional_dependencies: std::collections::BTreeMap<String, serde::de::IgnoredAny>,
-    peer_dependencies: std::collections::BTreeMap<String, serde::de::IgnoredAny>,
+    dependencies: Names,
+    optional_dependencies: Names,
+    peer_dependencies: Names,
 }
 
 /// Ends of names of files that are run.
@@ -82,7 +85,7 @@ impl Dialect for Node {
         for own in &library.own {
             near.extend(above(own).filter(|folder| library.is_folder(folder.as_bytes())));
         }
-        near.extend(library.standard.drain(..));
+        near.append(&mut library.standard);
         library.standard = near;
         Vec::new()
     }
@@ -119,10 +122,11 @@ impl Dialect for Node {
             let package: Package = serde_json::from_slice(bytes).unwrap_or_default();
             let all =
                 [package.dependencies, package.optional_dependencies, package.peer_dependencies];
-            for name in all.iter().flat_map(std::collections::BTreeMap::keys) {
+            for name in all.iter().flat_map(Names::keys) {
                 names.extend(bare(name).and_then(|name| resolved(name, &folder, library)));
             }
         } else if !unit.path.as_bytes().ends_with(b".json") {
+            names.extend(own_package(&folder, library));
             for specifier in scan::specifiers(bytes) {
                 if specifier.starts_with('.') || specifier.starts_with('/') {
                     names.extend(beside(&folder, &specifier));
@@ -159,6 +163,19 @@ impl Dialect for Node {
     fn beside(&self, _unit: &Unit, _library: &Library<'_>) -> Vec<ImagePath> {
         Vec::new()
     }
+}
+
+/// What says how the sources in a folder are meant and what they depend on: the package that they are part of
+/// where that is an installed one, else the nearest `package.json`.
+fn own_package(folder: &ImagePath, library: &Library<'_>) -> Option<String> {
+    let manifest =
+        |folder: &ImagePath| library.file(&[folder.as_bytes(), b"/package.json"].concat());
+    let mut above = std::iter::successors(Some(folder.clone()), ImagePath::parent);
+    let (folder, manifest) = above.find_map(|folder| Some((folder.clone(), manifest(&folder)?)))?;
+    let parts: Vec<&[u8]> = folder.as_bytes().rsplit(|&byte| byte == b'/').collect();
+    let is_installed = parts.iter().skip(1).take(2).any(|part| *part == b"node_modules");
+    let name = if is_installed { folder } else { manifest };
+    String::from_utf8(name.as_bytes().to_vec()).ok()
 }
 
 /// All of a package that is run or read. Its `package.json` says what it depends on.

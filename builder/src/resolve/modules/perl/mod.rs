@@ -1,7 +1,7 @@
-//! perl: modules, files and extensions in the folders of `@INC` (perlfunc, `require`; XSLoader(3), AutoLoader(3)).
+//! perl: modules, files and extensions in the folders of `@INC` (perlfunc, `require`; `XSLoader(3)`, `AutoLoader(3)`).
 //!
 //! `A::B` is `A/B.pm` in the first folder that has it, and its extension `auto/A/B/B.so`. Tables of Unicode
-//! are inside perl from 5.32 on; only Unicode::UCD and names of characters still read files.
+//! are inside perl from 5.32 on; only `Unicode::UCD` and names of characters still read files.
 
 mod scan;
 
@@ -84,8 +84,16 @@ impl Dialect for Perl {
         Found { units, whole }
     }
 
-    fn imports(&self, unit: &Unit, bytes: &[u8], _library: &Library<'_>) -> Vec<Import> {
-        if unit.kind == Kind::Source { scan::imports(bytes) } else { Vec::new() }
+    fn imports(&self, unit: &Unit, bytes: &[u8], library: &Library<'_>) -> Vec<Import> {
+        if unit.kind != Kind::Source {
+            return Vec::new();
+        }
+        let mut found = scan::imports(bytes);
+        // Encode's own tables name all of them.
+        if !library.is_standard(&unit.path) {
+            found.extend(scan::encodings(bytes));
+        }
+        found
     }
 
     fn below(&self, name: &str, library: &Library<'_>) -> BTreeSet<String> {

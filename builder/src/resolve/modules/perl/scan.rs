@@ -12,7 +12,7 @@ const POD: Form =
     Form { opens: |line| matches!(line, [b'=', b'a'..=b'z' | b'A'..=b'Z', ..]), closes: b"=cut" };
 /// What follows a word is looked at so far.
 const STATEMENT: usize = 4096;
-/// Functions that load the module whose name they are given (Module::Runtime, Module::Load, Class::Load ...).
+/// Functions that load the module whose name they are given (`Module::Runtime`, `Module::Load`, `Class::Load` ...).
 const LOADERS: [&[u8]; 9] = [
     b"require_module",
     b"use_module",
@@ -34,6 +34,26 @@ const IMPLIED: [(&[u8], &str); 5] = [
     (b"\\p{na", "_charnames"),
     (b"\\p{Name", "_charnames"),
 ];
+
+/// Names of encodings, in lower case, and the module that knows them.
+const ENCODINGS: [(&[u8], &str); 9] = [
+    (b"8859-", "Encode::Byte"),
+    (b"big5", "Encode::TW"),
+    (b"cp125", "Encode::Byte"),
+    (b"euc-jp", "Encode::JP"),
+    (b"euc-kr", "Encode::KR"),
+    (b"gb2312", "Encode::CN"),
+    (b"koi8-", "Encode::Byte"),
+    (b"shiftjis", "Encode::JP"),
+    (b"windows-125", "Encode::Byte"),
+];
+
+/// Modules of encodings that a source names.
+pub(super) fn encodings(text: &[u8]) -> Vec<Import> {
+    let lower = Parts::of(text, POD).code.to_ascii_lowercase();
+    let named = ENCODINGS.iter().filter(|(name, _)| contains(&lower, name));
+    named.map(|(_, module)| import(*module, When::Maybe)).collect()
+}
 
 /// Names of modules (`A::B`) and files (`a/b.pl`), each once.
 pub(super) fn imports(text: &[u8]) -> Vec<Import> {
@@ -82,7 +102,7 @@ impl Scan {
                     self.module(name.map(|(name, _)| name));
                 }
                 b"open" if takes_a_reference(statement(after)) => {
-                    self.add("PerlIO::scalar", When::Maybe)
+                    self.add("PerlIO::scalar", When::Maybe);
                 }
                 b"dbi" | b"DBI" => {
                     if let [b':', rest @ ..] = after
@@ -167,7 +187,7 @@ impl Scan {
     /// Words in quotes, and before `=>`: modules, where they have `::` in them or `all` are.
     fn arguments(&mut self, text: &[u8], all: bool) {
         let mut at = 0;
-        while let Some(start) = text[at..].iter().position(|byte| byte.is_ascii_alphabetic()) {
+        while let Some(start) = text[at..].iter().position(u8::is_ascii_alphabetic) {
             let start = at + start;
             let quoted = start > 0 && b" \t\n'\"(/[{,".contains(&text[start - 1]);
             let Some(name) = module_at(&text[start..]) else {
@@ -210,9 +230,8 @@ fn ends_name(rest: &[u8]) -> bool {
     let next = rest.trim_ascii_start();
     let blank = next.len() < rest.len();
     match next {
-        [] => true,
         [b'=', b'>', ..] => false,
-        [b';' | b'}' | b'(' | b')' | b'"' | b'\'', ..] => true,
+        [] | [b';' | b'}' | b'(' | b')' | b'"' | b'\'', ..] => true,
         _ => blank,
     }
 }
@@ -304,6 +323,16 @@ mod tests {
         ] {
             assert_eq!(found(text), wanted, "{text}");
         }
+    }
+
+    #[test]
+    fn an_encoding_that_is_named_has_a_module() {
+        let found = |text: &str| -> Vec<String> {
+            encodings(text.as_bytes()).into_iter().map(|import| import.name).collect()
+        };
+        assert_eq!(found("decode('ISO-8859-15', $x)"), ["Encode::Byte"]);
+        assert_eq!(found("open F, '<:encoding(EUC-JP)'"), ["Encode::JP"]);
+        assert_eq!(found("# iso-8859-15\ndecode('UTF-8', $x)"), [""; 0]);
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) fn imports(text: &[u8], package: Option<&str>) -> Vec<Import> {
             continue;
         }
         let (around, inside) = blocks.enter(&line);
-        found.line(&line, around, inside);
+        found.line(&line, around, &inside);
         blocks.tried(&found.stated);
     }
     if let Some(encoding) = declared_encoding(text) {
@@ -143,7 +143,7 @@ impl Imports<'_> {
     }
 
     /// `around` holds for what starts the line, `inside` for what follows a colon.
-    fn line(&mut self, line: &Line, around: Context, inside: Context) {
+    fn line(&mut self, line: &Line, around: Context, inside: &Context) {
         let tokens = &line.tokens;
         let mut depth = 0_usize;
         let mut starts = true;

@@ -2,7 +2,7 @@
 //! `core_ext/kernel_require.rb`).
 //!
 //! `a/b` is `a/b.rb` in the first folder that has it, else `a/b.so`. A gem's files come with what its
-//! specification says.
+//! specification says. What rubygems loads only to install gems is left out.
 
 mod scan;
 
@@ -13,7 +13,7 @@ use common::tree::ImagePath;
 use super::text::import;
 use super::{Dialect, Found, Import, Kind, Library, Unit, When};
 
-/// CRuby.
+/// The C implementation of ruby.
 #[derive(Debug)]
 pub(super) struct Ruby;
 
@@ -63,7 +63,7 @@ impl Dialect for Ruby {
         // Of a gem's versions the newest is taken.
         let (mut gems, others): (Vec<_>, Vec<_>) =
             library.site.drain(..).partition(|folder| gem(folder).is_some());
-        gems.sort_by(|one, other| by_version(other).cmp(&by_version(one)));
+        gems.sort_by_key(|folder| std::cmp::Reverse(by_version(folder)));
         library.site = others;
         library.site.append(&mut gems);
         for own in library.own.clone() {
@@ -79,11 +79,16 @@ impl Dialect for Ruby {
     }
 
     fn find(&self, name: &str, library: &Library<'_>) -> Found {
-        let path = path(name, library);
+        let path = match name.strip_prefix(scan::BIN) {
+            Some(program) => program_of_gem(program, library),
+            None => path(name, library),
+        };
         let unit = path.map(|path| {
             let is_object = path.as_bytes().ends_with(b".so");
             let kind = if is_object { Kind::Object } else { Kind::Source };
-            let end = if is_object && !name.ends_with(".so") { ".so" } else { "" };
+            let stem = name.strip_suffix(".so").filter(|_| is_object);
+            let end = if is_object { ".so" } else { "" };
+            let name = stem.unwrap_or(name);
             Unit { path, name: format!("{name}{end}"), kind }
         });
         Found { whole: unit.is_some(), units: unit.into_iter().collect() }
@@ -93,7 +98,13 @@ impl Dialect for Ruby {
         if unit.kind != Kind::Source {
             return Vec::new();
         }
-        scan::imports(bytes, &unit.path)
+        let mut found = scan::imports(bytes, &unit.path);
+        // rubygems is there whenever ruby is; what it loads later installs gems.
+        let path = unit.path.as_bytes();
+        if [&b"/rubygems.rb"[..], b"/rubygems/"].iter().any(|part| contains(path, part)) {
+            found.retain(|import| import.when != When::Later);
+        }
+        found
     }
 
     fn below(&self, name: &str, library: &Library<'_>) -> BTreeSet<String> {
@@ -114,7 +125,7 @@ impl Dialect for Ruby {
                 let Ok(inside) = std::str::from_utf8(inside) else { continue };
                 // A compiled one may have a source of the same name.
                 let source = inside.strip_suffix(".rb").map(str::to_owned);
-                let object = inside.ends_with(".so").then(|| inside.to_owned());
+                let object = inside.strip_suffix(".so").map(|_| inside.to_owned());
                 found.extend(source.or(object));
             }
         }
@@ -137,6 +148,38 @@ impl Dialect for Ruby {
         }
         found
     }
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// The program `GEM/NAME`: of a gem that has its own folder, or of the standard library.
+fn program_of_gem(program: &str, library: &Library<'_>) -> Option<ImagePath> {
+    let (gem, program) = program.split_once('/')?;
+    let start = [gem.as_bytes(), b"-"].concat();
+    let is_it = |name: &&Vec<u8>| {
+        name.strip_prefix(&*start).is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_digit))
+    };
+    for folder in library.site.iter().filter(|folder| folder.file_name() == Some(b"gems")) {
+        for name in library.names(folder.as_bytes()).iter().rev().filter(is_it) {
+            for inside in ["exe", "bin", "libexec"] {
+                let path = [
+                    folder.as_bytes(),
+                    b"/",
+                    name,
+                    b"/",
+                    inside.as_bytes(),
+                    b"/",
+                    program.as_bytes(),
+                ];
+                if let Some(path) = library.file(&path.concat()) {
+                    return Some(path);
+                }
+            }
+        }
+    }
+    None
 }
 
 /// Of a path in a gem: the folder that gems and specifications are in, and the gem's name with its version.
