@@ -9,7 +9,7 @@ use tests::require;
 use super::{files, nothing_is_lacking, rule};
 
 /// Prints the files that each module of its input loads, one line a module, after its name: sources, and
-/// shared objects of DynaLoader. Each is loaded in a process of its own.
+/// shared objects of `DynaLoader`. Each is loaded in a process of its own.
 const ORACLE: &str = r#"
 $SIG{__WARN__} = sub {};
 for my $name (split ' ', join '', <STDIN>) {

@@ -45,7 +45,7 @@ fn every_feature_comes_with_all_that_it_loads() {
 fn feature(path: &str) -> Option<String> {
     let (_, rest) = path.strip_prefix("/usr/lib/")?.split_once("ruby/3.")?;
     let (_, rest) = rest.split_once('/')?;
-    let name = rest.strip_suffix(".rb").or_else(|| rest.ends_with(".so").then_some(rest))?;
+    let name = rest.strip_suffix(".rb").or_else(|| rest.strip_suffix(".so").map(|_| rest))?;
     // What is further below is loaded by what is above.
     let is_above = name.matches('/').count() < 2 && !name.starts_with("enc/");
     is_above.then(|| name.to_owned())
