@@ -68,7 +68,8 @@ exit 9;
 fn perl_finds_its_modules() {
     let Some(perl) = require::program("perl").filter(|_| require::root()) else { return };
     let scratch = Scratch::new("perl");
-    scratch.pack(&[perl]);
+    let modules = "Digest::SHA,JSON::PP,List::Util,POSIX";
+    scratch.pack(&["--perl-modules".as_ref(), modules.as_ref(), perl.as_os_str()]);
     let outcome = run(&mut scratch.launch(&[], "perl", &["-e", PERL])).exits(9);
     assert_eq!(
         outcome.text(),
