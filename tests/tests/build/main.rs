@@ -470,7 +470,9 @@ fn a_program_with_python_inside_has_the_modules_of_every_layout() {
         elf::library("_x.so", &[]).write(&root.join(&extension));
         fs::write(root.join(modules).join("os.py"), "").unwrap();
         fs::create_dir(root.join(modules).join("test")).unwrap();
-        let list = listing(&scratch, &["--sysroot", root.to_str().unwrap(), "editor"]);
+        let wanted = ["--python-modules", "os,_x"];
+        let options = [&["--sysroot", root.to_str().unwrap(), "editor"], &wanted[..]].concat();
+        let list = listing(&scratch, &options);
         assert!(list.contains(&format!(" /{modules}/os.py")), "{list}");
         assert!(list.contains(&format!(" /{extension}")), "{list}");
         assert!(!list.contains(&format!(" /{modules}/test")), "{list}");
