@@ -187,7 +187,7 @@ pub enum Error {
     Rules(#[from] resolve::rules::RuleError),
     /// A profile of a run.
     #[error(transparent)]
-    Profile(#[from] trace::profile::ProfileError),
+    Profile(#[from] spec::profile::ProfileError),
     /// The root cannot be opened.
     #[error("cannot open the root `{}`", path.display())]
     Sysroot {

@@ -10,9 +10,9 @@ use crate::elf::Name;
 use crate::interrupt::Interrupt;
 use crate::resolve::rules::RuleSet;
 use crate::resolve::{Options, Sysroot};
+use crate::spec::profile::Profile;
 use crate::spec::recipe::Recipe;
 use crate::spec::{DEFAULT_PATH, ImageSpec};
-use crate::trace::profile::Profile;
 use crate::{Error, Surroundings};
 
 /// Whether a name of the command line is a recipe's.

@@ -16,8 +16,8 @@ use nix::sys::signal::Signal;
 use super::shell_words::{self, WordsError};
 use crate::resolve::{Sysroot, found};
 use crate::spec::glob::Glob;
+use crate::spec::profile::{Profile, ProfileError};
 use crate::trace::distil::{Dropped, Facts, distil};
-use crate::trace::profile::{Profile, ProfileError};
 use crate::trace::{Event, Record, Start, TraceError, Tracer};
 
 /// Run a command once, and write down which files it and all that it starts open, execute, list and

@@ -8,8 +8,8 @@ use common::tree::ImagePath;
 use serde::{Deserialize, Serialize};
 
 use super::OURS;
+use crate::spec::profile::Profile;
 use crate::trace::Record;
-use crate::trace::profile::Profile;
 
 /// All that was tried.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use common::tree::ImagePath;
 
 use super::{Closure, Options, Request, Resolver, Sysroot};
+use crate::spec::profile::{Profile, Seen};
 use crate::spec::search::{Cpus, DlopenPolicy};
-use crate::trace::profile::{Profile, Seen};
 
 /// By program, the paths among those that it opened which its closure has; and of the modules that it
 /// opened besides, what they need themselves.

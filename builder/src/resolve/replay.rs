@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::requests::{Asked, Requests};
 use super::ship::{Added, Addition, Shipped};
 use super::{Because, Cause, Closure, Libc, Origin, Request, Sysroot, Target};
-use crate::trace::profile::Profile;
+use crate::spec::profile::{OWN, Profile};
 
 /// A profile cannot be followed.
 #[derive(Debug, thiserror::Error)]
@@ -66,18 +66,8 @@ pub(super) struct Replay {
     warnings: BTreeSet<String>,
 }
 
-/// Of every kernel and every image its own: what a run found there says nothing to another.
-const NEVER: &[&str] = &[
-    "/proc",
-    "/sys",
-    "/dev",
-    "/etc/passwd",
-    "/etc/group",
-    "/etc/hosts",
-    "/etc/hostname",
-    "/etc/resolv.conf",
-    "/etc/ld.so.cache",
-];
+/// The kernel's: what a run found there says nothing to another.
+const KERNEL: &[&str] = &["/proc", "/sys", "/dev"];
 /// As many of a kind are named in a warning.
 const NAMED: usize = 5;
 
@@ -85,7 +75,7 @@ impl Replay {
     /// Looks everything up.
     pub(super) fn new(profile: &Profile, sysroot: &Sysroot) -> Result<Self, ReplayError> {
         let never: Vec<ImagePath> =
-            NEVER.iter().filter_map(|path| ImagePath::new(path).ok()).collect();
+            KERNEL.iter().chain(OWN).filter_map(|path| ImagePath::new(path).ok()).collect();
         let (mut absent, mut special) = (BTreeSet::new(), BTreeSet::new());
         let mut unreadable = BTreeSet::new();
         let mut programs = Vec::new();

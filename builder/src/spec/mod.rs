@@ -16,16 +16,17 @@ pub mod check;
 pub mod glob;
 pub mod least;
 pub mod modules;
+pub mod profile;
 pub mod recipe;
 pub mod regional;
 pub mod search;
 pub mod used;
 pub mod value;
 
-use crate::trace::profile::Profile;
 use glob::Glob;
 use least::Least;
 use modules::Modules;
+use profile::Profile;
 use recipe::{FileRequest, Recipe};
 use regional::{LocaleName, ZoneName};
 use search::{Cpus, DlopenPolicy};

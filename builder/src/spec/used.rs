@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use common::tree::ImagePath;
 
-use crate::trace::profile::Profile;
+use super::profile::Profile;
 
 /// Paths, as the programs of a profile named them: links on the way to a file count as much as the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,23 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use common::tree::ImagePath;
 
-use super::profile::{Profile, Seen};
 use super::record::Record;
 use crate::spec::glob::Glob;
+use crate::spec::profile::{OWN, Profile, Seen};
 
 /// The machine's, not the application's: made anew at each start, or gone at its end.
 const MACHINE: &[&str] =
     &["/proc", "/sys", "/dev", "/run", "/tmp", "/var/tmp", "/var/run", "/var/lock"];
-/// Every image has one of its own (docs/recipes.md, "What every image has"), or none.
-const EVERY: &[&str] = &[
-    "/etc/passwd",
-    "/etc/group",
-    "/etc/hosts",
-    "/etc/hostname",
-    "/etc/resolv.conf",
-    "/etc/ld.so.cache",
-    "/etc/ld.so.preload",
-];
 /// Where caches are that programs make for themselves.
 const CACHES: &[&str] = &["/var/cache/fontconfig", "/var/cache/ldconfig"];
 
@@ -150,7 +140,7 @@ impl<'f> Sieve<'f> {
         if path.parent().is_none()
             || below(&self.machine)
             || self.facts.folders.contains(path)
-            || EVERY.iter().any(|every| every.as_bytes() == path.as_bytes())
+            || OWN.iter().any(|every| every.as_bytes() == path.as_bytes())
         {
             return Some(Why::Machine);
         }

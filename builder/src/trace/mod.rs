@@ -11,14 +11,12 @@
 //! place    which path a call means
 //! record   what calls say about paths
 //! distil   what of it is worth keeping
-//! profile  the result, as a file
 //! ```
 
 mod calls;
 pub mod distil;
 mod error;
 mod place;
-pub mod profile;
 pub mod record;
 pub mod start;
 mod task;

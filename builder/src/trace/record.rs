@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use common::tree::ImagePath;
 use rustix::io::Errno;
 
-use super::profile::{Profile, Seen};
+use crate::spec::profile::{Profile, Seen};
 
 /// Everything that a run showed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

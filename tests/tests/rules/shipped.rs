@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tests::elf::library;
+use tests::elf::{Elf, library};
 
 use super::{APP, Root, app, long, shipped};
 
@@ -305,4 +305,26 @@ fn a_root_without_fonts_is_told() {
     assert!(warned());
     root.text("/usr/share/fonts/x/DejaVuSans.ttf", "x");
     assert!(!warned());
+}
+
+#[test]
+fn who_looks_names_up_and_speaks_tls_without_libraries_has_the_files_for_it() {
+    let texts = ["x/etc/nsswitch.conf/etc/hosts", "y/etc/ssl/certs/ca-certificates.crt/etc/pki"];
+    let with = |elf: Elf| texts.iter().fold(elf, |elf, text| elf.string(text));
+    let bundle = "/etc/ssl/certs/ca-certificates.crt";
+    // A library has the names for its programs to use.
+    for (held_by_app, names, authorities) in
+        [(true, &["/etc/nsswitch.conf", "/etc/services"][..], &[bundle][..]), (false, &[], &[])]
+    {
+        let root = Root::new();
+        let (held, bare) = (with(app(&["liba.so.1"], &[])), app(&["liba.so.1"], &[]));
+        root.object(APP, if held_by_app { &held } else { &bare });
+        root.object("L/liba.so.1", &with(library("liba.so.1", &[])));
+        for path in ["/etc/nsswitch.conf", "/etc/services", bundle] {
+            root.text(path, "");
+        }
+        let (plan, _) = root.plan(&format!("executables = [{APP:?}]"), None).unwrap();
+        assert_eq!(shipped(&plan, "names-static"), names);
+        assert_eq!(shipped(&plan, "ca-certificates"), authorities);
+    }
 }

@@ -58,6 +58,12 @@ fn a_trigger_holds_as_the_table_says() {
         ("string = [\"/bin/*\"]\nexcept = \"**/app\"", "files = [\"/data/{1}\"]", "ls"),
         ("string = [\"/bin/*\"]\nexcept = \"liba.so.*\"", "files = [\"/data/{1}\"]", "cat ls"),
         ("string = [\"/bin/ls\"]\nsymbol = [\"fork\"]", always, ""),
+        // Anywhere: the end of one string and the begin of another.
+        ("holds = [\"in/l\"]", always, "always"),
+        ("holds = [\"in/ls-\", \"ore\"]", always, "always"),
+        ("holds = [\"in/ls-\"]", always, ""),
+        ("holds = [\"in/cat\"]\nexcept = \"**/app\"", always, ""),
+        ("holds = [\"in/ls\"]\nexcept = \"*.so*\"", always, "always"),
         // The library says where, another object of the program says whether.
         (
             "soname = \"liba.so.*\"\nstring = [\"/bin/cat\"]",

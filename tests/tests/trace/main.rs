@@ -11,7 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use builder::trace::profile::Profile;
+use builder::spec::profile::Profile;
 use tests::outcome::{Outcome, run};
 use tests::samples::compile_c;
 use tests::scratch::Scratch;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use builder::trace::profile::Profile;
+use builder::spec::profile::Profile;
 use tests::outcome::run;
 use tests::require;
 use tests::scratch::Scratch;

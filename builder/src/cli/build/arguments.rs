@@ -16,9 +16,9 @@ use crate::image::formats::Format;
 use crate::spec::ImageSpec;
 use crate::spec::check::Check;
 use crate::spec::least::{Exclude, Strip};
+use crate::spec::profile::Profile;
 use crate::spec::recipe::Recipe;
 use crate::spec::regional::{LocaleName, ZoneName};
-use crate::trace::profile::Profile;
 
 /// Pack programs, with everything that they need to run, into an image.
 ///

@@ -167,8 +167,10 @@ fn folders(files: &[(&str, u64)], total: u64) -> Vec<Named> {
 fn largest(provenance: &Provenance, mut files: Vec<(&str, u64)>) -> Vec<Large> {
     files.sort_by_key(|(_, bytes)| Reverse(*bytes));
     let large = |(path, bytes): (&str, u64)| {
-        let known = provenance.entries.get(path);
-        let why = known.and_then(|known| known.why.first()).map(short).unwrap_or_default();
+        // Of several reasons, the one that is nearest to what a person asked for.
+        let (chains, _) = provenance.chains(path, 1);
+        let nearest = chains.first().and_then(|chain| chain.first());
+        let why = nearest.map(|step| short(&step.why)).unwrap_or_default();
         Large { path: path.to_owned(), bytes, why }
     };
     files.into_iter().take(MOST).map(large).collect()

@@ -1,11 +1,12 @@
 //! What rules ask of an object's contents: symbols that it imports, strings in its read-only data.
 //!
-//! Decides what counts as a string. Each object is read once for each of the two, and only when a
+//! Decides what counts as a string. Each object is read once for each kind of question, and only when a
 //! rule asks; an object that cannot be read has neither, which is for the closure to tell.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use common::tree::ImagePath;
+use memchr::memmem;
 use serde::Deserialize;
 
 use super::RuleSet;
@@ -49,16 +50,22 @@ impl Text {
 pub struct Contents {
     symbols: BTreeMap<ImagePath, BTreeSet<Name>>,
     strings: BTreeMap<ImagePath, BTreeSet<Vec<u8>>>,
+    held: BTreeMap<ImagePath, BTreeSet<String>>,
     /// All that any rule asks for.
     wanted: Vec<Text>,
+    /// The same of bytes.
+    wanted_bytes: BTreeSet<String>,
 }
 
 impl Contents {
     /// Nothing is read yet.
     pub fn new(rules: &RuleSet) -> Self {
-        let wanted =
-            rules.iter().flat_map(|(_, rule)| &rule.when).flat_map(|when| &when.string).cloned();
-        Self { wanted: wanted.collect(), ..Self::default() }
+        let triggers = || rules.iter().flat_map(|(_, rule)| &rule.when);
+        Self {
+            wanted: triggers().flat_map(|when| &when.string).cloned().collect(),
+            wanted_bytes: triggers().flat_map(|when| &when.holds).cloned().collect(),
+            ..Self::default()
+        }
     }
 
     /// Whether the object imports one of `symbols`.
@@ -77,6 +84,30 @@ impl Contents {
             file.and_then(|file| elf::undefined_symbols(&file).ok()).unwrap_or_default()
         });
         symbols.iter().any(|symbol| known.contains(symbol.as_bytes()))
+    }
+
+    /// Whether the object's read-only data has one of `texts` anywhere: compilers of Go and Rust put no NUL
+    /// behind a string.
+    pub(super) fn holds(
+        &mut self,
+        path: &ImagePath,
+        texts: &[String],
+        closure: &Closure,
+        sysroot: &Sysroot,
+    ) -> bool {
+        if !counts(path, closure) {
+            return false;
+        }
+        let Self { held, wanted_bytes, .. } = self;
+        let held = held.entry(path.clone()).or_insert_with(|| {
+            let data = read_only(path, sysroot);
+            let has = |text: &&String| {
+                let finder = memmem::Finder::new(text.as_bytes());
+                data.iter().any(|segment| finder.find(segment).is_some())
+            };
+            wanted_bytes.iter().filter(has).cloned().collect()
+        });
+        texts.iter().any(|text| held.contains(text))
     }
 
     /// The object's strings that match one of `texts`, sorted, with what each `*` stood for.
@@ -116,21 +147,23 @@ fn counts(path: &ImagePath, closure: &Closure) -> bool {
 
 fn read_strings(path: &ImagePath, wanted: &[Text], sysroot: &Sysroot) -> BTreeSet<Vec<u8>> {
     let mut found = BTreeSet::new();
-    let Ok(file) = sysroot.open_file(path) else { return found };
-    // Older linkers put constants into the segment that is executed.
-    for executable in [false, true] {
-        let segments = elf::read_only_data(&file, executable).unwrap_or_default();
-        for string in segments.iter().flat_map(|data| strings(data)) {
-            if found.len() < MAX_STRINGS && wanted.iter().any(|text| text.matches(string).is_some())
-            {
-                found.insert(string.to_vec());
-            }
-        }
-        if !segments.is_empty() {
-            break;
+    for string in read_only(path, sysroot).iter().flat_map(|data| strings(data)) {
+        if found.len() < MAX_STRINGS && wanted.iter().any(|text| text.matches(string).is_some()) {
+            found.insert(string.to_vec());
         }
     }
     found
+}
+
+/// The read-only data of an object; nothing where it cannot be read.
+fn read_only(path: &ImagePath, sysroot: &Sysroot) -> Vec<Vec<u8>> {
+    let Ok(file) = sysroot.open_file(path) else { return Vec::new() };
+    // Older linkers put constants into the segment that is executed.
+    [false, true]
+        .into_iter()
+        .map(|executable| elf::read_only_data(&file, executable).unwrap_or_default())
+        .find(|segments| !segments.is_empty())
+        .unwrap_or_default()
 }
 
 /// Printable bytes with a NUL behind them and nothing printable before: a string that is the end of another

@@ -31,6 +31,7 @@ pub(super) const RULES: &[(&str, &str)] = &[
     ("mesa", include_str!("../../../../recipes/rules/mesa.toml")),
     ("mime", include_str!("../../../../recipes/rules/mime.toml")),
     ("mozilla-nss", include_str!("../../../../recipes/rules/mozilla-nss.toml")),
+    ("names-static", include_str!("../../../../recipes/rules/names-static.toml")),
     ("node", include_str!("../../../../recipes/rules/node.toml")),
     ("nss", include_str!("../../../../recipes/rules/nss.toml")),
     ("openldap", include_str!("../../../../recipes/rules/openldap.toml")),

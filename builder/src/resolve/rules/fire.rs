@@ -165,7 +165,7 @@ fn matching<'a, 'c>(
         let captures = named(when, candidate)?;
         Some(Match { candidate, captures, string: None })
     });
-    if when.symbol.is_empty() && when.string.is_empty() {
+    if when.symbol.is_empty() && when.string.is_empty() && when.holds.is_empty() {
         return found.collect();
     }
     let mut all = Vec::new();
@@ -206,7 +206,7 @@ fn matching<'a, 'c>(
 /// A string, and what the stars of its pattern stood for.
 type Captured = (Vec<u8>, Vec<Vec<u8>>);
 
-/// The strings of an object that a trigger asks for, or one `None` where it asks for symbols only; no answer
+/// The strings of an object that a trigger asks for, or one `None` where it asks for none; no answer
 /// where the object has not what it asks for.
 fn has(
     when: &When,
@@ -217,6 +217,9 @@ fn has(
 ) -> Option<Vec<Option<Captured>>> {
     let path = candidate.real;
     if !when.symbol.is_empty() && !contents.imports(path, &when.symbol, closure, sysroot) {
+        return None;
+    }
+    if !when.holds.is_empty() && !contents.holds(path, &when.holds, closure, sysroot) {
         return None;
     }
     if when.string.is_empty() {

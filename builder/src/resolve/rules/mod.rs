@@ -70,6 +70,8 @@ pub struct When {
     pub interpreter: Option<Pattern>,
     /// An object other than the C library imports one of these symbols.
     pub symbol: Vec<String>,
+    /// It also has one of these texts anywhere in its read-only data, as they stand here.
+    pub holds: Vec<String>,
     /// It also has one of these strings (patterns) among its read-only data, whole: `{string}`.
     pub string: Vec<Text>,
     /// Objects of this name or path (a pattern) do not count.

@@ -19,6 +19,20 @@ use common::report::Diagnostic;
 use common::tree::ImagePath;
 use serde::{Deserialize, Serialize, Serializer};
 
+/// Files of which every image has its own, or none (docs/recipes.md, "What every image has"), as every
+/// machine has: what a run found there says nothing to another.
+pub const OWN: &[&str] = &[
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/hosts",
+    "/etc/hostname",
+    "/etc/resolv.conf",
+    "/etc/localtime",
+    "/etc/timezone",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+];
+
 /// Version of the form.
 const VERSION: u32 = 1;
 
