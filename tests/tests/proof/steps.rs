@@ -57,7 +57,7 @@ fn a_step_that_fails_says_what_was_expected_and_what_came() {
             (&with("echo a", "stdout-has = [\"b\"]"), 1, &["standard output lacks \"b\""]),
             (&with("echo a", "stderr-has = [\"b\"]"), 1, &["standard error lacks \"b\""]),
             (&script("kill -SEGV $$"), 1, &["got status 139 (SIGSEGV)"]),
-            (&with("true", "user = \"nope\""), 1, &["has no user `nope` in its /etc/passwd"]),
+            (&with("true", "user = \"nope\""), 1, &["no user `nope` in `/etc/passwd`"]),
             (
                 "[[check.step]]\nrun = [\"nope\", \"x\"]",
                 1,
@@ -79,7 +79,7 @@ fn the_image_need_not_have_users() {
     case.scratch.file("empty", "");
     let outcome = case.check(&[]).exits(1);
     assert!(outcome.text().starts_with("ok "), "{outcome:?}");
-    assert!(outcome.text().contains("has no user `db`"), "{outcome:?}");
+    assert!(outcome.text().contains("no user `db`"), "{outcome:?}");
 }
 
 #[test]

@@ -13,10 +13,11 @@ use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use common::accounts::Account;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::accounts::Account;
+use super::accounts;
 use super::begin;
 use super::stream::Stream;
 use crate::trace::{self, Event, Record, Status, TraceError, Tracer};
@@ -164,7 +165,7 @@ impl Processes {
         let start = Start {
             words: vec![begin::PROGRAM.to_owned(), "--version".to_owned()],
             env: BTreeMap::new(),
-            account: Account::root(),
+            account: accounts::root(),
             root: None,
             stdin: String::new(),
         };

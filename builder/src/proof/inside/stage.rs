@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::accounts::Account;
+use super::accounts;
 use super::processes::{Child, MOMENT, PAUSE, Processes, Start};
 use super::{Clock, compare, given, speech};
 use crate::proof::OURS;
@@ -220,8 +220,8 @@ impl Stage {
     }
 
     fn run(&mut self, run: &Run) -> Result<(), Failed> {
-        let account = Account::of(run.user.as_ref().or(self.user.as_ref()))
-            .map_err(|why| Problem::NotBegun { why })?;
+        let account = accounts::account(run.user.as_ref().or(self.user.as_ref()))
+            .map_err(|why| Problem::NotBegun { why: why.to_string() })?;
         let words: Vec<String> = match &run.command {
             Some(words) => words.iter().map(str::to_owned).collect(),
             None => self.command.clone(),
@@ -277,7 +277,7 @@ impl Stage {
         let start = Start {
             words: peer.run.iter().map(str::to_owned).collect(),
             env: variables("/root", &peer.env),
-            account: Account::root(),
+            account: accounts::root(),
             root: Some(root(peer)),
             stdin: String::new(),
         };
