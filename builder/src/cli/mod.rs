@@ -15,14 +15,13 @@ use crate::Error;
 
 mod build;
 pub mod check;
-pub mod check_run;
 pub mod closure;
 mod images;
 mod inspect;
-mod least;
 mod modules;
 pub mod new;
 mod output;
+pub mod proven;
 mod request;
 pub mod resolution;
 mod rules;
@@ -98,7 +97,7 @@ enum Failure {
     /// An executable cannot be resolved.
     Resolution(resolution::ResolutionError),
     /// A check did not pass, or could not be run.
-    Check(check_run::RunError),
+    Check(proven::RunError),
     /// A command cannot be watched.
     Trace(Box<trace::TraceVerbError>),
     /// Its result could not be printed.
@@ -111,8 +110,8 @@ impl<E: Into<Error>> From<E> for Failure {
     }
 }
 
-impl From<check_run::RunError> for Failure {
-    fn from(error: check_run::RunError) -> Self {
+impl From<proven::RunError> for Failure {
+    fn from(error: proven::RunError) -> Self {
         Self::Check(error)
     }
 }
@@ -177,7 +176,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Prove => {
             return match crate::proof::inside::run() {
                 Ok(()) => report::ExitCode::Ok.into(),
-                Err(error) => report::fail(&check_run::ProveError { source: error }),
+                Err(error) => report::fail(&check::ProveError { source: error }),
             };
         }
         Verb::ProveChild(arguments) => return crate::proof::inside::begin::enter(&arguments),

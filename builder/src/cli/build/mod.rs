@@ -11,9 +11,9 @@ mod words;
 
 pub(super) use arguments::Arguments;
 
-use super::check_run::{self, RunError};
+use super::proven::{self, RunError};
 use super::request::{Inputs, surroundings};
-use super::{Failure, least, output, signals, sizes};
+use super::{Failure, output, signals, sizes};
 use crate::image::formats::Output;
 use crate::image::{self, ImageError};
 use crate::proof::Paddle;
@@ -92,7 +92,7 @@ fn learn(
     if arguments.proof.paddle.is_some() && !is_proven {
         return Err(Error::Usage("--paddle names who runs a check, and none is run").into());
     }
-    least::learn(spec, check, around, arguments.proof.paddle.as_deref())?;
+    proven::learn(spec, check, around, arguments.proof.paddle.as_deref())?;
     Ok(is_proven)
 }
 
@@ -106,7 +106,7 @@ fn proven(
 ) -> Result<Built, Failure> {
     let check = check.ok_or(RunError::NothingToRequire)?;
     let paddle = Paddle::find(arguments.proof.paddle.as_deref()).map_err(RunError::from)?;
-    let (built, proof) = check_run::build_proven(spec, check, around, to, &paddle)?;
+    let (built, proof) = proven::build_proven(spec, check, around, to, &paddle)?;
     if !(arguments.told.quiet && proof.holds()) {
         std::io::stderr().write_all(report::proof::text(&proof).as_bytes()).ok();
     }

@@ -1,5 +1,5 @@
 //! `coracle check`: whether programs and images fit together, without running them. (What `--run` runs is
-//! `check_run.rs`'s.)
+//! `run.rs`'s.)
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -11,7 +11,12 @@ use common::report::{Diagnostic, ExitCode, warn};
 use common::tree::ImagePath;
 use serde::Serialize;
 
-use super::check_run::{self, RunArgs, RunError};
+mod run;
+
+pub(super) use run::ProveError;
+use run::RunArgs;
+
+use super::proven::RunError;
 use super::resolution::{ResolutionArgs, ResolutionError};
 use super::subject::{Subject, SubjectError, subject};
 use super::{StoreOption, signals};
@@ -26,8 +31,8 @@ use crate::spec::DEFAULT_PATH;
 
 /// Check that every library, version and symbol is there that a program or image needs
 ///
-/// With --run, builds a recipe and runs its own check in a sandbox (docs/check.md). Else nothing is run, except that the host's own loader is asked whether it would load the same files. A
-/// name of the store is an image; so is an archive or folder in OCI format. Anything else is a program:
+/// With --run, builds a recipe and runs its own check in a sandbox (docs/check.md). Else nothing is run,
+/// except that the host's own loader is asked whether it would load the same files. A name of the store is an image; so is an archive or folder in OCI format. Anything else is a program:
 /// name it by its path where an image of that name is in the store.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
@@ -121,7 +126,7 @@ struct View<'a> {
 /// Runs the verb.
 pub fn run(args: &CheckArgs) -> Result<ExitCode, CheckError> {
     if args.run.run {
-        return Ok(check_run::run(args)?);
+        return Ok(run::run(args)?);
     }
     let interrupt = Interrupt::default();
     let watch = signals::watch(&interrupt);

@@ -1,46 +1,21 @@
-//! `coracle check --run`, and the check that `coracle build --require-check` makes: builds into a temporary
-//! place, and runs the recipe's check there.
+//! Builds whose image has to pass its recipe's check: first into a temporary place, where the check is run.
+//!
+//! Decides what is built how often, and what is handed over: never anything else than what passed.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use common::oci::reference::Reference;
 use common::report::{Diagnostic, ExitCode, warn};
-use serde_json::json;
 
-use super::check::CheckArgs;
-use super::request::{self, Inputs};
-use super::{least, signals};
 use crate::image::{self, Compression, ImageError, read};
 use crate::proof::{Bench, Paddle, Proof, ProofError, SandboxError, Setting};
 use crate::report::proof as words;
-use crate::resolve::Sysroot;
 use crate::spec::ImageSpec;
-use crate::spec::check::{Check, Seconds};
-use crate::spec::recipe::{Recipe, RecipeError};
+use crate::spec::check::Check;
+use crate::spec::recipe::RecipeError;
+use crate::spec::used::Used;
 use crate::{Built, Destination, Error, Surroundings};
-
-/// Options of a check that runs.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Run")]
-pub struct RunArgs {
-    /// Build this recipe and run its check, in a throw-away sandbox
-    #[arg(long, conflicts_with_all = ["ask_loader", "no_loader"])]
-    pub run: bool,
-    /// Run the recipe's check in this image, instead of one that is built of it
-    #[arg(long, value_name = "IMAGE", requires = "run")]
-    image: Option<String>,
-    /// Seconds for all steps together, instead of the recipe's: of a slow machine
-    #[arg(long, value_name = "SECONDS", requires = "run")]
-    timeout: Option<Seconds>,
-    /// A folder of rules, which replace or add to those that come with coracle
-    #[arg(long, value_name = "DIR", requires = "run")]
-    rules: Option<PathBuf>,
-    /// The launcher [default: the `paddle` beside coracle, else on PATH]
-    #[arg(long, value_name = "PROGRAM", requires = "run")]
-    paddle: Option<PathBuf>,
-}
 
 /// Why a check was not run, or a build not believed.
 #[derive(Debug, thiserror::Error)]
@@ -85,15 +60,6 @@ pub enum RunError {
     #[error("the check of `{0}` failed: nothing was written")]
     Failed(Reference),
 }
-
-/// Process 1 of the sandbox could not do its part.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot run the check's steps")]
-pub(super) struct ProveError {
-    pub(super) source: io::Error,
-}
-
-impl Diagnostic for ProveError {}
 
 impl From<SandboxError> for RunError {
     fn from(error: SandboxError) -> Self {
@@ -141,59 +107,35 @@ impl Diagnostic for RunError {
     }
 }
 
-/// `coracle check --run`.
-pub(super) fn run(args: &CheckArgs) -> Result<ExitCode, RunError> {
-    let recipe_path = match args.what.as_slice() {
-        [what] => Path::new(what),
-        _ => return Err(RunError::OneRecipe),
-    };
-    if recipe_path.extension().is_none_or(|end| !end.eq_ignore_ascii_case("toml")) {
-        return Err(RunError::OneRecipe);
-    }
-    let paddle = Paddle::find(args.run.paddle.as_deref())?;
-    let recipe = Recipe::read(recipe_path)?;
-    let Some(mut check) = recipe.check.clone() else {
-        return Err(RunError::NoCheck(recipe_path.to_owned()));
-    };
-    check.timeout = args.run.timeout.unwrap_or(check.timeout);
-    let folder = request::context(recipe_path);
-    let root = args.resolution.sysroot.as_deref().unwrap_or(Path::new("/"));
-    let on_host = root == Path::new("/");
-    let mut spec = request::understand(&recipe, Some(&folder), on_host)?;
-    let sysroot =
-        Sysroot::open(root).map_err(|source| Error::Sysroot { path: root.to_owned(), source })?;
-    let inputs = Inputs {
-        root,
-        search: &args.resolution.search,
-        rules: args.run.rules.as_deref(),
-        quiet: args.json,
-    };
-    let around = request::surroundings(&inputs, &spec, &sysroot)?;
-    let watch = signals::watch(&around.interrupt);
-    let proof = prove(args, &mut spec, &check, &around, &paddle);
-    watch.end();
-    let proof = proof?;
-    tell(args, &spec.name, &proof)?;
-    Ok(if proof.holds() { ExitCode::Ok } else { ExitCode::Failed })
-}
-
-fn prove(
-    args: &CheckArgs,
+/// Finds out what was used, if the recipe is to have the least; the check has then passed once. `paddle` is
+/// what was named as the launcher.
+pub(super) fn learn(
     spec: &mut ImageSpec,
-    check: &Check,
+    check: Option<&Check>,
     around: &Surroundings<'_>,
-    paddle: &Paddle,
-) -> Result<Proof, RunError> {
-    let Some(what) = &args.run.image else {
-        least::learn(spec, Some(check), around, args.run.paddle.as_deref())?;
-        return prove_built(spec, check, around, paddle, args.json);
-    };
-    let _writing = around.interrupt.writing();
-    let bench = Bench::new()?;
-    // Without a place for a store, files are still there to be read.
-    let image = read::open(what, args.store.path().ok().as_deref())?;
-    bench.import(&image, &spec.name)?;
-    Ok(bench.prove(&spec.name, check, &setting(spec, around, paddle))?)
+    paddle: Option<&Path>,
+) -> Result<(), RunError> {
+    if !spec.least.min {
+        return Ok(());
+    }
+    let mut used = Used::outside(&spec.profile);
+    match check {
+        Some(check) => {
+            let proof = prove_built(spec, check, around, &Paddle::find(paddle)?, true)?;
+            if !proof.holds() {
+                io::stderr().write_all(words::text(&proof).as_bytes()).ok();
+                return Err(RunError::Whole(spec.name.clone()));
+            }
+            if let Some(why) = proof.outcome.unwatched {
+                return Err(RunError::Unwatched(why));
+            }
+            used.add_inside(&proof.record.profile);
+        }
+        None if spec.profile.programs.is_empty() => return Err(RunError::NothingUsed),
+        None => {}
+    }
+    spec.least.used = Some(used);
+    Ok(())
 }
 
 /// Builds into a temporary place, and runs the check there.
@@ -216,40 +158,14 @@ pub(super) fn prove_built(
     Ok(bench.prove(&spec.name, check, &setting(spec, around, paddle))?)
 }
 
-fn setting<'a>(
+/// What surrounds a check of an image.
+pub(super) fn setting<'a>(
     spec: &'a ImageSpec,
     around: &'a Surroundings<'a>,
     paddle: &'a Paddle,
 ) -> Setting<'a> {
     let on_host = around.sysroot.root().label() == Path::new("/");
     Setting { around, context: spec.context.as_deref(), on_host, paddle }
-}
-
-fn tell(args: &CheckArgs, name: &Reference, proof: &Proof) -> Result<(), RunError> {
-    use io::Write as _;
-    let text = if args.json {
-        let value = json!({
-            "name": name.to_string(),
-            "holds": proof.holds(),
-            "steps": proof.outcome.steps,
-            "untried": proof.outcome.untried,
-            "suspects": proof.suspects,
-            "unwatched": proof.outcome.unwatched,
-        });
-        format!("{value}\n")
-    } else {
-        words::text(proof)
-    };
-    if !args.json {
-        for note in words::notes(proof) {
-            warn(&note);
-        }
-    }
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(RunError::Output(error)),
-        _ => Ok(()),
-    }
 }
 
 /// Builds, checks what was built, and hands over exactly that: into the store the very blobs, into a file or
