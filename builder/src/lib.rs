@@ -99,7 +99,7 @@ pub fn plan(spec: &ImageSpec, around: &Surroundings<'_>) -> Result<(Plan, Vec<St
     let survey = plan::survey(spec, &gathered, sysroot, || resolving.advance(1))?;
     let mut plan = plan::plan(spec, &gathered, &survey)?;
     let mut warnings = gathered.warnings;
-    warnings.extend(plan::idle(spec, &plan));
+    warnings.extend(plan::warnings(spec, &plan, &survey));
     if spec.least.strip != Strip::None {
         let context = spec.context.as_deref().map(open_context).transpose()?;
         let root = sysroot.root();

@@ -9,6 +9,7 @@
 //! place     where a program from outside the system folders goes; links on the way
 //! conflict  two sources for one path
 //! exclude   what a person leaves out by pattern
+//! exposed   what is less private in the image than in the root
 //! min       what no run used
 //! always    what every image has: /tmp, mount points, users
 //! cache     the ld.so.cache that an image needs, if it needs one
@@ -30,6 +31,7 @@ mod config;
 mod conflict;
 mod error;
 mod exclude;
+mod exposed;
 mod lists;
 mod min;
 mod place;
@@ -246,10 +248,12 @@ fn leave_out(
     Ok(left_out)
 }
 
-/// Patterns of a recipe that leave nothing out, in words.
-pub fn idle(spec: &ImageSpec, plan: &Plan) -> Vec<String> {
-    let warning = |pattern: &Exclude| format!("`{}` leaves nothing out", pattern.as_str());
-    exclude::idle(&spec.least.exclude, &plan.left_out).map(warning).collect()
+/// What a person should know of a plan: patterns of the recipe that leave nothing out, and files that are
+/// less private than they were.
+pub fn warnings(spec: &ImageSpec, plan: &Plan, survey: &Survey) -> Vec<String> {
+    let idle = |pattern: &Exclude| format!("`{}` leaves nothing out", pattern.as_str());
+    let idle = exclude::idle(&spec.least.exclude, &plan.left_out).map(idle);
+    idle.chain(exposed::warning(&plan.entries, survey)).collect()
 }
 
 /// What was asked for and what the loader loads.

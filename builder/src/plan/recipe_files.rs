@@ -49,7 +49,7 @@ fn add_match(draft: &mut Draft, file: &ExtraFile, found: &Match) -> Result<(), P
             MatchFact::Link(target) => Node::Link { target: target.clone() },
             MatchFact::Fact(Fact::Folder) => Node::Folder { mode: 0o755 },
             MatchFact::Fact(Fact::Nothing) => continue,
-            MatchFact::Fact(Fact::File { size, executable, special, identity }) => {
+            MatchFact::Fact(Fact::File { size, executable, special, identity, .. }) => {
                 let kept = if file.keep_setuid { *special } else { 0 };
                 if let (Some(identity), Wanted::Root(_), 0) = (identity, &file.source, kept) {
                     draft.identify(to.clone(), *identity);

@@ -63,6 +63,8 @@ pub enum Fact {
         executable: bool,
         /// Set-uid and set-gid bits.
         special: u32,
+        /// Whether others than its owner and group may not read it.
+        private: bool,
         /// Which file it is, if it has several names.
         identity: Option<(u64, u64)>,
     },
@@ -301,6 +303,7 @@ fn fact(root: &Root, path: &[u8], needed_by: Option<&str>) -> Result<Fact, Surve
         size: status.st_size.unsigned_abs(),
         executable: status.st_mode & 0o111 != 0,
         special: status.st_mode & 0o6000,
+        private: status.st_mode & 0o004 == 0,
         identity: (status.st_nlink > 1).then_some((status.st_dev, status.st_ino)),
     })
 }
