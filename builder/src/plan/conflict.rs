@@ -1,5 +1,5 @@
 //! `Draft`: a plan in the making. Every entry passes through [`Draft::put`], which decides between
-//! two things for one path; [`Draft::settle`] puts entries behind links where they really are, and
+//! two things for one path; `settle` puts entries behind links where they really are, and
 //! [`Draft::finish`] adds parents and keeps files with several names one file.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,7 +35,7 @@ pub(super) struct Draft {
     /// What a recipe names itself, not by a pattern and not with a folder: files, locales, time zones.
     pub(super) named: BTreeSet<ImagePath>,
     /// Files of the root by what they are on disk.
-    identities: BTreeMap<ImagePath, Identity>,
+    pub(super) identities: BTreeMap<ImagePath, Identity>,
 }
 
 impl Draft {
@@ -143,12 +143,6 @@ impl Draft {
         self.identities.insert(to, identity);
     }
 
-    /// Puts every entry where it is once all links of the image stand.
-    pub(super) fn settle(&mut self, survey: &Survey) -> Result<(), PlanError> {
-        self.merge_system_links(survey)?;
-        self.settle_behind_links()
-    }
-
     /// The finished entries.
     pub(super) fn finish(mut self) -> Result<BTreeMap<ImagePath, Entry>, PlanError> {
         self.add_parents()?;
@@ -164,83 +158,6 @@ impl Draft {
             entries.insert(path, entry);
         }
         Ok(entries)
-    }
-
-    /// `/bin -> usr/bin` and its like, where the root has them and the image has what they lead to.
-    fn merge_system_links(&mut self, survey: &Survey) -> Result<(), PlanError> {
-        for (link, target) in &survey.system_links {
-            let leads_to = ImagePath::root().join(target.as_bytes());
-            let used = self.entries.keys().any(|path| {
-                path.starts_with(link) || leads_to.as_ref().is_ok_and(|to| path.starts_with(to))
-            });
-            if used {
-                let why = [Why::Always { purpose: "the root's /usr is merged".to_owned() }];
-                self.put(link.clone(), Node::Link { target: target.clone() }, Rank::Closure, &why)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What was placed below a link goes to where the link leads.
-    fn settle_behind_links(&mut self) -> Result<(), PlanError> {
-        // Links may lead to links; the kernel gives up after 40 (path_resolution(7)).
-        for _ in 0..40 {
-            let behind: Vec<(ImagePath, ImagePath)> = self
-                .entries
-                .keys()
-                .filter_map(|path| Some((path.clone(), self.behind(path)?)))
-                .collect();
-            if behind.is_empty() {
-                return Ok(());
-            }
-            for (from, to) in behind {
-                let Some((rank, entry)) = self.entries.remove(&from) else { continue };
-                if let Some(identity) = self.identities.remove(&from) {
-                    self.identities.insert(to.clone(), identity);
-                }
-                for paths in [&mut self.needed, &mut self.named] {
-                    if paths.remove(&from) {
-                        paths.insert(to.clone());
-                    }
-                }
-                self.put(to, entry.node, rank, &entry.why)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Where a path really is, if its first linked ancestor is a link of the image.
-    fn behind(&self, path: &ImagePath) -> Option<ImagePath> {
-        for ancestor in path.ancestors() {
-            let Some((_, Entry { node: Node::Link { target }, .. })) = self.entries.get(&ancestor)
-            else {
-                continue;
-            };
-            let rest = path.as_bytes().strip_prefix(ancestor.as_bytes())?;
-            let mut components: Vec<&[u8]> = match target.as_bytes().first() {
-                Some(b'/') => Vec::new(),
-                _ => ancestor
-                    .components()
-                    .rev()
-                    .skip(1)
-                    .collect::<Vec<_>>()
-                    .into_iter()
-                    .rev()
-                    .collect(),
-            };
-            for part in target.as_bytes().split(|&b| b == b'/') {
-                match part {
-                    b"" | b"." => {}
-                    b".." => drop(components.pop()),
-                    _ => components.push(part),
-                }
-            }
-            let mut whole = vec![b'/'];
-            whole.extend(components.join(&b'/'));
-            whole.extend_from_slice(rest);
-            return ImagePath::new(whole).ok();
-        }
-        None
     }
 
     fn add_parents(&mut self) -> Result<(), PlanError> {

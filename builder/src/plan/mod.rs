@@ -8,6 +8,7 @@
 //! survey    what the root says about each path (the only file here that looks)
 //! place     where a program from outside the system folders goes; links on the way
 //! conflict  two sources for one path
+//! settle    what lies behind links
 //! exclude   what a person leaves out by pattern
 //! exposed   what is less private in the image than in the root
 //! min       what no run used
@@ -37,6 +38,7 @@ mod min;
 mod place;
 mod recipe_files;
 mod regional;
+mod settle;
 mod survey;
 mod users;
 mod why;

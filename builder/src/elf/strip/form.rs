@@ -1,6 +1,6 @@
 //! Numbers in ELF, program and section headers, of both widths and byte orders (gABI, "Object Files").
 
-use super::Endian;
+use crate::elf::Endian;
 
 /// Width and byte order.
 #[derive(Clone, Copy)]

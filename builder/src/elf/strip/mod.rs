@@ -15,15 +15,16 @@
 use std::io;
 
 use super::ReadAt;
-use super::header::Endian;
 
 mod form;
+mod sections;
 
 use form::{
-    E_PHENTSIZE, E_PHNUM, E_PHOFF, E_SHENTSIZE, E_SHNUM, E_SHOFF, E_SHSTRNDX, E_TYPE, EHDR, Field,
-    Form, P_FILESZ, P_OFFSET, PHDR, SH_ADDRALIGN, SH_FLAGS, SH_INFO, SH_LINK, SH_NAME, SH_OFFSET,
-    SH_SIZE, SH_TYPE, SHDR,
+    E_PHOFF, E_SHOFF, E_SHSTRNDX, P_FILESZ, P_OFFSET, PHDR, SH_ADDRALIGN, SH_FLAGS, SH_INFO,
+    SH_LINK, SH_OFFSET, SH_TYPE, SHDR,
 };
+
+use sections::{File, SHN_XINDEX, SHT_NULL, read};
 
 /// What is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,25 +69,16 @@ pub enum StripError {
     Odd(&'static str),
 }
 
-/// More sections than any linker writes for something that is loaded.
-const MAX_SECTIONS: u64 = 1 << 16;
-/// All names of sections.
-const MAX_NAMES: u64 = 1 << 22;
 /// Padding between sections, all together.
 const MAX_PADDING: u64 = 1 << 20;
 /// The largest alignment of a section that is not mapped.
 const MAX_ALIGN: u64 = 1 << 12;
 
-const SHT_NULL: u64 = 0;
 const SHT_SYMTAB: u64 = 2;
 const SHT_RELA: u64 = 4;
-const SHT_NOBITS: u64 = 8;
 const SHT_REL: u64 = 9;
 const SHT_SYMTAB_SHNDX: u64 = 18;
 const SHF_ALLOC: u64 = 2;
-const SHN_XINDEX: u64 = 0xffff;
-const PN_XNUM: u64 = 0xffff;
-
 /// The file without what `drop` says; `None` where it has nothing of that, or is nothing that a loader
 /// maps (an object file, a kernel module, no ELF file at all). `length` is its number of bytes.
 pub fn strip<R: ReadAt + ?Sized>(
@@ -108,88 +100,7 @@ pub fn strip<R: ReadAt + ?Sized>(
     Ok(Some(stripped))
 }
 
-/// Headers of a file.
-struct File {
-    form: Form,
-    length: u64,
-    header: Vec<u8>,
-    segments: Vec<u8>,
-    /// Where the section headers stand, and they themselves.
-    table: (u64, Vec<Vec<u8>>),
-    /// Bytes of the names of sections.
-    names: Vec<u8>,
-}
-
 impl File {
-    fn open<R: ReadAt + ?Sized>(bytes: &R, length: u64) -> Result<Option<Self>, StripError> {
-        let start = read(bytes, 0, length.min(64))?;
-        let (wide, endian) = match start.get(..6) {
-            Some([0x7f, b'E', b'L', b'F', class @ 1..=2, order @ 1..=2]) => {
-                (usize::from(*class - 1), if *order == 1 { Endian::Little } else { Endian::Big })
-            }
-            _ => return Ok(None),
-        };
-        let form = Form { wide, endian };
-        let header =
-            start.get(..EHDR[wide]).ok_or(StripError::Odd("it ends in its header"))?.to_vec();
-        let get = |field| form.get(&header, field);
-        // ET_EXEC and ET_DYN are what a loader maps.
-        if !matches!(get(E_TYPE), 2 | 3) || get(E_SHOFF) == 0 {
-            return Ok(None);
-        }
-        if get(E_SHENTSIZE) != SHDR[wide] as u64 || get(E_PHENTSIZE) != PHDR[wide] as u64 {
-            return Err(StripError::Odd("its headers have an unusual size"));
-        }
-        let size = SHDR[wide];
-        let first = read(bytes, get(E_SHOFF), size as u64)?;
-        // Numbers that do not fit stand in the first section header (gABI, "ELF Header").
-        let or =
-            |number, far, unless| if number == unless { form.get(&first, far) } else { number };
-        let count = or(get(E_SHNUM), SH_SIZE, 0);
-        let names = or(get(E_SHSTRNDX), SH_LINK, SHN_XINDEX);
-        let segments = or(get(E_PHNUM), SH_INFO, PN_XNUM);
-        if count > MAX_SECTIONS || segments > MAX_SECTIONS {
-            return Err(StripError::Odd("it has more sections than any linker writes"));
-        }
-        let table = read(bytes, get(E_SHOFF), count * size as u64)?;
-        let table: Vec<Vec<u8>> = table.chunks(size).map(<[u8]>::to_vec).collect();
-        let segments = read(bytes, get(E_PHOFF), segments * PHDR[wide] as u64)?;
-        let names = usize::try_from(names).ok().and_then(|index| table.get(index));
-        let names = names.ok_or(StripError::Odd("its sections have no names"))?;
-        if form.get(names, SH_SIZE) > MAX_NAMES {
-            return Err(StripError::Odd("it has more names of sections than any linker writes"));
-        }
-        let names = read(bytes, form.get(names, SH_OFFSET), form.get(names, SH_SIZE))?;
-        let table = (get(E_SHOFF), table);
-        Ok(Some(Self { form, length, header, segments, table, names }))
-    }
-
-    fn get(&self, section: &[u8], field: Field) -> u64 {
-        self.form.get(section, field)
-    }
-
-    fn name(&self, section: &[u8]) -> &[u8] {
-        let start = usize::try_from(self.get(section, SH_NAME)).unwrap_or(usize::MAX);
-        let rest = self.names.get(start..).unwrap_or_default();
-        rest.split(|&byte| byte == 0).next().unwrap_or_default()
-    }
-
-    /// The bytes of the file that a section has.
-    fn range(&self, section: &[u8]) -> Result<(u64, u64), StripError> {
-        if matches!(self.get(section, SH_TYPE), SHT_NULL | SHT_NOBITS) {
-            return Ok((0, 0));
-        }
-        self.inside(self.get(section, SH_OFFSET), self.get(section, SH_SIZE))
-    }
-
-    /// From offset and number of bytes to offset and end, if that is part of the file.
-    fn inside(&self, offset: u64, size: u64) -> Result<(u64, u64), StripError> {
-        match offset.checked_add(size) {
-            Some(end) if end <= self.length => Ok((offset, end)),
-            _ => Err(StripError::Odd("it ends before its last section")),
-        }
-    }
-
     /// The end of what stays at its offset: headers, segments, sections that are mapped.
     fn fixed(&self) -> Result<u64, StripError> {
         let form = self.form;
@@ -345,18 +256,13 @@ fn is_debug(name: &[u8]) -> bool {
     name == b".gdb_index" || STARTS.iter().any(|start| name.starts_with(start))
 }
 
-fn read<R: ReadAt + ?Sized>(bytes: &R, offset: u64, size: u64) -> Result<Vec<u8>, StripError> {
-    const EARLY: StripError = StripError::Odd("it ends before its last section");
-    // Every caller bounds the size, so a lie in a header costs little.
-    let size = usize::try_from(size).map_err(|_large| EARLY)?;
-    let mut buffer = vec![0; size];
-    let count = bytes.read_at(offset, &mut buffer)?;
-    if count == size { Ok(buffer) } else { Err(EARLY) }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::form::{
+        E_PHENTSIZE, E_PHNUM, E_SHENTSIZE, E_SHNUM, E_TYPE, EHDR, Form, SH_NAME, SH_SIZE,
+    };
     use super::*;
+    use crate::elf::Endian;
 
     const NAMES: &[u8] = b"\0.text\0.debug_line\0.shstrtab\0";
 
