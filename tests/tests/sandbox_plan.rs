@@ -26,6 +26,8 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         foreground: true,
         default_seccomp: true,
         generate_files: true,
+        cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+        all_controllers: false,
     };
     plan::plan(&spec, &ground, host)
 }

@@ -26,7 +26,8 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
             id: ground.id,
             path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
             resources: linux.and_then(|linux| linux.resources().as_ref()),
-            freezer: false,
+            driver: ground.cgroup_driver,
+            complete: ground.all_controllers,
         },
         host,
     )

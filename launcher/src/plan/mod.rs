@@ -27,7 +27,7 @@ use std::path::Path;
 use common::tree::ImagePath;
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::CgroupPlan;
+use crate::cgroup::{CgroupPlan, Driver};
 use crate::network::Network;
 use crate::spec::HostEntry;
 
@@ -115,4 +115,8 @@ pub struct Ground<'a> {
     pub default_seccomp: bool,
     /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
     pub generate_files: bool,
+    /// Who makes the container's cgroups.
+    pub cgroup_driver: Driver,
+    /// Whether it gets every controller that is to be had, because an engine will look after it.
+    pub all_controllers: bool,
 }

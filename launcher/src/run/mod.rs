@@ -14,7 +14,7 @@ use common::root::Root;
 
 use oci_spec::runtime::{BoxBuilder, Spec};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Driver};
 use crate::host::Host;
 use crate::plan::{self, Ground, Plan};
 use crate::runtime::{
@@ -92,6 +92,8 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         foreground: true,
         default_seccomp: true,
         generate_files: true,
+        cgroup_driver: Driver::default(),
+        all_controllers: false,
     };
     let plan = plan::plan(&spec, &ground, &host)?;
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };

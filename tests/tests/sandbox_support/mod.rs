@@ -105,6 +105,8 @@ impl Box {
             foreground: true,
             default_seccomp: true,
             generate_files: true,
+            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+            all_controllers: false,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
