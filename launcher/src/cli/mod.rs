@@ -12,6 +12,7 @@ mod resources;
 mod rm;
 mod rmi;
 mod run;
+mod spec;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
@@ -54,6 +55,7 @@ enum Verb {
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
+    Spec(spec::Arguments),
 }
 
 /// Parses the command line, does what it says and reports how it went.
@@ -79,6 +81,7 @@ pub fn main() -> Status {
         Verb::Images(arguments) => images::run(&arguments, &places),
         Verb::Rmi(arguments) => rmi::run(&arguments, &places),
         Verb::Prune(arguments) => prune::run(&arguments, &places),
+        Verb::Spec(arguments) => spec::run(&arguments),
     };
     done.unwrap_or_else(|Failure(error)| report::fail(error.as_ref()))
 }

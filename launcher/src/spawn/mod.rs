@@ -26,6 +26,7 @@ pub mod init;
 mod inside;
 mod mounts;
 mod namespaces;
+mod ourselves;
 mod paths;
 mod place;
 mod prepare;
@@ -51,6 +52,7 @@ use step::At;
 
 pub use error::SpawnError;
 pub use inside::inside;
+pub use ourselves::out_of_reach;
 pub use program::DEFAULT_PATH;
 pub use step::Step;
 

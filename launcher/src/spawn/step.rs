@@ -28,6 +28,7 @@ macro_rules! steps {
 
 steps! {
     Prepare = "prepare",
+    Protect = "keep out of containers' reach",
     Clone = "create namespaces",
     MapIds = "map ids of",
     MapMount = "show with mapped ids",
