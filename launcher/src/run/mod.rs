@@ -91,6 +91,8 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         add_hosts: &overrides.add_hosts,
         foreground: true,
         default_seccomp: true,
+        session_keyring: false,
+        bundle_folder: None,
         generate_files: true,
         cgroup_driver: Driver::default(),
         all_controllers: false,
