@@ -8,6 +8,7 @@
 mod capabilities;
 mod cgroups;
 mod decide;
+mod enter;
 mod error;
 mod files;
 mod ids;
@@ -36,6 +37,7 @@ use crate::spec::HostEntry;
 
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
+pub use enter::{EnterPlan, Manner, enter};
 pub use error::PlanError;
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use labels::{Keyring, Labels};
