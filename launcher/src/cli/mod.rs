@@ -12,6 +12,7 @@ mod resources;
 mod rm;
 mod rmi;
 mod run;
+mod timing;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
@@ -58,6 +59,7 @@ enum Verb {
 
 /// Parses the command line, does what it says and reports how it went.
 pub fn main() -> Status {
+    let since = crate::timing::now();
     let CommandLine { places, verb } = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(error) => {
@@ -73,7 +75,7 @@ pub fn main() -> Status {
         places.states().ok();
     }
     let done = match verb {
-        Verb::Run(arguments) => run::run(*arguments, &places),
+        Verb::Run(arguments) => run::run(*arguments, &places, since),
         Verb::Ps(arguments) => ps::run(&arguments, &places),
         Verb::Rm(arguments) => rm::run(&arguments, &places),
         Verb::Images(arguments) => images::run(&arguments, &places),

@@ -18,6 +18,7 @@ use crate::network::Network;
 use crate::plan::{NamespaceKind, Plan};
 use crate::sys;
 use crate::sys::seccomp::Filter;
+use crate::timing::{Mark, mark};
 
 /// Becomes the container's program, or says why not and ends.
 pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
@@ -30,9 +31,13 @@ pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
 fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     let plan = setup.plan;
     isolate(setup, socket)?;
+    mark(Mark::Isolated);
     let root::Mounted { root, files } = root::mount(setup)?;
+    mark(Mark::Rooted);
     let known = mounts::mount_all(setup, files, root.as_fd())?;
+    mark(Mark::Mounted);
     devices::make_all(setup, root.as_fd())?;
+    mark(Mark::Devices);
     let peer = if plan.process.terminal {
         Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
     } else {
@@ -41,7 +46,9 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     // Parameters before `/proc/sys` becomes read-only.
     sysctls::set_all(plan, known.proc.as_ref())?;
     paths::cover(setup, root.as_fd())?;
+    mark(Mark::Covered);
     identity(plan)?;
+    mark(Mark::Named);
     root::enter(root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
@@ -50,7 +57,9 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
         Some(peer) => terminal::take(peer)?,
         None => terminal::streams(setup.stdio)?,
     }
+    mark(Mark::Inside);
     confine(setup, socket)?;
+    mark(Mark::Confined);
     execute(setup, socket)
 }
 

@@ -44,6 +44,7 @@ use crate::cgroup::Join;
 use crate::plan::Plan;
 use crate::sys;
 use crate::sys::clone::Side;
+use crate::timing::{Mark, mark};
 use handshake::Word;
 use prepare::Setup;
 
@@ -96,17 +97,20 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
     }
     let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
     let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd())?;
+    mark(Mark::Prepared);
     let side = sys::clone::fork_into(plan.clone_flags(), cgroup.v2.as_ref().map(AsFd::as_fd))
         .at(Step::Clone, plan.namespace_names())?;
     let (pid, pidfd) = match side {
         Side::Child => {
             // Closed here, so that the launcher's death is seen as the end of its side.
             drop(ours);
+            mark(Mark::Born);
             child::become_program(&setup, &theirs)
         }
         Side::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop(theirs);
+    mark(Mark::Cloned);
     match accompany(&setup, pid, &pidfd, &ours) {
         Ok(console) => Ok(Child { pid, pidfd, console }),
         Err(error) => {
@@ -138,7 +142,10 @@ fn accompany(
             Word::Console(descriptor) => console = Some(descriptor),
             Word::Executing => executing = true,
             Word::Failed(failure) => return Err(failure.into()),
-            Word::Gone if executing => return Ok(console),
+            Word::Gone if executing => {
+                mark(Mark::Executed);
+                return Ok(console);
+            }
             Word::Gone => return Err(SpawnError::Died(end_of(pidfd))),
         }
     }

@@ -14,6 +14,7 @@ pub mod net;
 pub mod pidfd;
 pub mod probe;
 pub mod seccomp;
+pub mod shared;
 pub mod signal;
 
 use rustix::io::Errno;
