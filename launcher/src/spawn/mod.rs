@@ -16,21 +16,27 @@
 //! decided there. Lowest kernel: 5.12 (`mount_setattr`); an idmapped root under overlayfs needs 5.19.
 
 mod child;
+mod confine;
 mod credentials;
 mod devices;
 mod error;
 mod filesystem;
 mod handshake;
+mod home;
 mod ids;
 pub mod init;
 mod inside;
+mod labels;
+mod listener;
 mod mounts;
 mod namespaces;
+mod ourselves;
 mod paths;
 mod place;
 mod prepare;
 mod program;
 mod root;
+mod scheduling;
 mod scratch;
 mod step;
 mod sysctls;
@@ -52,6 +58,7 @@ use step::At;
 
 pub use error::SpawnError;
 pub use inside::inside;
+pub use ourselves::out_of_reach;
 pub use program::DEFAULT_PATH;
 pub use step::Step;
 
@@ -134,12 +141,20 @@ fn accompany(
         }
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
-    // One wake-up for all that is said: the child needs the processor more than an answer.
-    handshake::wait_for_end(socket.as_fd()).at(Step::Prepare, "the handshake")?;
+    // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's listener cannot
+    // wait: the child may be stopped at a call until somebody answers.
+    if setup.plan.security.listener.is_none() {
+        handshake::wait_for_end(socket.as_fd()).at(Step::Prepare, "the handshake")?;
+    }
     let (mut console, mut executing) = (None, false);
     loop {
         match handshake::listen(socket.as_fd()).at(Step::Prepare, "the handshake")? {
             Word::Console(descriptor) => console = Some(descriptor),
+            Word::Listener(descriptor) => {
+                if let Some(to) = &setup.plan.security.listener {
+                    listener::deliver(to, pid, &descriptor)?;
+                }
+            }
             Word::Executing => executing = true,
             Word::Failed(failure) => return Err(failure.into()),
             Word::Gone if executing => {
