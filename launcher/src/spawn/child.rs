@@ -21,7 +21,10 @@ use crate::sys::exec::Strings;
 use crate::timing::{Mark, mark};
 
 /// Becomes the container's program, or says why not and ends.
-pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
+pub(super) fn become_program(setup: &Setup<'_>, launchers: &OwnedFd, socket: &OwnedFd) -> ! {
+    // Closed here, so that the launcher's death is seen as the end of its side.
+    sys::clone::close_copy(launchers.as_fd());
+    mark(Mark::Born);
     let socket = socket.as_fd();
     let Err(failure) = story(setup, socket);
     handshake::fail(socket, &failure);
