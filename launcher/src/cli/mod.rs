@@ -13,6 +13,7 @@ mod rm;
 mod rmi;
 mod run;
 mod spec;
+mod timing;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
@@ -60,6 +61,7 @@ enum Verb {
 
 /// Parses the command line, does what it says and reports how it went.
 pub fn main() -> Status {
+    let since = crate::timing::now();
     let CommandLine { places, verb } = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(error) => {
@@ -75,7 +77,7 @@ pub fn main() -> Status {
         places.states().ok();
     }
     let done = match verb {
-        Verb::Run(arguments) => run::run(*arguments, &places),
+        Verb::Run(arguments) => run::run(*arguments, &places, since),
         Verb::Ps(arguments) => ps::run(&arguments, &places),
         Verb::Rm(arguments) => rm::run(&arguments, &places),
         Verb::Images(arguments) => images::run(&arguments, &places),

@@ -18,9 +18,13 @@ use crate::network::Network;
 use crate::plan::{NamespaceKind, Plan};
 use crate::sys;
 use crate::sys::exec::Strings;
+use crate::timing::{Mark, mark};
 
 /// Becomes the container's program, or says why not and ends.
-pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
+pub(super) fn become_program(setup: &Setup<'_>, launchers: &OwnedFd, socket: &OwnedFd) -> ! {
+    // Closed here, so that the launcher's death is seen as the end of its side.
+    sys::clone::close_copy(launchers.as_fd());
+    mark(Mark::Born);
     let socket = socket.as_fd();
     let Err(failure) = story(setup, socket);
     handshake::fail(socket, &failure);
@@ -30,9 +34,13 @@ pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
 fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     let plan = setup.plan;
     isolate(setup, socket)?;
+    mark(Mark::Isolated);
     let root::Mounted { root, files } = root::mount(setup)?;
+    mark(Mark::Rooted);
     let known = mounts::mount_all(setup, files, root.as_fd())?;
+    mark(Mark::Mounted);
     devices::make_all(setup, root.as_fd())?;
+    mark(Mark::Devices);
     let peer = if plan.process.terminal {
         Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
     } else {
@@ -41,7 +49,9 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     // Parameters before `/proc/sys` becomes read-only.
     sysctls::set_all(plan, known.proc.as_ref())?;
     paths::cover(setup, root.as_fd())?;
+    mark(Mark::Covered);
     identity(plan)?;
+    mark(Mark::Named);
     root::enter(root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
@@ -50,10 +60,12 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
         Some(peer) => terminal::take(peer)?,
         None => terminal::streams(setup.stdio)?,
     }
+    mark(Mark::Inside);
     let environment = home::environment(&plan.process, root.as_fd())?;
     let rights = setup.rights(socket);
     rights.confine(|| die_with_launcher(plan, socket))?;
     rights.seal()?;
+    mark(Mark::Confined);
     execute(setup, environment.as_ref().unwrap_or(&setup.environment), socket)
 }
 

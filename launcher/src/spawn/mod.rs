@@ -44,12 +44,14 @@ mod terminal;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::cgroup::Join;
 use crate::plan::Plan;
 use crate::sys;
 use crate::sys::clone::Side;
+use crate::timing::{Mark, mark};
 use handshake::Word;
 use prepare::Setup;
 
@@ -103,23 +105,30 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
     }
     let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
     let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd())?;
-    let side = sys::clone::fork_into(plan.clone_flags(), cgroup.v2.as_ref().map(AsFd::as_fd))
-        .at(Step::Clone, plan.namespace_names())?;
-    let (pid, pidfd) = match side {
-        Side::Child => {
-            // Closed here, so that the launcher's death is seen as the end of its side.
-            drop(ours);
-            child::become_program(&setup, &theirs)
-        }
-        Side::Parent { pid, pidfd } => (pid, pidfd),
-    };
+    mark(Mark::Prepared);
+    let (pid, pidfd) = clone(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
     drop(theirs);
+    mark(Mark::Cloned);
     match accompany(&setup, pid, &pidfd, &ours) {
         Ok(console) => Ok(Child { pid, pidfd, console }),
         Err(error) => {
             abandon(&pidfd);
             Err(error)
         }
+    }
+}
+
+/// The child, in its namespaces and on its way. Where the launcher has nothing to do for it, it borrows the launcher's memory,
+/// and has executed its program when this returns.
+fn clone(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Result<(Pid, OwnedFd), Errno> {
+    let (flags, cgroup) = (setup.plan.clone_flags(), setup.cgroup.v2.as_ref().map(AsFd::as_fd));
+    let mut child = || child::become_program(setup, ours, theirs);
+    if setup.plan.id_maps.is_none() && setup.plan.security.listener.is_none() {
+        return sys::clone::run_into(flags, cgroup, &mut child);
+    }
+    match sys::clone::fork_into(flags, cgroup)? {
+        Side::Child => child::become_program(setup, ours, theirs),
+        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
     }
 }
 
@@ -153,7 +162,10 @@ fn accompany(
             }
             Word::Executing => executing = true,
             Word::Failed(failure) => return Err(failure.into()),
-            Word::Gone if executing => return Ok(console),
+            Word::Gone if executing => {
+                mark(Mark::Executed);
+                return Ok(console);
+            }
             Word::Gone => return Err(SpawnError::Died(end_of(pidfd))),
         }
     }
