@@ -41,7 +41,7 @@ use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
 /// `DEVPTS_SUPER_MAGIC` of linux/magic.h.
-const DEVPTS: u32 = 0x1cd1;
+const DEVPTS: rustix::fs::FsWord = 0x1cd1;
 
 /// Namespaces by their names in `/proc/<pid>/ns`.
 const NAMESPACES: [(&str, ThreadNameSpaceType); 8] = [
@@ -328,7 +328,7 @@ fn enter_root(inside: &Inside) -> Done<OwnedFd> {
 fn open_terminal(setup: &Setup<'_>, root: &OwnedFd, socket: BorrowedFd<'_>) -> Done<OwnedFd> {
     let devpts = place::open(root.as_fd(), b"/dev/pts", OFlags::DIRECTORY)
         .and_then(|folder| match rustix::fs::fstatfs(&folder)?.f_type {
-            magic if magic == DEVPTS.into() => Ok(folder),
+            DEVPTS => Ok(folder),
             _ => Err(Errno::NOTTY),
         })
         .at(Step::Terminal, "/dev/pts")?;
