@@ -26,6 +26,10 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         foreground: true,
         default_seccomp: true,
         generate_files: true,
+        bundle: false,
+        no_pivot: false,
+        no_new_keyring: false,
+        preserved_descriptors: 0,
     };
     plan::plan(&spec, &ground, host)
 }

@@ -10,6 +10,7 @@ mod cgroups;
 mod decide;
 mod error;
 mod files;
+mod hooks;
 mod ids;
 mod kernel;
 mod mount;
@@ -34,9 +35,10 @@ use crate::spec::HostEntry;
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use error::PlanError;
+pub use hooks::{Hook, HookKind, Hooks, hooks_of};
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
-pub use namespaces::{Namespace, NamespaceKind};
+pub use namespaces::{Namespace, NamespaceKind, TimeOffset};
 pub use process::{Process, Rlimit};
 pub use root::RootPlan;
 
@@ -75,6 +77,14 @@ pub struct Plan {
     pub init: bool,
     /// Whether the container dies with its launcher (`PR_SET_PDEATHSIG`): a run in the foreground.
     pub dies_with_parent: bool,
+    /// By how much the clocks of a new time namespace differ from the host's.
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// Programs that run at moments of the container's life.
+    pub hooks: Hooks,
+    /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
+    pub no_pivot: bool,
+    /// How many descriptors from 3 on the program keeps.
+    pub preserved_descriptors: u32,
 }
 
 /// What the program may ask of the kernel.
@@ -96,8 +106,10 @@ pub struct Security {
 pub struct Ground<'a> {
     /// The container's id: the default host name.
     pub id: &'a str,
-    /// The unpacked image, absolute; only ever read.
+    /// The unpacked image, absolute; only ever read. Or a bundle's own root.
     pub snapshot: &'a Path,
+    /// Whether the root is a bundle's own: entered as it is, and written unless the specification forbids that.
+    pub bundle: bool,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
     /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
     /// is the caller's duty; elsewhere it is not touched.
@@ -115,4 +127,10 @@ pub struct Ground<'a> {
     pub default_seccomp: bool,
     /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
     pub generate_files: bool,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// `--preserve-fds`.
+    pub preserved_descriptors: u32,
 }

@@ -3,11 +3,12 @@
 //! [`prepare`] decides and changes nothing but the store; what it returns can be printed.
 //! [`Prepared::launch`] makes the container, waits for its end and clears up after it.
 
-mod claim;
+pub(crate) mod claim;
 mod error;
 
 pub use error::RunError;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::root::Root;
@@ -60,6 +61,7 @@ pub struct Outcome {
 pub struct Prepared {
     /// What will be done to start it: what `--print-plan` prints.
     pub plan: Plan,
+    spec: Spec,
     state: State,
     limits: Limits,
     streams: Wanted,
@@ -85,6 +87,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let ground = Ground {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
+        bundle: false,
         folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
         init: overrides.init,
@@ -92,12 +95,18 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         foreground: true,
         default_seccomp: true,
         generate_files: true,
+        no_pivot: false,
+        no_new_keyring: false,
+        preserved_descriptors: 0,
     };
     let plan = plan::plan(&spec, &ground, &host)?;
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };
     let state = State {
         id: request.id.clone(),
         image: image.label().to_owned(),
+        bundle: None,
+        annotations: BTreeMap::new(),
+        monitored: true,
         command: plan.process.argv.clone(),
         created: Timestamp::now(),
         remove: request.remove,
@@ -105,7 +114,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         cgroup: plan.cgroup.paths(),
         status: Status::Creating,
     };
-    Ok(Prepared { plan, state, limits, streams: request.streams, _lease: snapshot })
+    Ok(Prepared { plan, spec, state, limits, streams: request.streams, _lease: snapshot })
 }
 
 impl Prepared {
@@ -140,6 +149,7 @@ impl Prepared {
         let _in_use = writes.then(|| claim::private_area(held, store)).transpose()?;
         let group = claim::group(held, &self.plan.cgroup)?;
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
+        held.save_config(&self.spec)?;
         let child = self.spawn(group.as_ref(), &streams)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
         held.set_status(Status::Running { process })?;

@@ -10,24 +10,43 @@ use rustix::process::{DumpableBehavior, Signal};
 
 use super::handshake;
 use super::prepare::Setup;
-use super::step::{At, Done};
+use super::step::{At, Done, Failure};
 use super::{
-    Step, credentials, devices, ids, init, mounts, paths, program, root, sysctls, terminal,
+    Step, credentials, devices, fork, hooks, ids, init, mounts, paths, program, root, sysctls,
+    terminal,
 };
 use crate::network::Network;
-use crate::plan::{NamespaceKind, Plan};
+use crate::plan::{HookKind, NamespaceKind, Plan};
 use crate::sys;
 use crate::sys::seccomp::Filter;
 
 /// Becomes the container's program, or says why not and ends.
-pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
-    let socket = socket.as_fd();
-    let Err(failure) = story(setup, socket);
-    handshake::fail(socket, &failure);
+pub(super) fn become_program(setup: &Setup<'_>, socket: OwnedFd) -> ! {
+    if let Err(failure) = create(setup, socket.as_fd()) {
+        give_up(socket.as_fd(), &failure);
+    }
+    let socket = match &setup.gate {
+        None => socket,
+        Some(gate) => match gate.wait(setup, socket.as_fd()) {
+            // From here on it is the starter who is told. The launcher's socket is closed already.
+            Ok(starter) => {
+                std::mem::forget(socket);
+                starter
+            }
+            Err(failure) => give_up(socket.as_fd(), &failure),
+        },
+    };
+    let Err(failure) = start(setup, socket.as_fd());
+    give_up(socket.as_fd(), &failure)
+}
+
+fn give_up(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
+    handshake::fail(socket, failure);
     sys::clone::exit_now(125)
 }
 
-fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+/// All but the program.
+fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     let plan = setup.plan;
     isolate(setup, socket)?;
     let root::Mounted { root, files } = root::mount(setup)?;
@@ -42,7 +61,8 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     sysctls::set_all(plan, known.proc.as_ref())?;
     paths::cover(setup, root.as_fd())?;
     identity(plan)?;
-    root::enter(root.as_fd())?;
+    run_hooks(setup, socket)?;
+    root::enter(plan, root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
     root::seal(setup, root.as_fd())?;
@@ -51,23 +71,51 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
         None => terminal::streams(setup.stdio)?,
     }
     confine(setup, socket)?;
+    match &setup.gate {
+        Some(_) => program::find(&setup.candidates, &setup.arguments),
+        None => Ok(()),
+    }
+}
+
+/// The program.
+fn start(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+    if let Some(told) = &setup.told {
+        let list = &setup.plan.hooks.start_container;
+        hooks::run_all(list, HookKind::StartContainer, &told.created)?;
+    }
+    filter_last(setup)?;
     execute(setup, socket)
+}
+
+/// The launcher's hooks, and those that run in the container's namespaces while the host's files are still there.
+fn run_hooks(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    let list = &setup.plan.hooks;
+    if setup.told.is_none() && !list.at_creation() {
+        return Ok(());
+    }
+    handshake::hooks(socket).at(Step::Prepare, "the hooks")?;
+    handshake::await_go(socket).at(Step::Prepare, "the hooks")?;
+    match &setup.told {
+        Some(told) => {
+            hooks::run_all(&list.create_container, HookKind::CreateContainer, &told.creating)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Own cgroup, own ids, own session, own mounts.
 fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     let plan = setup.plan;
-    die_with_launcher(plan, socket)?;
+    die_with_launcher(setup, socket)?;
     credentials::oom_score_adj(&plan.process)?;
-    // Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays
-    // no grace period.
-    for tasks in &setup.cgroup.v1 {
-        rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
-    }
-    if let Some(maps) = &plan.id_maps {
-        handshake::await_go(socket).at(Step::MapIds, "the container")?;
-        ids::become_root(maps)?;
-        die_with_launcher(plan, socket)?;
+    let between = plan.needs_between();
+    if !between {
+        join_cgroups(setup)?;
+        if let Some(maps) = &plan.id_maps {
+            handshake::await_go(socket).at(Step::MapIds, "the container")?;
+            ids::become_root(maps)?;
+            die_with_launcher(setup, socket)?;
+        }
     }
     // Nobody inside may trace us, or open our descriptors in /proc, while we still hold those of the host
     // (CVE-2016-9962). After the maps, which only the owner of a dumpable process may write.
@@ -77,24 +125,35 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     if plan.has_new(NamespaceKind::Cgroup) {
         sys::clone::unshare(NamespaceKind::Cgroup.flag()).at(Step::Clone, "cgroup")?;
     }
-    for (kind, path) in plan.joined() {
-        super::namespaces::join(kind, path).at(Step::JoinNamespace, path.display())?;
+    if !between {
+        fork::join_all(setup)?;
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;
-    // What is mounted from here on stays here.
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change(c"/", private).at(Step::Propagation, "/")?;
+    if plan.has_new(NamespaceKind::Mount) {
+        // What is mounted from here on stays here.
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change(c"/", private).at(Step::Propagation, "/")?;
+    }
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
     Ok(())
 }
 
+/// Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays no
+/// grace period.
+pub(super) fn join_cgroups(setup: &Setup<'_>) -> Done {
+    for tasks in &setup.cgroup.v1 {
+        rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
+    }
+    Ok(())
+}
+
 /// Killed at any moment, the launcher takes the child along: until exec that holds the container's lock too, and who
-/// comes to clear would take it for a living launcher. A change of credentials undoes this (prctl(2)), so it is
-/// repeated after each.
-fn die_with_launcher(plan: &Plan, socket: BorrowedFd<'_>) -> Done {
-    if !plan.dies_with_parent {
+/// comes to clear would take it for a living launcher. One that waits to be started lets go of that later. A change of
+/// credentials undoes this (prctl(2)), so it is repeated after each.
+pub(super) fn die_with_launcher(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    if !setup.plan.dies_with_parent && setup.gate.is_none() {
         return Ok(());
     }
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
@@ -132,15 +191,20 @@ fn confine(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     credentials::become_user(process, plan.id_maps.as_ref())?;
     credentials::capabilities(security.capabilities)?;
-    die_with_launcher(plan, socket)?;
+    die_with_launcher(setup, socket)?;
     rustix::process::umask(Mode::from_raw_mode(process.umask));
     sys::signal::reset();
     if security.no_new_privs {
         rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
-        load_filter(setup)?;
     }
-    // Nothing but the three streams passes exec (CVE-2024-21626).
-    sys::exec::close_from_on_exec(3).at(Step::Descriptors, "3 and above")
+    // Nothing but the three streams, and what the caller said, passes exec (CVE-2024-21626).
+    let first = 3 + plan.preserved_descriptors;
+    sys::exec::close_from_on_exec(first).at(Step::Descriptors, "3 and above")
+}
+
+/// Where it may be the last of all, the filter is: nothing that we do has to pass it.
+fn filter_last(setup: &Setup<'_>) -> Done {
+    if setup.plan.security.no_new_privs { load_filter(setup) } else { Ok(()) }
 }
 
 fn load_filter(setup: &Setup<'_>) -> Done {

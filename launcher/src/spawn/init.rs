@@ -45,6 +45,13 @@ impl Init {
     }
 }
 
+impl Init {
+    /// The copy's descriptor.
+    pub(super) fn image(&self) -> std::os::fd::RawFd {
+        self.image.as_raw_fd()
+    }
+}
+
 /// This program's file, in memory, sealed against every change.
 fn copy_of_ourselves() -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;

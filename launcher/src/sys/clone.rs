@@ -56,14 +56,18 @@ pub fn threads() -> Result<usize, Errno> {
 /// What clone3 says; `EDEADLK`, never given by clone3, when the process has more than one thread: the child would see any
 /// lock that another thread holds (of the allocator, say) locked for ever.
 pub fn fork_into(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Errno> {
+    fork_with(namespaces, libc::SIGCHLD as u64, cgroup)
+}
+
+fn fork_with(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Errno> {
     if threads()? != 1 {
         return Err(Errno::DEADLK);
     }
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
-        flags: namespaces | libc::CLONE_PIDFD as u64,
+        flags: flags | libc::CLONE_PIDFD as u64,
         pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
+        exit_signal,
         ..CloneArgs::default()
     };
     if let Some(cgroup) = cgroup {
@@ -82,6 +86,17 @@ pub fn fork_into(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side
     Ok(Side::Parent { pid, pidfd })
 }
 
+/// Forks into the namespaces of `namespaces`, as [`fork_into`] does, but has the caller's parent as the parent of the new
+/// process, which announces its end as the caller would. (`Side::Parent` is the caller all the same.)
+///
+/// # Errors
+///
+/// As for [`fork_into`].
+pub fn fork_sibling(namespaces: u64) -> Result<Side, Errno> {
+    // With CLONE_PARENT the kernel takes the caller's signal and refuses another (clone3, EINVAL).
+    fork_with(namespaces | libc::CLONE_PARENT as u64, 0, None)
+}
+
 /// Leaves some of the namespaces that the process shares (`CLONE_NEW*` flags only).
 pub fn unshare(namespaces: u64) -> Result<(), Errno> {
     let flags = namespaces & ALL_NAMESPACES;
@@ -96,7 +111,8 @@ pub const ALL_NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWNET
-    | libc::CLONE_NEWCGROUP) as u64;
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWTIME) as u64;
 
 /// Ends this process at once: no destructors, no exit handlers, no flushing of buffers that belong to the parent.
 pub fn exit_now(status: i32) -> ! {

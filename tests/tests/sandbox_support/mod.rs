@@ -105,6 +105,10 @@ impl Box {
             foreground: true,
             default_seccomp: true,
             generate_files: true,
+            bundle: false,
+            no_pivot: false,
+            no_new_keyring: false,
+            preserved_descriptors: 0,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
