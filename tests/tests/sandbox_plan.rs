@@ -30,6 +30,9 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         generate_files: true,
         cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
         all_controllers: false,
+        bundle: false,
+        no_pivot: false,
+        preserved_descriptors: 0,
     };
     plan::plan(&spec, &ground, host)
 }

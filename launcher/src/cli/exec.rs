@@ -117,9 +117,9 @@ enum UsageError {
 impl Diagnostic for UsageError {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownOption(_) => {
-                Some("options stand before the container; `paddle exec --help` lists them".to_owned())
-            }
+            Self::UnknownOption(_) => Some(
+                "options stand before the container; `paddle exec --help` lists them".to_owned(),
+            ),
             Self::NoProgram => {
                 Some("name one after the container: paddle exec NAME PROGRAM [ARGS]".to_owned())
             }

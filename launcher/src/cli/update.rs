@@ -70,7 +70,12 @@ struct Limits {
     #[arg(long, value_name = "WEIGHT", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     cpu_weight: Option<u64>,
     /// The same on the scale of 2 to 262144; others have 1024
-    #[arg(long, value_name = "SHARES", visible_alias = "cpu-shares", conflicts_with = "cpu_weight")]
+    #[arg(
+        long,
+        value_name = "SHARES",
+        visible_alias = "cpu-shares",
+        conflicts_with = "cpu_weight"
+    )]
     cpu_share: Option<u64>,
     /// Only run when nobody else wants to (1), or as usual (0)
     #[arg(long, value_name = "0|1", allow_hyphen_values = true)]
@@ -294,12 +299,21 @@ mod tests {
         for (words, expected) in [
             ("-m 64m web", r#"{"memory":{"limit":67108864}}"#),
             ("--memory=-1 --memory-swap -1 web", r#"{"memory":{"limit":-1,"swap":-1}}"#),
-            ("--memory 1g --memory-reservation 5k web", r#"{"memory":{"limit":1073741824,"reservation":5120}}"#),
+            (
+                "--memory 1g --memory-reservation 5k web",
+                r#"{"memory":{"limit":1073741824,"reservation":5120}}"#,
+            ),
             ("--cpus 1.5 web", r#"{"cpu":{"quota":150000,"period":100000}}"#),
             ("--cpu-quota -1 web", r#"{"cpu":{"quota":-1}}"#),
             ("--cpu-period 5000 --cpu-burst 9 web", r#"{"cpu":{"burst":9,"period":5000}}"#),
-            ("--cpu-share 512 --cpuset-cpus 0-1 --cpuset-mems 0 web", r#"{"cpu":{"shares":512,"cpus":"0-1","mems":"0"}}"#),
-            ("--cpu-idle 1 --cpu-rt-period 7 --cpu-rt-runtime 3 web", r#"{"cpu":{"idle":1,"realtimeRuntime":3,"realtimePeriod":7}}"#),
+            (
+                "--cpu-share 512 --cpuset-cpus 0-1 --cpuset-mems 0 web",
+                r#"{"cpu":{"shares":512,"cpus":"0-1","mems":"0"}}"#,
+            ),
+            (
+                "--cpu-idle 1 --cpu-rt-period 7 --cpu-rt-runtime 3 web",
+                r#"{"cpu":{"idle":1,"realtimeRuntime":3,"realtimePeriod":7}}"#,
+            ),
             ("--pids-limit -1 web", r#"{"pids":{"limit":-1}}"#),
             ("--blkio-weight 500 web", r#"{"blockIO":{"weight":500}}"#),
             ("--kernel-memory 5m web", "{}"),
@@ -331,7 +345,10 @@ mod tests {
             (r#"{"memory":{"limit":5}}"#, vec![Controller::Memory]),
             (r#"{"cpu":{"quota":5}}"#, vec![Controller::Cpu]),
             (r#"{"cpu":{"cpus":"0"}}"#, vec![Controller::Cpuset]),
-            (r#"{"cpu":{"cpus":"0","shares":5},"pids":{"limit":1}}"#, vec![Controller::Cpu, Controller::Cpuset, Controller::Pids]),
+            (
+                r#"{"cpu":{"cpus":"0","shares":5},"pids":{"limit":1}}"#,
+                vec![Controller::Cpu, Controller::Cpuset, Controller::Pids],
+            ),
             (r#"{"blockIO":{"weight":5}}"#, vec![Controller::Io]),
             ("{}", vec![]),
         ] {

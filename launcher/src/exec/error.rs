@@ -16,7 +16,10 @@ use crate::supervise::SuperviseError;
 
 /// Why a program was not started in a container, or not waited for.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the first variants are stages of that name; the others say it themselves")]
+#[expect(
+    missing_docs,
+    reason = "the first variants are stages of that name; the others say it themselves"
+)]
 pub enum ExecError {
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -88,7 +91,9 @@ impl Diagnostic for ExecError {
             Self::NoConsoleSocket => {
                 Some("name its socket with --console-socket, or leave --detach out".to_owned())
             }
-            Self::UselessConsoleSocket => Some("add --detach and --tty, or leave it out".to_owned()),
+            Self::UselessConsoleSocket => {
+                Some("add --detach and --tty, or leave it out".to_owned())
+            }
             Self::Preserved(_) => Some("see --preserve-fds: they are counted from 3".to_owned()),
             _ => self.stage().and_then(Diagnostic::hint),
         }

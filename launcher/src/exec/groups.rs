@@ -99,9 +99,8 @@ mod tests {
     fn groups_below_are_named_by_hierarchy() {
         let check = |wanted: &[&str], expected: Result<[&str; 3], SubgroupError>| {
             let wanted: Vec<Subgroup> = wanted.iter().map(|text| text.parse().unwrap()).collect();
-            let found = paths(&own(), &wanted).map(|paths| {
-                paths.groups.into_iter().map(|group| group.path).collect::<Vec<_>>()
-            });
+            let found = paths(&own(), &wanted)
+                .map(|paths| paths.groups.into_iter().map(|group| group.path).collect::<Vec<_>>());
             assert_eq!(found, expected.map(|paths| paths.map(PathBuf::from).to_vec()));
         };
         check(&[], Ok(["/cpu/c", "/memory/c", "/unified/c"]));

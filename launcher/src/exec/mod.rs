@@ -20,7 +20,7 @@ use rustix::process::Signal as KernelSignal;
 use crate::cgroup;
 use crate::host::Host;
 use crate::plan::{self, Manner};
-use crate::runtime::{self, Container, ContainerId, RuntimeError, StateDirectory};
+use crate::runtime::{self, ContainerId, RuntimeError, StateDirectory};
 use crate::spawn::{self, Child, Inside, Stdio};
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
 
@@ -61,7 +61,7 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     let container = runtime::find(states, &request.id)?;
     let first = container.process()?;
     let stopped = || RuntimeError::NotRunning { id: request.id.clone(), status: "stopped" };
-    if !request.ignore_paused && is_paused(&container)? {
+    if !request.ignore_paused && container.is_paused()? {
         return Err(ExecError::Paused(request.id.clone()));
     }
     let inside = Inside::of(first).map_err(ExecError::Inside)?.ok_or_else(stopped)?;
@@ -72,8 +72,16 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     if terminal && !request.detach {
         set_console_size(&mut process);
     }
-    let manner = Manner { foreground: !request.detach, preserved: request.preserved };
-    let plan = plan::enter(&spec, &process, manner, &container, &Host::probe()?)?;
+    let bundle = container.state.bundle.as_deref();
+    let manner = Manner {
+        id: request.id.as_str(),
+        first: first.pid,
+        bundle,
+        foreground: !request.detach,
+        preserved: request.preserved,
+        session_keyring: bundle.is_some(),
+    };
+    let plan = plan::enter(&spec, &process, manner, &Host::probe()?)?;
     check_preserved(request.preserved)?;
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
@@ -91,11 +99,6 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     hand_over(request, &sockets, &child)?;
     let limits = Limits { timeout: None, stop_signal: Signal::TERM };
     Ok(Some(supervise::wait(child, &signals, streams, limits)?))
-}
-
-fn is_paused(container: &Container) -> Result<bool, ExecError> {
-    let paths = &container.state.cgroup;
-    Ok(!paths.is_empty() && cgroup::reopen(paths).frozen()?)
 }
 
 /// A terminal needs somebody who has its other side.

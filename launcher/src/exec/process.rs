@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use common::accounts::UserSpec;
@@ -128,10 +127,14 @@ impl Changes {
         let added: Capabilities = self
             .capabilities
             .iter()
-            .flat_map(|choice| match choice {
-                CapabilityChoice::All => CapabilitySet::all(),
-                CapabilityChoice::One(one) => CapabilitySet::of(&[*one]),
-            }.iter().collect::<Vec<_>>())
+            .flat_map(|choice| {
+                match choice {
+                    CapabilityChoice::All => CapabilitySet::all(),
+                    CapabilityChoice::One(one) => CapabilitySet::of(&[*one]),
+                }
+                .iter()
+                .collect::<Vec<_>>()
+            })
             .filter_map(|one| one.name().strip_prefix("CAP_").and_then(|name| name.parse().ok()))
             .collect();
         let mut sets = process.capabilities().clone().unwrap_or_else(no_capabilities);

@@ -11,6 +11,7 @@ mod decide;
 mod enter;
 mod error;
 mod files;
+mod hooks;
 mod ids;
 mod kernel;
 mod labels;
@@ -26,6 +27,7 @@ pub mod seccomp;
 mod security;
 mod sysctls;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::tree::ImagePath;
@@ -39,10 +41,11 @@ pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use enter::{EnterPlan, Manner, enter};
 pub use error::PlanError;
+pub use hooks::{Hook, HookKind, Hooks, hooks_of};
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use labels::{Keyring, Labels};
 pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
-pub use namespaces::{Namespace, NamespaceKind};
+pub use namespaces::{Namespace, NamespaceKind, TimeOffset};
 pub use numbers::Numbers;
 pub use process::{Process, Rlimit, process};
 pub use root::RootPlan;
@@ -84,6 +87,14 @@ pub struct Plan {
     pub init: bool,
     /// Whether the container dies with its launcher (`PR_SET_PDEATHSIG`): a run in the foreground.
     pub dies_with_parent: bool,
+    /// By how much the clocks of a new time namespace differ from the host's.
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// Programs that run at moments of the container's life.
+    pub hooks: Hooks,
+    /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
+    pub no_pivot: bool,
+    /// How many descriptors from 3 on the program keeps.
+    pub preserved_descriptors: u32,
 }
 
 /// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
@@ -92,8 +103,10 @@ pub struct Plan {
 pub struct Ground<'a> {
     /// The container's id: the default host name.
     pub id: &'a str,
-    /// The unpacked image, absolute; only ever read.
+    /// The unpacked image, absolute; only ever read. Or a bundle's own root.
     pub snapshot: &'a Path,
+    /// Whether the root is a bundle's own: entered as it is, and written unless the specification forbids that.
+    pub bundle: bool,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
     /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
     /// is the caller's duty; elsewhere it is not touched.
@@ -119,4 +132,8 @@ pub struct Ground<'a> {
     pub cgroup_driver: Driver,
     /// Whether it gets every controller that is to be had, because an engine will look after it.
     pub all_controllers: bool,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--preserve-fds`.
+    pub preserved_descriptors: u32,
 }

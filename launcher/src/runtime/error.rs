@@ -36,8 +36,24 @@ pub enum RuntimeError {
     #[error("container `{0}` does not exist")]
     Missing(ContainerId),
     /// A container that lives was to be removed.
-    #[error("container `{0}` is running")]
+    #[error("container `{0}` is not stopped")]
     Running(ContainerId),
+    /// Somebody else is at the container.
+    #[error("container `{id}` is {status}, and another command looks after it")]
+    Held {
+        /// Which.
+        id: ContainerId,
+        /// Where it is in its life.
+        status: &'static str,
+    },
+    /// The container has no process. (Callers of OCI runtimes look for exactly these words.)
+    #[error("container not running: `{id}` is {status}")]
+    NotRunning {
+        /// Which.
+        id: ContainerId,
+        /// Where it is in its life.
+        status: &'static str,
+    },
     /// A container did not end though it was killed.
     #[error("container `{0}` was killed but does not end")]
     Unkillable(ContainerId),
@@ -89,7 +105,10 @@ impl Diagnostic for RuntimeError {
                 Some(format!("free some space below `{}`, or move it with --root", path.display()))
             }
             Self::Store(error) => error.hint(),
-            Self::Io { .. } | Self::CleanUp { .. } => None,
+            Self::Io { .. }
+            | Self::CleanUp { .. }
+            | Self::Held { .. }
+            | Self::NotRunning { .. } => None,
             Self::Untrusted { .. } => {
                 Some("choose another folder with --root, or make it yours alone (0700)".to_owned())
             }

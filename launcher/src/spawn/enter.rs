@@ -25,13 +25,13 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Pid, Signal};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
+use super::confine::Rights;
 use super::handshake::{self, Word};
 use super::step::{At, Done};
 use super::{Child, SpawnError, Stdio, Step};
 use super::{
     abandon, credentials, end_of, home, labels, listener, place, program, scheduling, terminal,
 };
-use super::confine::Rights;
 use crate::cgroup::Join;
 use crate::plan::EnterPlan;
 use crate::runtime::ProcessId;
@@ -262,8 +262,7 @@ fn join(setup: &Setup<'_>, socket: &OwnedFd) -> Done<Infallible> {
     }
     match sys::clone::fork_sibling(0).at(Step::Clone, "pid")? {
         Side::Parent { pid, pidfd } => {
-            handshake::born(socket, pid, pidfd.as_fd())
-                .at(Step::Prepare, "the handshake")?;
+            handshake::born(socket, pid, pidfd.as_fd()).at(Step::Prepare, "the handshake")?;
             sys::clone::exit_now(0)
         }
         Side::Child => become_program(setup, socket),
@@ -293,7 +292,10 @@ fn become_program(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible>
     rustix::process::umask(Mode::empty());
     let root = enter_root(setup.inside)?;
     let peer = if process.terminal { Some(open_terminal(setup, &root, socket)?) } else { None };
-    credentials::enter_folder(process, place::open(root.as_fd(), process.cwd.as_bytes(), OFlags::DIRECTORY))?;
+    credentials::enter_folder(
+        process,
+        place::open(root.as_fd(), process.cwd.as_bytes(), OFlags::DIRECTORY),
+    )?;
     match &peer {
         Some(peer) => terminal::take(peer)?,
         None => terminal::streams(setup.stdio)?,

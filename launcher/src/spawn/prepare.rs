@@ -1,18 +1,20 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::confine::Rights;
+use super::gate::Gate;
+use super::hooks::Told;
 use super::init::Init;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, place, program};
+use super::{Stdio, Step, labels, namespaces, place, program};
 use crate::cgroup::Join;
-use crate::plan::{MapWriter, Plan, Source};
+use crate::plan::{NamespaceKind, Plan, Source};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -28,6 +30,12 @@ pub(super) struct Setup<'a> {
     pub(super) candidates: Vec<CString>,
     /// Process 1, when the plan wants one: a sealed copy of this program.
     pub(super) init: Option<Init>,
+    /// Existing namespaces to be joined.
+    pub(super) joined: Vec<(NamespaceKind, OwnedFd)>,
+    /// Where it waits to be started; `None` for a run straight through.
+    pub(super) gate: Option<Gate>,
+    /// What hooks are told that run in the child.
+    pub(super) told: Option<Told>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
     /// The host's procfs, when labels are written there.
@@ -43,6 +51,7 @@ impl<'a> Setup<'a> {
         cgroup: &'a Join,
         stdio: Stdio<'a>,
         socket: BorrowedFd<'_>,
+        folder: Option<BorrowedFd<'_>>,
     ) -> Done<Self> {
         let process = &plan.process;
         let argument = |_| Errno::INVAL;
@@ -65,6 +74,9 @@ impl<'a> Setup<'a> {
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
             procfs: labels::open_procfs(&plan.security)?,
+            joined: namespaces::open_joined(plan)?,
+            gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
+            told: Told::new(plan).at(Step::Prepare, "the hooks")?,
             trees: open_trees(plan)?,
         })
     }
@@ -78,8 +90,14 @@ impl<'a> Setup<'a> {
             filter: self.filter.as_ref(),
             procfs: self.procfs.as_ref().map(AsFd::as_fd),
             launcher,
-            close_from: 3,
+            close_from: 3 + self.plan.preserved_descriptors,
         }
+    }
+
+    /// The descriptors that are still needed once the container is started.
+    pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
+        let told = self.told.iter().map(|told| told.created.as_raw_fd());
+        told.chain(self.init.iter().map(Init::image)).collect()
     }
 
     /// A detached copy of the mount at `path`: the prepared one, or one made now.
@@ -142,14 +160,13 @@ fn owner(plan: &Plan) -> Option<(Uid, Gid)> {
     Some((Uid::from_raw(maps.root_uid()?), Gid::from_raw(maps.root_gid()?)))
 }
 
-/// Launched by root with a user namespace, root inside may pass through none of the host's private folders: the launcher
-/// takes copies of the mounts along. (Everyone else's child has the rights that its launcher has.)
+/// In a user namespace that root made or joins, root inside may pass through none of the host's private folders: the
+/// launcher takes copies of the mounts along. (Everyone else's child has the rights that its launcher has.)
 fn open_trees(plan: &Plan) -> Done<Vec<(PathBuf, OwnedFd)>> {
-    let Some(maps) = plan.id_maps.as_ref().filter(|maps| maps.idmapped_root) else {
+    if !plan.has(NamespaceKind::User) || !rustix::process::geteuid().is_root() {
         return Ok(Vec::new());
-    };
-    debug_assert_eq!(maps.writer, MapWriter::Launcher, "only root shows idmapped mounts");
-    let mut wanted = vec![(plan.root.lower().to_owned(), false)];
+    }
+    let mut wanted = vec![(plan.root.lower().to_owned(), plan.root.is_recursive())];
     wanted.extend(plan.root.writable().map(|writable| (writable.to_owned(), false)));
     wanted.extend(plan.mounts.iter().filter_map(|mount| match &mount.source {
         Source::Bind { path, recursive } => Some((path.clone(), *recursive)),

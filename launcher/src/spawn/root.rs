@@ -7,14 +7,14 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, UnmountFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, unmount,
+    fsconfig_set_string, fsmount, fsopen, mount_move, unmount,
 };
 
 use super::prepare::Setup;
 use super::scratch::Scratch;
 use super::step::{At, Done};
 use super::{Step, place};
-use crate::plan::RootPlan;
+use crate::plan::{NamespaceKind, Plan, RootPlan};
 use crate::sys;
 
 /// What is mounted first.
@@ -31,6 +31,10 @@ pub(super) struct Mounted {
 /// Device nodes on it cannot be opened: the ones that the container has are mounts of their own (see `devices`).
 pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
     let path = setup.plan.root.lower();
+    if let RootPlan::Folder { path, .. } = &setup.plan.root {
+        let root = folder_itself(setup, path).at(Step::MountRoot, path.display())?;
+        return Ok(Mounted { root, files: Vec::new() });
+    }
     let lower = match setup.prepared(path) {
         Some(tree) => Lower::Prepared(tree),
         None => Lower::Folder(folder(path).at(Step::MountRoot, path.display())?),
@@ -44,7 +48,7 @@ pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
         .map(|(index, file)| scratch.file(index, file).at(Step::Mount, &file.destination))
         .collect::<Done<Vec<_>>>()?;
     let root = match &setup.plan.root {
-        RootPlan::Bind { .. } => bind(&lower),
+        RootPlan::Folder { .. } | RootPlan::Bind { .. } => bind(&lower),
         RootPlan::Sealed { .. } => {
             scratch.layer().and_then(|layer| overlay(setup, &lower, &layer, &scratch))
         }
@@ -64,6 +68,17 @@ pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
     }
     .at(Step::MountRoot, path.display())?;
     Ok(Mounted { root, files })
+}
+
+/// A bundle's own folder, as a mount of its own: at its own place, where hooks look for it.
+fn folder_itself(setup: &Setup<'_>, path: &Path) -> Result<OwnedFd, Errno> {
+    let tree = setup.tree(path, true)?;
+    match setup.prepared(path) {
+        // Root inside may not pass through the folders above it.
+        Some(_) => place::attach_on_top(&tree)?,
+        None => place::attach(&tree, folder(path)?)?,
+    }
+    Ok(tree)
 }
 
 /// The unpacked image.
@@ -128,7 +143,8 @@ fn folder(path: &Path) -> Result<OwnedFd, Errno> {
 
 /// No more writing: the mount points are made.
 pub(super) fn seal(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
-    if matches!(setup.plan.root, RootPlan::Sealed { .. }) {
+    if matches!(setup.plan.root, RootPlan::Sealed { .. } | RootPlan::Folder { readonly: true, .. })
+    {
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
         sys::mount::set_attributes(root, attributes.bits().into(), false)
             .at(Step::Readonly, "/")?;
@@ -137,8 +153,17 @@ pub(super) fn seal(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
 }
 
 /// Makes the mounted root the process's root and lets go of the host's.
-pub(super) fn enter(root: BorrowedFd<'_>) -> Done {
+pub(super) fn enter(plan: &Plan, root: BorrowedFd<'_>) -> Done {
     rustix::process::fchdir(root).at(Step::Pivot, "/")?;
+    if !plan.has_new(NamespaceKind::Mount) {
+        // The host's mounts stay the host's.
+        return change_root();
+    }
+    if plan.no_pivot {
+        // On a host whose root is an initramfs there is nothing to pivot away from (pivot_root(2)).
+        mount_move(c".", c"/").at(Step::Pivot, "/")?;
+        return change_root();
+    }
     // The old root lands on top of the new one's top folder, and is the one that `.` then means to unmount; no folder is
     // needed for it (pivot_root(2), NOTES).
     rustix::process::pivot_root(c".", c".").at(Step::Pivot, "/")?;
@@ -151,6 +176,11 @@ pub(super) fn enter(root: BorrowedFd<'_>) -> Done {
     } else {
         Err(Errno::XDEV).at(Step::Pivot, "/..")
     }
+}
+
+fn change_root() -> Done {
+    rustix::process::chroot(c".").at(Step::Pivot, "/")?;
+    rustix::process::chdir(c"/").at(Step::Pivot, "/")
 }
 
 /// Which mount a path leads to (Linux 5.8).

@@ -67,10 +67,17 @@ fn r6_the_launchers_file_cannot_be_written_from_inside() {
     let before = std::fs::metadata(&file).unwrap();
     bench.says(&id, &[], "printf '#!/proc/self/exe\\n' > /bin/evil; chmod 755 /bin/evil; busybox ln -s /proc/self/exe /bin/self");
     // It waits for its input, for as long as this test wants it to.
-    for program in [&["/proc/self/exe", "update", "-r", "-", "x"][..], &["/bin/self", "update", "-r", "-", "x"]] {
+    for program in [
+        &["/proc/self/exe", "update", "-r", "-", "x"][..],
+        &["/bin/self", "update", "-r", "-", "x"],
+    ] {
         let mut command = bench.command(&id, &["--pid-file", "pid"], program);
-        let mut running =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut running = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         let pid_file = bench.scratch.path().join("pid");
         assert!(within_seconds(10, || pid_file.exists()));
         std::fs::remove_file(&pid_file).unwrap();
@@ -88,7 +95,10 @@ fn r6_the_launchers_file_cannot_be_written_from_inside() {
     // As the interpreter of a script it is executed, too; it knows no such verb.
     bench.exec(&id, &[], &["/bin/evil"]);
     let after = std::fs::metadata(&file).unwrap();
-    assert_eq!((before.len(), before.mtime_nsec(), before.mtime()), (after.len(), after.mtime_nsec(), after.mtime()));
+    assert_eq!(
+        (before.len(), before.mtime_nsec(), before.mtime()),
+        (after.len(), after.mtime_nsec(), after.mtime())
+    );
     run(std::process::Command::new(&file).arg("--version")).ok();
 }
 

@@ -37,7 +37,8 @@ fn a_detached_process_goes_on_and_its_pid_is_written() {
     let id = bench.start(|_| {});
     let mut command = bench.command(&id, &["--detach", "--pid-file", "pid"], &["sleep", "1000"]);
     assert!(command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap().success());
-    let pid: u32 = std::fs::read_to_string(bench.scratch.path().join("pid")).unwrap().parse().unwrap();
+    let pid: u32 =
+        std::fs::read_to_string(bench.scratch.path().join("pid")).unwrap().parse().unwrap();
     assert_eq!(std::fs::read(proc(pid, "cmdline")).unwrap(), b"sleep\x001000\0");
     // It has left the session of whoever started it, and nobody's death is its own.
     let stat = std::fs::read_to_string(proc(pid, "stat")).unwrap();
@@ -57,7 +58,15 @@ fn a_terminal_goes_to_the_callers_socket_under_its_name() {
     wanted["terminal"] = serde_json::json!(true);
     wanted["consoleSize"] = serde_json::json!({ "width": 90, "height": 30 });
     let file = bench.scratch.file("process.json", serde_json::to_vec(&wanted).unwrap());
-    let options = ["--process", file.to_str().unwrap(), "--detach", "--console-socket", "console", "--pidfd-socket", "pidfd"];
+    let options = [
+        "--process",
+        file.to_str().unwrap(),
+        "--detach",
+        "--console-socket",
+        "console",
+        "--pidfd-socket",
+        "pidfd",
+    ];
     run(&mut bench.command(&id, &options, &[])).ok();
     let ((name, terminal), (word, pidfd)) = (console.join().unwrap(), pidfd.join().unwrap());
     assert!(name.contains("ptmx"), "{name}");
@@ -69,7 +78,10 @@ fn a_terminal_goes_to_the_callers_socket_under_its_name() {
     // EIO is the end of a terminal.
     let _ = terminal.read_to_end(&mut said);
     let said = String::from_utf8(said).unwrap();
-    assert!(said.contains("/dev/pts/") && said.contains("30 90\r\n") && said.contains("got typed"), "{said}");
+    assert!(
+        said.contains("/dev/pts/") && said.contains("30 90\r\n") && said.contains("got typed"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -140,7 +152,8 @@ fn signals_to_the_command_reach_the_program() {
 fn a_killed_command_leaves_no_program() {
     let Some(bench) = Bench::new("exec-killed") else { return };
     let id = bench.start(|_| {});
-    let mut command = bench.command(&id, &["--pid-file", "pid"], &["sh", "-c", "echo ready; exec sleep 1000"]);
+    let mut command =
+        bench.command(&id, &["--pid-file", "pid"], &["sh", "-c", "echo ready; exec sleep 1000"]);
     let mut running = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = [0; 6];
     running.stdout.as_mut().unwrap().read_exact(&mut line).unwrap();

@@ -79,7 +79,8 @@ fn value(bench: &Bench, hierarchy: &Hierarchy, v1: &str, v2: &str) -> String {
 #[test]
 fn limits_of_a_running_container_change_and_nothing_else() {
     let Some(bench) = Bench::new("update") else { return };
-    let (Some(pids), Some(memory)) = (require::controller("pids"), require::controller("memory")) else {
+    let (Some(pids), Some(memory)) = (require::controller("pids"), require::controller("memory"))
+    else {
         return;
     };
     let id = bench.start(|config| {
@@ -91,11 +92,18 @@ fn limits_of_a_running_container_change_and_nothing_else() {
     bench.paddle(&["update", "--pids-limit", "77", &id]).ok();
     assert_eq!(at(&pids, "pids.max", "pids.max"), "77");
     bench.paddle(&["update", "--memory", "64m", &id]).ok();
-    assert_eq!((limit(), at(&pids, "pids.max", "pids.max")), ((64_u64 << 20).to_string(), "77".to_owned()));
+    assert_eq!(
+        (limit(), at(&pids, "pids.max", "pids.max")),
+        ((64_u64 << 20).to_string(), "77".to_owned())
+    );
     // As engines send it.
-    let resources = br#"{"devices":null,"memory":{"limit":100663296},"pids":{"limit":88},"cpu":{}}"#;
+    let resources =
+        br#"{"devices":null,"memory":{"limit":100663296},"pids":{"limit":88},"cpu":{}}"#;
     run_with_input(bench.scratch.paddle().args(["update", "--resources=-", &id]), resources).ok();
-    assert_eq!((limit(), at(&pids, "pids.max", "pids.max")), ((96_u64 << 20).to_string(), "88".to_owned()));
+    assert_eq!(
+        (limit(), at(&pids, "pids.max", "pids.max")),
+        ((96_u64 << 20).to_string(), "88".to_owned())
+    );
     let file = bench.scratch.file("resources.json", r#"{"pids":{"limit":99}}"#);
     bench.paddle(&["update", "-r", file.to_str().unwrap(), &id]).ok();
     assert_eq!(at(&pids, "pids.max", "pids.max"), "99");
@@ -109,7 +117,9 @@ fn limits_of_a_running_container_change_and_nothing_else() {
 #[test]
 fn what_a_container_uses_is_printed_as_callers_parse_it() {
     let Some(bench) = Bench::new("events") else { return };
-    let (Some(_), Some(_)) = (require::controller("memory"), require::controller("pids")) else { return };
+    let (Some(_), Some(_)) = (require::controller("memory"), require::controller("pids")) else {
+        return;
+    };
     let id = bench.start(|_| {});
     let line = bench.paddle(&["events", "--stats", &id]).ok().text();
     let event: Value = serde_json::from_str(&line).unwrap();
@@ -119,7 +129,8 @@ fn what_a_container_uses_is_printed_as_callers_parse_it() {
     assert!(event["data"]["cpu"]["usage"]["kernel"].is_u64(), "{event}");
     // Again and again, until it ends.
     let mut command = bench.scratch.paddle();
-    let mut running = command.args(["events", "--interval=50ms", &id]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut running =
+        command.args(["events", "--interval=50ms", &id]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
     for _ in 0..3 {
         let event: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
@@ -142,7 +153,8 @@ fn a_container_that_runs_out_of_memory_is_told_of() {
         mounts.push(json!({ "destination": "/mem", "type": "tmpfs", "source": "x" }));
     });
     let mut command = bench.scratch.paddle();
-    let mut running = command.args(["events", "--interval", "1h", &id]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut running =
+        command.args(["events", "--interval", "1h", &id]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
     // Not before it watches.
     let watches = || {

@@ -23,8 +23,9 @@ use tests::scratch::Scratch;
 
 /// Programs of busybox that the tests use.
 const APPLETS: [&str; 25] = [
-    "sh", "cat", "ls", "id", "sleep", "tty", "stty", "ps", "head", "kill", "mount", "readlink", "env",
-    "pwd", "true", "false", "touch", "wc", "test", "grep", "dd", "mkdir", "umount", "stat", "chmod",
+    "sh", "cat", "ls", "id", "sleep", "tty", "stty", "ps", "head", "kill", "mount", "readlink",
+    "env", "pwd", "true", "false", "touch", "wc", "test", "grep", "dd", "mkdir", "umount", "stat",
+    "chmod",
 ];
 
 /// A folder of a test, and the containers in it.
@@ -59,7 +60,8 @@ impl Bench {
             "root:x:0:0::/root:/bin/sh\nann:x:1234:4321::/home/ann:/bin/sh\n",
         )
         .unwrap();
-        std::fs::write(root.join("etc/group"), "root:x:0:\nstaff:x:4321:\nextra:x:55:ann\n").unwrap();
+        std::fs::write(root.join("etc/group"), "root:x:0:\nstaff:x:4321:\nextra:x:55:ann\n")
+            .unwrap();
         std::fs::write(root.join("etc/plain"), "not a program\n").unwrap();
         run(self.scratch.paddle().args(["spec", "--bundle"]).arg(&bundle)).ok();
         let file = bundle.join("config.json");

@@ -60,7 +60,11 @@ fn options_change_what_the_containers_own_process_is() {
         (&[], "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t1\n"),
         (&["--no-new-privs=false"], "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t0\n"),
         (&[], "grep CapEff /proc/self/status", "CapEff:\t0000000020000420\n"),
-        (&["--cap", "CAP_SYS_ADMIN"], "grep CapEff /proc/self/status", "CapEff:\t0000000020200420\n"),
+        (
+            &["--cap", "CAP_SYS_ADMIN"],
+            "grep CapEff /proc/self/status",
+            "CapEff:\t0000000020200420\n",
+        ),
     ] {
         assert_eq!(bench.says(&id, options, script), expected, "{options:?} {script}");
     }
@@ -142,7 +146,11 @@ fn a_container_of_an_image_can_be_entered() {
     let mut running = command.spawn().unwrap();
     let mut line = [0; 6];
     std::io::Read::read_exact(running.stdout.as_mut().unwrap(), &mut line).unwrap();
-    let said = bench.says(&name, &["-u", "ann"], "id -un; readlink /proc/1/exe; grep Seccomp: /proc/self/status");
+    let said = bench.says(
+        &name,
+        &["-u", "ann"],
+        "id -un; readlink /proc/1/exe; grep Seccomp: /proc/self/status",
+    );
     assert_eq!(said, "ann\nSeccomp:\t2\n", "and it is not ann's to look at process 1");
     assert_eq!(bench.says(&name, &[], "readlink /proc/1/exe"), "/bin/busybox\n");
     bench.paddle(&["rm", "--force", &name]).ok();

@@ -55,7 +55,10 @@ fn a_container_that_does_not_run_is_said_to() {
 fn a_created_container_can_be_entered() {
     let Some(bench) = Bench::new("exec-created") else { return };
     let id = bench.create(|_| {});
-    assert_eq!(bench.says(&id, &[], "echo $$; readlink /proc/self/ns/pid | grep -c pid").lines().last(), Some("1"));
+    assert_eq!(
+        bench.says(&id, &[], "echo $$; readlink /proc/self/ns/pid | grep -c pid").lines().last(),
+        Some("1")
+    );
 }
 
 #[test]
@@ -70,8 +73,12 @@ fn what_is_no_process_is_said_to_be_none() {
         ("args", serde_json::json!([]), "process"),
         ("cwd", serde_json::json!("relative"), "relative"),
         ("env", serde_json::json!(["NAMELESS"]), "NAMELESS"),
-        ("rlimits", serde_json::json!([{"type": "RLIMIT_CORE", "soft": 1, "hard": 1},
-                                       {"type": "RLIMIT_CORE", "soft": 1, "hard": 1}]), "twice"),
+        (
+            "rlimits",
+            serde_json::json!([{"type": "RLIMIT_CORE", "soft": 1, "hard": 1},
+                                       {"type": "RLIMIT_CORE", "soft": 1, "hard": 1}]),
+            "twice",
+        ),
     ] {
         let mut wrong = process(&["true"]);
         wrong[key] = value;

@@ -109,6 +109,9 @@ impl Box {
             generate_files: true,
             cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
+            bundle: false,
+            no_pivot: false,
+            preserved_descriptors: 0,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
