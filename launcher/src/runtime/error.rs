@@ -36,8 +36,13 @@ pub enum RuntimeError {
     #[error("container `{0}` does not exist")]
     Missing(ContainerId),
     /// A container that lives was to be removed.
-    #[error("container `{0}` is not stopped")]
-    Running(ContainerId),
+    #[error("container `{id}` is {status}")]
+    Running {
+        /// Which.
+        id: ContainerId,
+        /// Created, or running.
+        status: &'static str,
+    },
     /// Somebody else is at the container.
     #[error("container `{id}` is {status}, and another command looks after it")]
     Held {
@@ -116,7 +121,7 @@ impl Diagnostic for RuntimeError {
                 Some(format!("choose another --name, or remove it with `paddle rm -f {id}`"))
             }
             Self::Missing(_) => Some("`paddle ps -a` lists all containers".to_owned()),
-            Self::Running(id) => Some(format!("`paddle rm -f {id}` kills and removes it")),
+            Self::Running { id, .. } => Some(format!("`paddle rm -f {id}` kills and removes it")),
             Self::Unkillable(id) => Some(format!(
                 "a process of it hangs in the kernel (a dead network mount?); try `paddle rm -f \
                  {id}` again later"

@@ -67,7 +67,8 @@ pub fn take(
     loop {
         match states.claim(id)? {
             Found::Free(held) if !force && lives(held.state()).map_err(clean_up(id))? => {
-                return Err(RuntimeError::Running(id.clone()));
+                let status = held.state().status.word();
+                return Err(RuntimeError::Running { id: id.clone(), status });
             }
             Found::Free(held) => {
                 clear(held.state())?;
@@ -77,7 +78,8 @@ pub fn take(
             Found::Absent if was_there => return Ok(None),
             Found::Absent => return Err(RuntimeError::Missing(id.clone())),
             Found::Living(state) if !force && state.monitored && !state.status.is_stopped() => {
-                return Err(RuntimeError::Running(id.clone()));
+                let status = state.status.word();
+                return Err(RuntimeError::Running { id: id.clone(), status });
             }
             Found::Living(_) if Instant::now() > deadline => {
                 return Err(RuntimeError::Unkillable(id.clone()));
