@@ -36,6 +36,7 @@ pub(super) struct Arguments {
 /// What runs.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Program")]
+#[expect(clippy::doc_markdown, reason = "what describes an option is its help text")]
 struct Options {
     /// Read all of it from a file (`process` of the runtime specification)
     #[arg(short, long, value_name = "FILE")]

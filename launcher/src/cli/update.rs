@@ -190,7 +190,7 @@ fn has(paths: &CgroupPaths, controller: Controller) -> bool {
 /// The controllers that keep these limits.
 fn needed(resources: &LinuxResources) -> Vec<Controller> {
     let cpu = resources.cpu().as_ref();
-    let nodes = |cpu: &&LinuxCpu| cpu.cpus().is_some() || cpu.mems().is_some();
+    let nodes = |cpu: &LinuxCpu| cpu.cpus().is_some() || cpu.mems().is_some();
     let without_nodes = |cpu: &LinuxCpu| {
         let mut rest = cpu.clone();
         rest.set_cpus(None).set_mems(None);
@@ -199,7 +199,7 @@ fn needed(resources: &LinuxResources) -> Vec<Controller> {
     let all = [
         (resources.memory().is_some(), Controller::Memory),
         (cpu.is_some_and(without_nodes), Controller::Cpu),
-        (cpu.filter(nodes).is_some(), Controller::Cpuset),
+        (cpu.is_some_and(nodes), Controller::Cpuset),
         (resources.pids().is_some(), Controller::Pids),
         (resources.block_io().is_some(), Controller::Io),
         (resources.hugepage_limits().is_some(), Controller::Hugetlb),

@@ -44,9 +44,9 @@ pub struct Changes {
     pub capabilities: Vec<CapabilityChoice>,
     /// Whether exec can never add privileges.
     pub no_new_privileges: Option<bool>,
-    /// Its AppArmor profile.
+    /// Its `AppArmor` profile.
     pub apparmor: Option<String>,
-    /// Its SELinux label.
+    /// Its `SELinux` label.
     pub label: Option<String>,
 }
 
@@ -66,7 +66,9 @@ fn read(path: &Path) -> Result<Process, ExecError> {
     File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut text)).map_err(failed)?;
     let (process, warnings) = spec::parse_process(&text)
         .map_err(|source| ExecError::Process { path: path.to_owned(), source })?;
-    warnings.iter().for_each(|warning| report::warn(warning));
+    for warning in &warnings {
+        report::warn(warning);
+    }
     Ok(process)
 }
 
