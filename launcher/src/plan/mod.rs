@@ -5,9 +5,12 @@
 //! opens nothing and changes nothing: `plan/X.rs` decides, `spawn/X.rs` does.
 //! `paddle run --print-plan` prints it as JSON.
 
+mod attributes;
+mod below;
 mod capabilities;
 mod cgroups;
 mod decide;
+mod devices;
 mod error;
 mod files;
 mod ids;
@@ -15,6 +18,7 @@ mod kernel;
 mod mount;
 mod mounts;
 mod namespaces;
+mod options;
 mod paths;
 mod process;
 mod root;
@@ -31,12 +35,17 @@ use crate::cgroup::CgroupPlan;
 use crate::network::Network;
 use crate::spec::HostEntry;
 
+pub use attributes::{Attributes, Change};
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use error::PlanError;
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
-pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
+pub use mount::{
+    Device, DeviceKind, GeneratedFile, Link, Mount, Node, OwnerMaps, Owners, Propagation, Source,
+    Sources, Spread,
+};
 pub use namespaces::{Namespace, NamespaceKind};
+pub use options::mount_options;
 pub use process::{Process, Rlimit};
 pub use root::RootPlan;
 
@@ -49,10 +58,17 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// What `/` is.
     pub root: RootPlan,
+    /// How mounts and unmounts travel between it and the host; `None` for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Spread>,
     /// File systems and binds below it, in order.
     pub mounts: Vec<Mount>,
+    /// When the host's side of the binds is opened.
+    pub sources: Sources,
     /// Nodes of `/dev`.
     pub devices: Vec<Device>,
+    /// Symbolic links, of `/dev` and beside mounts.
+    pub links: Vec<Link>,
     /// Files that are generated and bound into place (`/etc/hosts` ...).
     pub files: Vec<GeneratedFile>,
     /// Hidden: a folder becomes an empty read-only one, a file `/dev/null`. Absent ones are skipped.
@@ -75,6 +91,8 @@ pub struct Plan {
     pub init: bool,
     /// Whether the container dies with its launcher (`PR_SET_PDEATHSIG`): a run in the foreground.
     pub dies_with_parent: bool,
+    /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
+    pub no_pivot: bool,
 }
 
 /// What the program may ask of the kernel.
@@ -96,8 +114,10 @@ pub struct Security {
 pub struct Ground<'a> {
     /// The container's id: the default host name.
     pub id: &'a str,
-    /// The unpacked image, absolute; only ever read.
+    /// The unpacked image, absolute; only ever read. Or a bundle's own root.
     pub snapshot: &'a Path,
+    /// Whether the root is a bundle's own: entered as it is, and written unless the specification forbids that.
+    pub bundle: bool,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
     /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
     /// is the caller's duty; elsewhere it is not touched.
@@ -115,4 +135,6 @@ pub struct Ground<'a> {
     pub default_seccomp: bool,
     /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
     pub generate_files: bool,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
 }

@@ -85,6 +85,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let ground = Ground {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
+        bundle: false,
         folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
         init: overrides.init,
@@ -92,6 +93,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         foreground: true,
         default_seccomp: true,
         generate_files: true,
+        no_pivot: false,
     };
     let plan = plan::plan(&spec, &ground, &host)?;
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };

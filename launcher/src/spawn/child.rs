@@ -10,12 +10,13 @@ use rustix::process::{DumpableBehavior, Signal};
 
 use super::handshake;
 use super::prepare::Setup;
+use super::sources::Trees;
 use super::step::{At, Done};
 use super::{
     Step, credentials, devices, ids, init, mounts, paths, program, root, sysctls, terminal,
 };
 use crate::network::Network;
-use crate::plan::{NamespaceKind, Plan};
+use crate::plan::{NamespaceKind, Plan, Sources};
 use crate::sys;
 use crate::sys::seccomp::Filter;
 
@@ -29,9 +30,10 @@ pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
 
 fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     let plan = setup.plan;
-    isolate(setup, socket)?;
-    let root::Mounted { root, files } = root::mount(setup)?;
-    let known = mounts::mount_all(setup, files, root.as_fd())?;
+    let early = isolate(setup, socket)?;
+    let trees = early.as_ref().unwrap_or(&setup.trees);
+    let root::Mounted { root, files } = root::mount(setup, trees)?;
+    let known = mounts::mount_all(setup, trees, files, root.as_fd())?;
     devices::make_all(setup, root.as_fd())?;
     let peer = if plan.process.terminal {
         Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
@@ -42,9 +44,10 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     sysctls::set_all(plan, known.proc.as_ref())?;
     paths::cover(setup, root.as_fd())?;
     identity(plan)?;
-    root::enter(root.as_fd())?;
+    root::enter(plan, root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
+    known.seal()?;
     root::seal(setup, root.as_fd())?;
     match &peer {
         Some(peer) => terminal::take(peer)?,
@@ -54,8 +57,8 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     execute(setup, socket)
 }
 
-/// Own cgroup, own ids, own session, own mounts.
-fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+/// Own cgroup, own ids, own session, own mounts. Returns what of the host's had to be opened before these were its own.
+fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     let plan = setup.plan;
     die_with_launcher(plan, socket)?;
     credentials::oom_score_adj(&plan.process)?;
@@ -82,12 +85,14 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;
+    let early = (plan.sources == Sources::Early).then(|| Trees::open(plan, Sources::Early));
+    let early = early.transpose()?;
     // What is mounted from here on stays here.
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", private).at(Step::Propagation, "/")?;
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
-    Ok(())
+    Ok(early)
 }
 
 /// Killed at any moment, the launcher takes the child along: until exec that holds the container's lock too, and who

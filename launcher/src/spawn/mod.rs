@@ -16,6 +16,7 @@
 //! decided there. Lowest kernel: 5.12 (`mount_setattr`); an idmapped root under overlayfs needs 5.19.
 
 mod child;
+mod copy_up;
 mod credentials;
 mod devices;
 mod error;
@@ -26,12 +27,15 @@ pub mod init;
 mod inside;
 mod mounts;
 mod namespaces;
+mod no_pivot;
+mod owners;
 mod paths;
 mod place;
 mod prepare;
 mod program;
 mod root;
 mod scratch;
+mod sources;
 mod step;
 mod sysctls;
 mod terminal;
@@ -125,9 +129,7 @@ fn accompany(
 ) -> Result<Option<OwnedFd>, SpawnError> {
     if let Some(maps) = &setup.plan.id_maps {
         ids::map(maps, pid)?;
-        if maps.idmapped_root {
-            ids::show_mapped(setup, pid)?;
-        }
+        owners::map_as_the_container(setup.plan, &setup.trees, pid)?;
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
     // One wake-up for all that is said: the child needs the processor more than an answer.

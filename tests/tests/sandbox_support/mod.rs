@@ -98,6 +98,7 @@ impl Box {
         let ground = Ground {
             id: self.name,
             snapshot: &self.root(),
+            bundle: false,
             folder: &folder,
             mount_points_exist: spec::mount_points_exist(&spec, &root),
             init: overrides.init,
@@ -105,6 +106,7 @@ impl Box {
             foreground: true,
             default_seccomp: true,
             generate_files: true,
+            no_pivot: false,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
