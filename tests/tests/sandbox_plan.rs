@@ -26,8 +26,12 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         add_hosts: &[],
         foreground: true,
         default_seccomp: true,
+        session_keyring: false,
+        bundle_folder: None,
         generate_files: true,
         no_pivot: false,
+        cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+        all_controllers: false,
     };
     plan::plan(&spec, &ground, host)
 }

@@ -76,7 +76,7 @@ fn names<'a>(group: &GroupPlan, layout: &'a Layout) -> Option<Vec<&'a str>> {
     match group.version {
         Version::V2 => Some(vec!["unified"]),
         Version::V1 => {
-            let first = *group.controllers.iter().next()?;
+            let first = group.controllers().first().copied()?;
             let all = &layout.of(first)?.controllers;
             Some(all.iter().map(|controller| controller.name(Version::V1)).collect())
         }

@@ -1,16 +1,17 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
+use super::confine::Rights;
 use super::init::Init;
 use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, owners, program};
+use super::{Stdio, Step, labels, owners, program};
 use crate::cgroup::Join;
 use crate::plan::{Plan, Sources};
 use crate::sys::exec::Strings;
@@ -30,6 +31,8 @@ pub(super) struct Setup<'a> {
     pub(super) init: Option<Init>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
+    /// The host's procfs, when labels are written there.
+    procfs: Option<OwnedFd>,
     /// Detached copies of what root inside may not be allowed to reach by path.
     pub(super) trees: Trees,
 }
@@ -65,8 +68,22 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
+            procfs: labels::open_procfs(&plan.security)?,
             trees,
         })
+    }
+
+    /// What the program is and may do; `launcher` is the child's side of the handshake.
+    pub(super) fn rights<'b>(&'b self, launcher: BorrowedFd<'b>) -> Rights<'b> {
+        Rights {
+            process: &self.plan.process,
+            security: &self.plan.security,
+            set_groups: self.plan.id_maps.as_ref().is_none_or(|maps| !maps.deny_setgroups),
+            filter: self.filter.as_ref(),
+            procfs: self.procfs.as_ref().map(AsFd::as_fd),
+            launcher,
+            close_from: 3,
+        }
     }
 }
 

@@ -144,6 +144,10 @@ impl Bundle {
             add_hosts: &[],
             foreground: true,
             default_seccomp: false,
+            session_keyring: false,
+            bundle_folder: None,
+            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+            all_controllers: false,
             generate_files: false,
             no_pivot: self.no_pivot,
         };

@@ -28,6 +28,10 @@ fn plan_for(uid: u32, mounts: &Value, linux: &Value) -> Result<Plan, PlanError> 
         add_hosts: &[],
         foreground: true,
         default_seccomp: false,
+        session_keyring: false,
+        bundle_folder: None,
+        cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+        all_controllers: false,
         generate_files: false,
         no_pivot: false,
     };

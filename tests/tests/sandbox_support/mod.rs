@@ -105,8 +105,12 @@ impl Box {
             add_hosts: &overrides.add_hosts,
             foreground: true,
             default_seccomp: true,
+            session_keyring: false,
+            bundle_folder: None,
             generate_files: true,
             no_pivot: false,
+            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+            all_controllers: false,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
