@@ -28,7 +28,10 @@ fn links_do_not_choose_where_the_kernels_file_systems_go() {
             link(&bundle, name, target);
             let message = bundle.refusal(&mount(&format!("/{name}"), kind, kind, ""));
             // Callers look for these words.
-            assert!(message.contains("must be mounted on ordinary directory"), "/{name} -> {target}: {message}");
+            assert!(
+                message.contains("must be mounted on ordinary directory"),
+                "/{name} -> {target}: {message}"
+            );
         }
     }
 }
@@ -43,7 +46,12 @@ fn destinations_stay_inside() {
     fs::create_dir(bundle.host().join("victim")).unwrap();
     fs::create_dir(bundle.host().join("volume")).unwrap();
     fs::write(bundle.host().join("volume/file"), "").unwrap();
-    for target in ["HOST/victim", "../../../../../../../../HOST/victim", "/proc/self/root/HOST/victim", "/proc/1/root"] {
+    for target in [
+        "HOST/victim",
+        "../../../../../../../../HOST/victim",
+        "/proc/self/root/HOST/victim",
+        "/proc/1/root",
+    ] {
         let target = target.replace("HOST", bundle.host().to_str().unwrap());
         let within = bundle.host().join("volume/link");
         fs::remove_file(&within).ok();
@@ -66,8 +74,8 @@ fn destinations_stay_inside() {
 /// The same while somebody exchanges a folder and a link all the time.
 #[test]
 fn destinations_stay_inside_while_links_are_exchanged() {
-    use std::sync::atomic::{AtomicBool, Ordering};
     use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use std::sync::atomic::{AtomicBool, Ordering};
     if !require::root() {
         return;
     }
@@ -95,7 +103,10 @@ fn destinations_stay_inside_while_links_are_exchanged() {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    let made: Vec<_> = walkdir::WalkDir::new(&victim).into_iter().map(|entry| entry.unwrap().into_path()).collect();
+    let made: Vec<_> = walkdir::WalkDir::new(&victim)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .collect();
     assert_eq!(made, [victim.clone(), victim.join("deep")]);
 }
 
@@ -111,7 +122,10 @@ fn masks_are_the_hosts_null_and_nothing_of_the_image() {
         link(&bundle, "dev/null", target);
         fs::write(bundle.root().join("secret"), "secret\n").unwrap();
         let changes = json!({ "linux": { "maskedPaths": ["/secret", "/proc/kcore", "/etc", "/nowhere", "/secret/nothing"] } });
-        let ran = bundle.run(&changes, &["stat=/secret", "stat=/proc/kcore", "cat=/secret", "ls=/etc", "write=/etc/x"]);
+        let ran = bundle.run(
+            &changes,
+            &["stat=/secret", "stat=/proc/kcore", "cat=/secret", "ls=/etc", "write=/etc/x"],
+        );
         if ran.status == Some(0) {
             assert_eq!(ran.stdout, "20666 0:0 1:3\n20666 0:0 1:3\n\nEROFS\n", "{target}: {ran:?}");
         } else {
@@ -152,7 +166,11 @@ fn covered_paths_are_covered_where_they_lead() {
     let covered = |key: &str, paths: &[&str]| -> Value { json!({ "linux": { key: paths } }) };
     // Those of the conformance suites, the order included: what is hidden already is passed over.
     let all = ["/dir", "/alias", "/dir/sub", "/dir/file", "/dir/sub/file", "relative"];
-    bundle.check(&covered("maskedPaths", &all), &["ls=/dir", "cat=/file", "cat=/dir/file"], "\nENOENT\n");
+    bundle.check(
+        &covered("maskedPaths", &all),
+        &["ls=/dir", "cat=/file", "cat=/dir/file"],
+        "\nENOENT\n",
+    );
     bundle.check(
         &covered("readonlyPaths", &all),
         &["write=/dir/x", "write=/dir/file", "write=/file", "write=/dir/sub/x", "write=/y"],
@@ -163,7 +181,11 @@ fn covered_paths_are_covered_where_they_lead() {
         let message = bundle.refusal(&covered(key, &["/loop"]));
         assert!(message.contains("`/loop`"), "{message}");
     }
-    for kind in [rustix::fs::FileType::Fifo, rustix::fs::FileType::CharacterDevice, rustix::fs::FileType::BlockDevice] {
+    for kind in [
+        rustix::fs::FileType::Fifo,
+        rustix::fs::FileType::CharacterDevice,
+        rustix::fs::FileType::BlockDevice,
+    ] {
         let node = bundle.root().join("node");
         fs::remove_file(&node).ok();
         rustix::fs::mknodat(rustix::fs::CWD, &node, kind, 0o666.into(), 0).unwrap();
@@ -207,7 +229,10 @@ fn nothing_of_the_host_is_copied_up() {
     }
     fs::create_dir_all(&deep).unwrap();
     let message = bundle.refusal(&mount("/data", "tmpfs", "tmpfs", "tmpcopyup"));
-    assert!(message.contains("cannot copy what is at `/data`: folders are nested too deep there"), "{message}");
+    assert!(
+        message.contains("cannot copy what is at `/data`: folders are nested too deep there"),
+        "{message}"
+    );
     fs::remove_dir_all(bundle.root().join("data/d")).unwrap();
     fs::write(bundle.root().join("data/large"), vec![b'x'; 1 << 20]).unwrap();
     let message = bundle.refusal(&mount("/data", "tmpfs", "tmpfs", "tmpcopyup size=64k"));

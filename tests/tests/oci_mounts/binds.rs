@@ -23,8 +23,13 @@ fn a_bind_is_alone_or_with_all_below() {
     bundle.check(&bind("/data", "HOST/data", "bind"), &questions, "top\nENOENT\nrw,nosuid\n");
     bundle.check(&bind("/data", "HOST/data", "rbind"), &questions, "top\nbelow\nrw,nosuid\n");
     // Engines write it in all of these ways.
-    for (kind, options) in [("bind", ""), ("none", "rbind"), ("", "rbind"), ("tmpfs", "bind,rbind")] {
-        bundle.check(&mount("/data", kind, "HOST/data", options), &questions, "top\nbelow\nrw,nosuid\n");
+    for (kind, options) in [("bind", ""), ("none", "rbind"), ("", "rbind"), ("tmpfs", "bind,rbind")]
+    {
+        bundle.check(
+            &mount("/data", kind, "HOST/data", options),
+            &questions,
+            "top\nbelow\nrw,nosuid\n",
+        );
     }
 }
 
@@ -82,11 +87,19 @@ fn files_folders_and_relative_sources_are_bound() {
     std::fs::create_dir(bundle.host().join("folder/deep")).unwrap();
     bundle.check(
         &changes,
-        &["cat=/made/for/file", "cat=/link", "write=/made/for/folder/x", "write=/made/for/folder/deep/x"],
+        &[
+            "cat=/made/for/file",
+            "cat=/link",
+            "write=/made/for/folder/x",
+            "write=/made/for/folder/deep/x",
+        ],
         "content\ncontent\nEROFS\nok\n",
     );
     let message = bundle.refusal(&bind("/x", "HOST/nowhere", "bind"));
-    assert!(message.contains("cannot open `TEST/host/nowhere`: No such file or directory"), "{message}");
+    assert!(
+        message.contains("cannot open `TEST/host/nowhere`: No such file or directory"),
+        "{message}"
+    );
 }
 
 /// What a bind is to the mount that it is a copy of: by its own words, and by `rootfsPropagation`.
@@ -135,9 +148,15 @@ fn mounts_of_the_host_travel_in() {
     let late = "while ! [ -e HOST/data/ready ]; do sleep 0.01; done
         mkdir HOST/data/late; mount -t tmpfs tmpfs HOST/data/late; touch HOST/data/late/seen HOST/data/go";
     let questions = ["write=/data/ready", "wait=/data/go", "ls=/data/late"];
-    for (options, expected) in [("rbind rslave", "seen "), ("rbind", "seen "), ("rbind rprivate", "")] {
+    for (options, expected) in
+        [("rbind rslave", "seen "), ("rbind", "seen "), ("rbind rprivate", "")]
+    {
         let bundle = two("in", "nosuid").beside(late);
-        bundle.check(&bind("/data", "HOST/data", options), &questions, &format!("ok\nthere\n{expected}\n"));
+        bundle.check(
+            &bind("/data", "HOST/data", options),
+            &questions,
+            &format!("ok\nthere\n{expected}\n"),
+        );
     }
 }
 
@@ -171,10 +190,8 @@ fn in_a_user_namespace_private_folders_are_bound_too() {
     if !require::root() {
         return;
     }
-    let bundle = two("closed", "nosuid,mode=755").before(&format!(
-        "{}; chmod 700 HOST",
-        TWO.replace("OPTIONS", "nosuid,mode=755")
-    ));
+    let bundle = two("closed", "nosuid,mode=755")
+        .before(&format!("{}; chmod 700 HOST", TWO.replace("OPTIONS", "nosuid,mode=755")));
     for entry in walkdir::WalkDir::new(bundle.root()) {
         std::os::unix::fs::lchown(entry.unwrap().path(), Some(200_000), Some(200_000)).unwrap();
     }
@@ -182,10 +199,17 @@ fn in_a_user_namespace_private_folders_are_bound_too() {
     changes["linux"] = user_namespace();
     bundle.check(
         &changes,
-        &["cat=/data/below/file", "write=/data/below/x", "stat=/data/file", "write=/x", "stat=/dev/null"],
+        &[
+            "cat=/data/below/file",
+            "write=/data/below/x",
+            "stat=/data/file",
+            "write=/x",
+            "stat=/dev/null",
+        ],
         "below\nEROFS\n100644 65534:65534 0:0\nok\n20666 65534:65534 1:3\n",
     );
-    std::fs::set_permissions(bundle.host(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(bundle.host(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
 }
 
 /// A user namespace whose root is user 200000 outside.

@@ -104,8 +104,15 @@ impl Bundle {
     /// What `config.json` says: a program with a few more rights than usual, `changes` merged into it.
     pub fn config(&self, changes: &Value, questions: &[&str]) -> Spec {
         let capabilities = json!([
-            "CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_MKNOD", "CAP_SYS_ADMIN", "CAP_SETUID",
-            "CAP_SETGID", "CAP_SYS_CHROOT", "CAP_KILL",
+            "CAP_CHOWN",
+            "CAP_DAC_OVERRIDE",
+            "CAP_FOWNER",
+            "CAP_MKNOD",
+            "CAP_SYS_ADMIN",
+            "CAP_SETUID",
+            "CAP_SETGID",
+            "CAP_SYS_CHROOT",
+            "CAP_KILL",
         ]);
         let args: Vec<&str> = ["/probe"].iter().chain(questions).copied().collect();
         let mut config = json!({
@@ -154,9 +161,7 @@ impl Bundle {
         let host = Host::probe().unwrap();
         let host = match self.user {
             None => host,
-            Some(user) => {
-                Host::made_up(user, host.kernel(), launcher::host::Layout::default())
-            }
+            Some(user) => Host::made_up(user, host.kernel(), launcher::host::Layout::default()),
         };
         plan::plan(&self.config(changes, questions), &ground, &host)
     }
@@ -173,7 +178,8 @@ impl Bundle {
         let file = folder.path().join("plan.json");
         fs::write(&file, serde_json::to_string(plan).unwrap()).unwrap();
         let driver = folder.path().join("spawn-plan");
-        let copied = Command::new("cp").args([env!("CARGO_BIN_EXE_spawn-plan").as_ref(), driver.as_path()]);
+        let copied =
+            Command::new("cp").args([env!("CARGO_BIN_EXE_spawn-plan").as_ref(), driver.as_path()]);
         assert!({ copied }.status().unwrap().success());
         let launch = match self.user {
             None => r#""$@""#.to_owned(),
@@ -203,8 +209,7 @@ impl Bundle {
     #[track_caller]
     pub fn check(&self, changes: &Value, questions: &[&str], expected: &str) {
         let ran = self.run(changes, questions);
-        let wanted =
-            Ran { status: Some(0), stdout: expected.to_owned(), stderr: String::new() };
+        let wanted = Ran { status: Some(0), stdout: expected.to_owned(), stderr: String::new() };
         assert_eq!(ran, wanted, "{changes} {questions:?}");
     }
 
@@ -214,9 +219,10 @@ impl Bundle {
         let ran = self.run(changes, &["cat=/proc/self/mountinfo"]);
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{changes}");
         let lines = ran.stdout.lines().rev().filter_map(Line::parse);
-        lines.into_iter().find(|line| line.at == destination).unwrap_or_else(|| {
-            panic!("nothing is mounted at {destination}:\n{}", ran.stdout)
-        })
+        lines
+            .into_iter()
+            .find(|line| line.at == destination)
+            .unwrap_or_else(|| panic!("nothing is mounted at {destination}:\n{}", ran.stdout))
     }
 
     /// Why it does not start.

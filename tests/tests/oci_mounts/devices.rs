@@ -19,8 +19,18 @@ fn default_nodes_and_links_are_there() {
         return;
     }
     let questions = [
-        "stat=/dev/null", "stat=/dev/zero", "stat=/dev/full", "stat=/dev/random", "stat=/dev/urandom", "stat=/dev/tty",
-        "link=/dev/fd", "link=/dev/stdin", "link=/dev/stdout", "link=/dev/stderr", "link=/dev/ptmx", "write=/dev/null",
+        "stat=/dev/null",
+        "stat=/dev/zero",
+        "stat=/dev/full",
+        "stat=/dev/random",
+        "stat=/dev/urandom",
+        "stat=/dev/tty",
+        "link=/dev/fd",
+        "link=/dev/stdin",
+        "link=/dev/stdout",
+        "link=/dev/stderr",
+        "link=/dev/ptmx",
+        "write=/dev/null",
     ];
     let expected = "20666 0:0 1:3\n20666 0:0 1:5\n20666 0:0 1:7\n20666 0:0 1:8\n20666 0:0 1:9\n20666 0:0 5:0\n\
         /proc/self/fd\n/proc/self/fd/0\n/proc/self/fd/1\n/proc/self/fd/2\npts/ptmx\nok\n";
@@ -47,7 +57,12 @@ fn nodes_are_made_as_they_are_written() {
         { "path": "/dev/null", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "gid": 5 },
     ]));
     let questions = [
-        "stat=/dev/test1", "stat=/dev/deep/test2", "stat=/dev/test3", "stat=/dev/test4", "stat=/test5", "stat=/dev/null",
+        "stat=/dev/test1",
+        "stat=/dev/deep/test2",
+        "stat=/dev/test3",
+        "stat=/dev/test4",
+        "stat=/test5",
+        "stat=/dev/null",
         "write=/dev/test4",
     ];
     Bundle::new("written").check(
@@ -83,7 +98,10 @@ fn something_else_at_the_place_of_a_node_is_an_error() {
             bundle.check(&node, &["stat=/dev/there"], "20640 2:0 1:3\n");
         } else {
             let message = bundle.refusal(&node);
-            assert!(message.contains("cannot make device `/dev/there`: something else is there"), "{message}");
+            assert!(
+                message.contains("cannot make device `/dev/there`: something else is there"),
+                "{message}"
+            );
         }
     }
     // Nobody asked for a default one: it is put over what is there.
@@ -92,8 +110,15 @@ fn something_else_at_the_place_of_a_node_is_an_error() {
     std::fs::remove_file(bundle.root().join("dev/ptmx")).unwrap();
     std::fs::write(bundle.root().join("dev/ptmx"), "an image's own\n").unwrap();
     std::fs::remove_file(&there).unwrap();
-    bundle.check(&json!({}), &["stat=/dev/null", "write=/dev/null", "link=/dev/ptmx"], "20666 0:0 1:3\nok\npts/ptmx\n");
-    assert_eq!(std::fs::read_to_string(bundle.root().join("dev/null")).unwrap(), "an image's own\n");
+    bundle.check(
+        &json!({}),
+        &["stat=/dev/null", "write=/dev/null", "link=/dev/ptmx"],
+        "20666 0:0 1:3\nok\npts/ptmx\n",
+    );
+    assert_eq!(
+        std::fs::read_to_string(bundle.root().join("dev/null")).unwrap(),
+        "an image's own\n"
+    );
 }
 
 /// Making something in it would make it on the host.
@@ -131,7 +156,11 @@ fn in_a_user_namespace_nodes_are_the_hosts() {
         &["write=/dev/null", "read=/dev/urandom", "stat=/dev/pipe", "stat=/dev/full"],
         "ok\nok\n10600 5:0 0:0\n20666 65534:65534 1:7\n",
     );
-    changes["linux"]["devices"] = json!([{ "path": "/dev/null", "type": "c", "major": 1, "minor": 5 }]);
+    changes["linux"]["devices"] =
+        json!([{ "path": "/dev/null", "type": "c", "major": 1, "minor": 5 }]);
     let message = bundle.refusal(&changes);
-    assert!(message.contains("cannot make device `/dev/null`: the host has something else there"), "{message}");
+    assert!(
+        message.contains("cannot make device `/dev/null`: the host has something else there"),
+        "{message}"
+    );
 }

@@ -82,7 +82,14 @@ fn what_is_mounted_read_only_in_memory_still_takes_mount_points() {
     ] });
     bundle.check(
         &changes,
-        &["flags=/dev", "write=/dev/x", "write=/dev/shm/x", "write=/dev/null", "link=/dev/fd", "stat=/dev/zero"],
+        &[
+            "flags=/dev",
+            "write=/dev/x",
+            "write=/dev/shm/x",
+            "write=/dev/null",
+            "link=/dev/fd",
+            "stat=/dev/zero",
+        ],
         "ro,nosuid\nEROFS\nok\nok\n/proc/self/fd\n20666 0:0 1:5\n",
     );
 }
@@ -94,8 +101,16 @@ fn a_file_system_says_itself_what_it_dislikes() {
     }
     let bundle = Bundle::new("dislikes");
     for (kind, options, expected) in [
-        ("tmpfs", "size=much", "cannot mount `tmpfs at /data (tmpfs: Bad value for 'size')`: Invalid argument"),
-        ("tmpfs", "colour=blue", "cannot mount `tmpfs at /data (tmpfs: Unknown parameter 'colour')`: Invalid argument"),
+        (
+            "tmpfs",
+            "size=much",
+            "cannot mount `tmpfs at /data (tmpfs: Bad value for 'size')`: Invalid argument",
+        ),
+        (
+            "tmpfs",
+            "colour=blue",
+            "cannot mount `tmpfs at /data (tmpfs: Unknown parameter 'colour')`: Invalid argument",
+        ),
         ("nonesuch", "", "cannot mount `nonesuch at /data`: this kernel has no such file system"),
         ("ext4", "", "cannot mount `ext4 at /data"),
     ] {
@@ -141,7 +156,11 @@ fn an_overlay_of_many_layers_is_mounted() {
     let line = bundle.line(&changes, "/data");
     assert_eq!(line.options, "ro,nosuid,relatime");
     assert_eq!(line.travels, "shared");
-    bundle.check(&changes, &["read=/data/f0", "read=/data/f19", "write=/data/x"], "ok\nok\nEROFS\n");
+    bundle.check(
+        &changes,
+        &["read=/data/f0", "read=/data/f19", "write=/data/x"],
+        "ok\nok\nEROFS\n",
+    );
 }
 
 #[test]
@@ -163,7 +182,8 @@ fn a_read_only_disk_is_mounted_read_only() {
     let disk = String::from_utf8(disk.stdout).unwrap().trim().to_owned();
     assert!(disk.starts_with("/dev/loop"), "{disk}");
     let bundle = Bundle::new("disk");
-    let line = std::panic::catch_unwind(|| bundle.line(&mount("/data", "ext4", &disk, "ro"), "/data"));
+    let line =
+        std::panic::catch_unwind(|| bundle.line(&mount("/data", "ext4", &disk, "ro"), "/data"));
     let detached = std::process::Command::new(losetup).args(["--detach", &disk]).status().unwrap();
     assert!(detached.success());
     let line = line.unwrap();
@@ -211,14 +231,30 @@ fn a_file_system_in_memory_starts_with_what_was_there() {
     std::fs::create_dir_all(root.join("data/a/b")).unwrap();
     std::fs::write(root.join("data/a/file"), "content\n").unwrap();
     chown(root.join("data/a/file"), Some(7), Some(8)).unwrap();
-    std::fs::set_permissions(root.join("data/a/file"), std::fs::Permissions::from_mode(0o4751)).unwrap();
+    std::fs::set_permissions(root.join("data/a/file"), std::fs::Permissions::from_mode(0o4751))
+        .unwrap();
     std::fs::set_permissions(root.join("data/a"), std::fs::Permissions::from_mode(0o711)).unwrap();
     symlink("/etc/shadow", root.join("data/link")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, root.join("data/pipe"), rustix::fs::FileType::Fifo, 0o640.into(), 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        root.join("data/pipe"),
+        rustix::fs::FileType::Fifo,
+        0o640.into(),
+        0,
+    )
+    .unwrap();
     let changes = mount("/data", "tmpfs", "tmpfs", "tmpcopyup,size=1m");
     bundle.check(
         &changes,
-        &["cat=/data/a/file", "stat=/data/a/file", "stat=/data/a", "ls=/data/a", "link=/data/link", "stat=/data/pipe", "write=/data/a/file"],
+        &[
+            "cat=/data/a/file",
+            "stat=/data/a/file",
+            "stat=/data/a",
+            "ls=/data/a",
+            "link=/data/link",
+            "stat=/data/pipe",
+            "write=/data/a/file",
+        ],
         "content\n104751 7:8 0:0\n40711 0:0 0:0\nb file \n/etc/shadow\n10640 0:0 0:0\nok\n",
     );
     assert_eq!(std::fs::read_to_string(root.join("data/a/file")).unwrap(), "content\n");
@@ -232,7 +268,9 @@ fn the_groups_of_the_container_are_shown() {
     let bundle = Bundle::new("groups");
     let writable = mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev");
     let readonly = mount("/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,ro");
-    for (namespace, options) in [(true, &writable), (true, &readonly), (false, &writable), (false, &readonly)] {
+    for (namespace, options) in
+        [(true, &writable), (true, &readonly), (false, &writable), (false, &readonly)]
+    {
         let mut changes = options.clone();
         if !namespace {
             changes["linux"] = json!({ "namespaces": [
@@ -242,7 +280,8 @@ fn the_groups_of_the_container_are_shown() {
         let ran = bundle.run(&changes, &["cat=/proc/self/mountinfo"]);
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
         let below = |line: &crate::bundle::Line| line.kind.starts_with("cgroup");
-        let lines: Vec<_> = ran.stdout.lines().filter_map(crate::bundle::Line::parse).filter(below).collect();
+        let lines: Vec<_> =
+            ran.stdout.lines().filter_map(crate::bundle::Line::parse).filter(below).collect();
         assert!(!lines.is_empty(), "{}", ran.stdout);
         for line in lines {
             let way = if options == &readonly { "ro" } else { "rw" };

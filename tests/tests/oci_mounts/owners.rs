@@ -34,10 +34,10 @@ fn a_mounts_own_maps_are_used() {
         bundle.check(&mapped(options, 0, 7000), &questions, &format!("{top}{below}"));
     }
     // And back: what is written gets the id that the file system has. What has no map is nobody's.
-    let ran = Bundle::new("own").before(FILES).after("stat -c %u:%g HOST/data/new").run(
-        &mapped("rbind idmap", 1500, 0),
-        &["stat=/data/file", "write=/data/new"],
-    );
+    let ran = Bundle::new("own")
+        .before(FILES)
+        .after("stat -c %u:%g HOST/data/new")
+        .run(&mapped("rbind idmap", 1500, 0), &["stat=/data/file", "write=/data/new"]);
     assert_eq!(ran.stdout, "100644 65534:500 0:0\nok\n1500:1500\n", "{ran:?}");
 }
 
@@ -83,7 +83,9 @@ fn maps_that_cannot_be_used_are_refused() {
     changes["mounts"][0]["source"] = "/proc".into();
     let message = bundle.refusal(&changes);
     assert!(
-        message.contains("cannot show with mapped ids `/data`: its file system cannot map ids of a mount"),
+        message.contains(
+            "cannot show with mapped ids `/data`: its file system cannot map ids of a mount"
+        ),
         "{message}"
     );
 }

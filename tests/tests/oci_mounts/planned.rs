@@ -76,17 +76,39 @@ fn what_only_the_owner_of_a_namespace_can_mount_is_the_hosts() {
 fn what_cannot_be_is_refused() {
     let one = |mount: Value| json!([mount]);
     for (mounts, linux, expected) in [
-        (one(json!({ "destination": "/", "type": "tmpfs" })), json!({}), "the mount at `/` would hide the root itself"),
-        (one(json!({ "destination": "/x", "type": "bind", "options": ["bind"] })), json!({}), "the mount at `/x` has no source"),
         (
-            one(json!({ "destination": "/x", "type": "bind", "source": "/y", "options": ["bind", "tmpcopyup"] })),
+            one(json!({ "destination": "/", "type": "tmpfs" })),
+            json!({}),
+            "the mount at `/` would hide the root itself",
+        ),
+        (
+            one(json!({ "destination": "/x", "type": "bind", "options": ["bind"] })),
+            json!({}),
+            "the mount at `/x` has no source",
+        ),
+        (
+            one(
+                json!({ "destination": "/x", "type": "bind", "source": "/y", "options": ["bind", "tmpcopyup"] }),
+            ),
             json!({}),
             "the mount at `/x` asks for `tmpcopyup`, which only a tmpfs can do",
         ),
-        (one(json!({ "destination": "/x/../y", "type": "tmpfs" })), json!({}), "the specification has an unusable path"),
-        (json!([]), json!({ "rootfsPropagation": "sideways" }), "`sideways` is no way of propagation for the root"),
+        (
+            one(json!({ "destination": "/x/../y", "type": "tmpfs" })),
+            json!({}),
+            "the specification has an unusable path",
+        ),
+        (
+            json!([]),
+            json!({ "rootfsPropagation": "sideways" }),
+            "`sideways` is no way of propagation for the root",
+        ),
         (json!([]), json!({ "maskedPaths": ["../x"] }), "the specification has an unusable path"),
-        (json!([]), json!({ "readonlyPaths": ["/x/../../y"] }), "the specification has an unusable path"),
+        (
+            json!([]),
+            json!({ "readonlyPaths": ["/x/../../y"] }),
+            "the specification has an unusable path",
+        ),
         (
             json!([]),
             json!({ "devices": [{ "path": "/dev/x", "type": "a", "major": 1, "minor": 3 }] }),
@@ -107,7 +129,9 @@ fn what_cannot_be_is_refused() {
 fn every_word_that_is_known_is_said() {
     let words = plan::mount_options();
     assert!(words.len() > 60 && words.windows(2).all(|pair| pair[0] < pair[1]));
-    for word in ["rro", "idmap", "ridmap", "tmpcopyup", "rbind", "nosymfollow", "runbindable", "lazytime"] {
+    for word in
+        ["rro", "idmap", "ridmap", "tmpcopyup", "rbind", "nosymfollow", "runbindable", "lazytime"]
+    {
         assert!(words.contains(&word), "{word}");
     }
 }

@@ -19,7 +19,11 @@ fn a_bundles_folder_is_written_unless_it_is_read_only() {
         "process": { "cwd": "/made/here" },
         "mounts": [{ "destination": "/new/tmp", "type": "tmpfs", "source": "tmpfs" }],
     });
-    bundle.check(&changes, &["write=/z", "write=/new/tmp/z", "cwd", "write=/new/z"], "EROFS\nok\n/made/here\nEROFS\n");
+    bundle.check(
+        &changes,
+        &["write=/z", "write=/new/tmp/z", "cwd", "write=/new/z"],
+        "EROFS\nok\n/made/here\nEROFS\n",
+    );
 }
 
 #[test]
@@ -28,13 +32,17 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
         return;
     }
     let into = |mount: &str| {
-        format!("cp -a ROOT/probe HOST/probe; {mount}; cp HOST/probe ROOT/probe; mkdir -p ROOT/proc ROOT/dev")
+        format!(
+            "cp -a ROOT/probe HOST/probe; {mount}; cp HOST/probe ROOT/probe; mkdir -p ROOT/proc ROOT/dev"
+        )
     };
     for before in [
         into("mount -t tmpfs -o nodev,noatime tmpfs ROOT"),
         into("mount -t tmpfs tmpfs ROOT; mount --make-private ROOT"),
-        into("mkdir HOST/u HOST/w HOST/l; mount -t tmpfs tmpfs HOST/u; mkdir HOST/u/u HOST/u/w
-              mount -t overlay -o lowerdir=HOST/l,upperdir=HOST/u/u,workdir=HOST/u/w overlay ROOT"),
+        into(
+            "mkdir HOST/u HOST/w HOST/l; mount -t tmpfs tmpfs HOST/u; mkdir HOST/u/u HOST/u/w
+              mount -t overlay -o lowerdir=HOST/l,upperdir=HOST/u/u,workdir=HOST/u/w overlay ROOT",
+        ),
         into("mount --bind ROOT ROOT; mount --make-shared ROOT"),
         into("mount --make-rprivate /"),
     ] {
@@ -45,10 +53,34 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
             } else {
                 json!({ "linux": { "rootfsPropagation": propagation } })
             };
-            bundle.check(&changes, &["write=/x", "write=/dev/null", "ls=/"], "ok\nok\ndev etc probe proc sys tmp x \n"
-                .replace("etc ", if before.contains("tmpfs ROOT") || before.contains("overlay ROOT") || before.contains("noatime") { "" } else { "etc " })
-                .replace("sys tmp ", if before.contains("tmpfs ROOT") || before.contains("overlay ROOT") || before.contains("noatime") { "" } else { "sys tmp " })
-                .as_str());
+            bundle.check(
+                &changes,
+                &["write=/x", "write=/dev/null", "ls=/"],
+                "ok\nok\ndev etc probe proc sys tmp x \n"
+                    .replace(
+                        "etc ",
+                        if before.contains("tmpfs ROOT")
+                            || before.contains("overlay ROOT")
+                            || before.contains("noatime")
+                        {
+                            ""
+                        } else {
+                            "etc "
+                        },
+                    )
+                    .replace(
+                        "sys tmp ",
+                        if before.contains("tmpfs ROOT")
+                            || before.contains("overlay ROOT")
+                            || before.contains("noatime")
+                        {
+                            ""
+                        } else {
+                            "sys tmp "
+                        },
+                    )
+                    .as_str(),
+            );
         }
     }
 }
@@ -59,7 +91,8 @@ fn mounts_in_the_folder_come_along() {
     if !require::root() {
         return;
     }
-    let bundle = Bundle::new("along").before("mount -t tmpfs tmpfs ROOT/tmp; echo here >ROOT/tmp/file");
+    let bundle =
+        Bundle::new("along").before("mount -t tmpfs tmpfs ROOT/tmp; echo here >ROOT/tmp/file");
     bundle.check(&json!({}), &["cat=/tmp/file"], "here\n");
 }
 
@@ -86,7 +119,8 @@ fn the_root_travels_as_it_is_told() {
     }
     let bundle = Bundle::new("told");
     // What that means: a mount shows in a copy of the root, or not; or there is no copy.
-    let questions = ["mkdir=/copy", "mkdir=/new", "bind=/:/copy", "mount=/new", "write=/new/x", "ls=/copy/new"];
+    let questions =
+        ["mkdir=/copy", "mkdir=/new", "bind=/:/copy", "mount=/new", "write=/new/x", "ls=/copy/new"];
     for (word, expected) in [
         ("shared", "ok\nok\nok\nok\nok\nx \n"),
         ("private", "EEXIST\nEEXIST\nok\nok\nok\n\n"),
@@ -109,7 +143,11 @@ fn the_host_sees_nothing_of_it() {
                 .before("cat /proc/self/mountinfo >HOST/before")
                 .after("cat /proc/self/mountinfo >HOST/after; diff HOST/before HOST/after");
             let bundle = if no_pivot { bundle.without_pivot() } else { bundle };
-            let changes = if word.is_empty() { json!({}) } else { json!({ "linux": { "rootfsPropagation": word } }) };
+            let changes = if word.is_empty() {
+                json!({})
+            } else {
+                json!({ "linux": { "rootfsPropagation": word } })
+            };
             bundle.check(&changes, &["echo=ran"], "ran\n");
         }
     }
@@ -120,12 +158,22 @@ fn a_root_is_entered_without_pivot_root_too() {
     if !require::root() {
         return;
     }
-    for changes in [json!({}), json!({ "linux": { "rootfsPropagation": "rshared" } }), json!({ "root": { "path": "rootfs", "readonly": true } })] {
+    for changes in [
+        json!({}),
+        json!({ "linux": { "rootfsPropagation": "rshared" } }),
+        json!({ "root": { "path": "rootfs", "readonly": true } }),
+    ] {
         let bundle = Bundle::new("moved").without_pivot();
-        let ran = bundle.run(&changes, &["ls=/", "ls=/..", "link=/proc/self/root", "cat=/proc/self/mountinfo", "ls=/../../.."]);
+        let ran = bundle.run(
+            &changes,
+            &["ls=/", "ls=/..", "link=/proc/self/root", "cat=/proc/self/mountinfo", "ls=/../../.."],
+        );
         assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""));
         let lines: Vec<&str> = ran.stdout.lines().collect();
-        assert_eq!(&lines[..3], ["dev etc probe proc sys tmp ", "dev etc probe proc sys tmp ", "/"]);
+        assert_eq!(
+            &lines[..3],
+            ["dev etc probe proc sys tmp ", "dev etc probe proc sys tmp ", "/"]
+        );
         // Whole instances of the host's are gone: the one procfs is its own.
         let all: Vec<Line> = ran.stdout.lines().filter_map(Line::parse).collect();
         assert_eq!(all.iter().filter(|line| line.kind == "proc").count(), 1, "{}", ran.stdout);
