@@ -48,9 +48,10 @@ pub(super) struct Making {
 
 impl Making {
     /// How, and where to.
-    pub(super) fn into_parts(self) -> (Options, Handles) {
+    pub(super) fn into_parts(self, globals: &Globals) -> (Options, Handles) {
         let listening = listening(|name| std::env::var(name).ok(), std::process::id());
         let options = Options {
+            cgroup_driver: globals.management.driver(),
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
             preserved_descriptors: self.preserve_fds.saturating_add(listening.unwrap_or(0)),
@@ -79,7 +80,7 @@ pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
     let states = globals.places.states()?;
     let bundle = Bundle::load(&arguments.bundle)?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
-    let (options, handles) = arguments.making.into_parts();
+    let (options, handles) = arguments.making.into_parts(globals);
     let request = Request { id: arguments.id, bundle, options, handles };
     lifecycle::create(&request, &states)?;
     Ok(ExitCode::Ok.into())

@@ -17,18 +17,21 @@ mod resources;
 mod rm;
 mod rmi;
 mod run;
+mod spec;
 mod spelling;
 mod start;
 mod state;
+mod timing;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
 use std::sync::LazyLock;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use common::location::{STORE_VARIABLE, Who};
 use common::report::{self, Diagnostic, ExitCode};
 
+use crate::cgroup::Driver;
 use crate::runtime::{self, RuntimeError, StateDirectory};
 use crate::spawn::SpawnError;
 use crate::spec::OCI_VERSION;
@@ -71,8 +74,8 @@ struct Management {
     #[arg(long)]
     systemd_cgroup: bool,
     /// Who makes the cgroups of bundles' containers
-    #[arg(long, value_name = "MANAGER", default_value = "cgroupfs")]
-    cgroup_manager: CgroupManager,
+    #[arg(long, value_name = "cgroupfs|systemd|disabled", default_value = "cgroupfs")]
+    cgroup_manager: Driver,
     /// Accepted: what an ordinary user cannot do is found out
     #[arg(long, value_name = "true|false|auto", default_value = "auto", hide = true)]
     rootless: String,
@@ -81,15 +84,11 @@ struct Management {
     criu: Option<PathBuf>,
 }
 
-/// Who makes cgroups.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum CgroupManager {
-    /// Paddle itself.
-    Cgroupfs,
-    /// systemd, asked over D-Bus.
-    Systemd,
-    /// Nobody: there are none.
-    Disabled,
+impl Management {
+    /// Who makes cgroups.
+    fn driver(&self) -> Driver {
+        if self.systemd_cgroup { Driver::Systemd } else { self.cgroup_manager }
+    }
 }
 
 /// Where images and the state of containers are.
@@ -119,10 +118,12 @@ enum Verb {
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
+    Spec(spec::Arguments),
 }
 
 /// Parses the command line, does what it says and reports how it went.
 pub fn main() -> Status {
+    let since = crate::timing::now();
     let arguments = spelling::usual(std::env::args_os());
     let CommandLine { globals, verb, .. } = match CommandLine::try_parse_from(arguments) {
         Ok(command_line) => command_line,
@@ -133,7 +134,7 @@ pub fn main() -> Status {
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }.into();
         }
     };
-    match verb.run(&globals) {
+    match verb.run(&globals, since) {
         Ok(status) => status,
         Err(Failure(error)) => {
             globals.log.error(error.as_ref());
@@ -143,7 +144,7 @@ pub fn main() -> Status {
 }
 
 impl Verb {
-    fn run(self, globals: &Globals) -> Done {
+    fn run(self, globals: &Globals, since: u64) -> Done {
         let places = &globals.places;
         if matches!(self, Self::Images(_) | Self::Rmi(_)) {
             // Whatever command comes next clears what a killed one left. These need no states, so a
@@ -151,7 +152,7 @@ impl Verb {
             places.states().ok();
         }
         match self {
-            Self::Run(arguments) => run::run(*arguments, globals),
+            Self::Run(arguments) => run::run(*arguments, globals, since),
             Self::Ps(arguments) => ps::run(&arguments, places),
             Self::Rm(arguments) => rm::run(&arguments, globals),
             Self::Kill(arguments) => kill::run(&arguments, globals),
@@ -163,6 +164,7 @@ impl Verb {
             Self::Images(arguments) => images::run(&arguments, places),
             Self::Rmi(arguments) => rmi::run(&arguments, places),
             Self::Prune(arguments) => prune::run(&arguments, places),
+            Self::Spec(arguments) => spec::run(&arguments),
         }
     }
 }

@@ -11,6 +11,7 @@ use common::accounts::UserSpec;
 use common::escape::Escaped;
 use common::report::{self, Diagnostic, ExitCode};
 use common::tree::ImagePath;
+use rustix::io::Errno;
 
 use super::create::Making;
 use super::duration::Span;
@@ -28,6 +29,7 @@ use crate::spec::{
 };
 use crate::store::ImageSource;
 use crate::supervise::{Ended, Wanted};
+use crate::timing::{self, Mark, mark};
 
 /// Run an image and wait for its program to end.
 ///
@@ -107,6 +109,9 @@ struct Container {
     /// Forget it when it ends; otherwise `paddle ps -a` shows how it ended
     #[arg(long)]
     rm: bool,
+    /// Say on standard error, when it has ended, what each step of its start took
+    #[arg(long)]
+    timing: bool,
     /// Print what would be done, as JSON, and stop
     #[arg(long)]
     print_plan: bool,
@@ -226,12 +231,16 @@ impl std::str::FromStr for Folder {
 struct FolderError;
 
 /// Runs it, or prints what would be done.
-pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
+pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
     if arguments.bundle.bundle.is_some() {
         return run_bundle(arguments, globals);
     }
     let places = &globals.places;
     let print_plan = arguments.container.print_plan;
+    if arguments.container.timing {
+        timing::enable(since).map_err(UsageError::Timing)?;
+        mark(Mark::Parsed);
+    }
     let memory = arguments.resources.memory_limit();
     let request = arguments.into_request(&Host::probe()?)?;
     let store = places.store()?;
@@ -240,8 +249,10 @@ pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
         return Ok(ExitCode::Ok.into());
     }
     let states = places.states()?;
+    mark(Mark::Store);
     let outcome = run::run(&request, &store, &states)?;
     explain(&outcome, &request, memory);
+    super::timing::print();
     Ok(Status::from(outcome.ended.code()))
 }
 
@@ -258,7 +269,7 @@ fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
     let states = globals.places.states()?;
     let bundle = Bundle::load(&bundle.unwrap_or_default())?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
-    let (options, handles) = making.into_parts();
+    let (options, handles) = making.into_parts(globals);
     let request = lifecycle::Request { id, bundle, options, handles };
     let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
     let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;
@@ -328,6 +339,8 @@ enum UsageError {
     Id(crate::runtime::IdError),
     #[error("`{0}` stands behind the container's id")]
     AfterId(String),
+    #[error("no memory to keep times in")]
+    Timing(#[source] Errno),
     #[error("cannot draw a random name")]
     Random(#[source] io::Error),
 }
@@ -338,7 +351,7 @@ impl Diagnostic for UsageError {
             Self::UnknownOption(_) => {
                 Some("options stand before the image; `paddle run --help` lists them".to_owned())
             }
-            Self::NotText(_) | Self::Random(_) | Self::Id(_) => None,
+            Self::NotText(_) | Self::Random(_) | Self::Id(_) | Self::Timing(_) => None,
             Self::AfterId(_) => Some(
                 "options stand before the id; the program is in the bundle's config.json"
                     .to_owned(),
@@ -351,7 +364,7 @@ impl Diagnostic for UsageError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Random(_) => ExitCode::Launcher,
+            Self::Random(_) | Self::Timing(_) => ExitCode::Launcher,
             _ => ExitCode::Usage,
         }
     }

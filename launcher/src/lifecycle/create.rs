@@ -8,6 +8,7 @@ use oci_spec::runtime::{Process, Spec};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::LifecycleError;
+use crate::cgroup::Driver;
 use crate::host::Host;
 use crate::plan::{self, Ground, HookKind, Plan};
 use crate::run::claim;
@@ -35,6 +36,8 @@ pub struct Request {
 pub struct Options {
     /// `--no-pivot`.
     pub no_pivot: bool,
+    /// `--cgroup-manager`.
+    pub cgroup_driver: Driver,
     /// `--no-new-keyring`.
     pub no_new_keyring: bool,
     /// `--preserve-fds` and what `LISTEN_FDS` adds: how many descriptors from 3 on the program keeps.
@@ -115,7 +118,10 @@ pub(super) fn enter(
         default_seccomp: false,
         generate_files: false,
         no_pivot: options.no_pivot,
-        no_new_keyring: options.no_new_keyring,
+        session_keyring: !options.no_new_keyring,
+        bundle_folder: Some(&bundle.path),
+        cgroup_driver: options.cgroup_driver,
+        all_controllers: true,
         preserved_descriptors: options.preserved_descriptors,
     };
     let plan = plan::plan(&spec, &ground, &Host::probe()?)?;

@@ -47,7 +47,7 @@ pub fn kill_all(
     signal: Signal,
 ) -> Result<(), LifecycleError> {
     let container = runtime::find(states, id)?;
-    if container.state.cgroup.0.is_empty() {
+    if container.state.cgroup.is_empty() {
         return if container.state.status.is_stopped() { Ok(()) } else { kill(states, id, signal) };
     }
     let group = cgroup::reopen(&container.state.cgroup);

@@ -7,6 +7,7 @@ use oci_spec::runtime::Spec;
 use super::held::read_config;
 use super::sweep::clean_up;
 use super::{ContainerId, ProcessId, RuntimeError, State, StateDirectory, Status, Timestamp};
+use crate::cgroup;
 
 /// A container, and where it is in its life at this moment.
 #[derive(Debug, Clone)]
@@ -65,7 +66,14 @@ impl Container {
 
     /// The specification's word for where it is in its life.
     pub fn status_word(&self) -> &'static str {
-        self.state.status.word()
+        if self.is_paused() { "paused" } else { self.state.status.word() }
+    }
+
+    /// Whether it runs and is stopped where it is. The cgroup knows: nobody else who pauses it would tell us.
+    pub fn is_paused(&self) -> bool {
+        matches!(self.state.status, Status::Running { .. })
+            && !self.state.cgroup.is_empty()
+            && cgroup::reopen(&self.state.cgroup).frozen().unwrap_or(false)
     }
 
     /// Process 1 of one that is created or running.

@@ -10,34 +10,42 @@ use rustix::process::{DumpableBehavior, Signal};
 
 use super::handshake;
 use super::prepare::Setup;
+use super::sources::Trees;
 use super::step::{At, Done, Failure};
 use super::{
-    Step, credentials, devices, fork, hooks, ids, init, mounts, paths, program, root, sysctls,
-    terminal,
+    Step, credentials, devices, fork, home, hooks, ids, init, mounts, paths, program, root,
+    sysctls, terminal,
 };
 use crate::network::Network;
-use crate::plan::{HookKind, NamespaceKind, Plan};
+use crate::plan::{HookKind, NamespaceKind, Plan, Sources};
 use crate::sys;
-use crate::sys::seccomp::Filter;
+use crate::sys::exec::Strings;
+use crate::timing::{Mark, mark};
 
-/// Becomes the container's program, or says why not and ends.
-pub(super) fn become_program(setup: &Setup<'_>, socket: OwnedFd) -> ! {
-    if let Err(failure) = create(setup, socket.as_fd()) {
-        give_up(socket.as_fd(), &failure);
+/// Becomes the container's program, or says why not and ends. `launchers` is the launcher's side of `socket`, unless that
+/// is closed already.
+pub(super) fn become_program(
+    setup: &Setup<'_>,
+    launchers: Option<&OwnedFd>,
+    socket: &OwnedFd,
+) -> ! {
+    if let Some(launchers) = launchers {
+        // Closed here, so that the launcher's death is seen as the end of its side.
+        sys::clone::close_copy(launchers.as_fd());
     }
-    let socket = match &setup.gate {
-        None => socket,
-        Some(gate) => match gate.wait(setup, socket.as_fd()) {
-            // From here on it is the starter who is told. The launcher's socket is closed already.
-            Ok(starter) => {
-                std::mem::forget(socket);
-                starter
-            }
-            Err(failure) => give_up(socket.as_fd(), &failure),
-        },
+    mark(Mark::Born);
+    let socket = socket.as_fd();
+    let environment = match create(setup, socket) {
+        Ok(environment) => environment,
+        Err(failure) => give_up(socket, &failure),
     };
-    let Err(failure) = start(setup, socket.as_fd());
-    give_up(socket.as_fd(), &failure)
+    let environment = environment.as_ref().unwrap_or(&setup.environment);
+    let Some(gate) = &setup.gate else { start(setup, environment, socket) };
+    match gate.wait(setup, socket) {
+        // From here on it is the starter who is told.
+        Ok(starter) => start(setup, environment, starter.as_fd()),
+        Err(failure) => give_up(socket, &failure),
+    }
 }
 
 fn give_up(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
@@ -45,13 +53,18 @@ fn give_up(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
     sys::clone::exit_now(125)
 }
 
-/// All but the program.
-fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+/// All but the program. Returns what its environment is, where that was found inside.
+fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     let plan = setup.plan;
-    isolate(setup, socket)?;
-    let root::Mounted { root, files } = root::mount(setup)?;
-    let known = mounts::mount_all(setup, files, root.as_fd())?;
+    let early = isolate(setup, socket)?;
+    let trees = early.as_ref().unwrap_or(&setup.trees);
+    mark(Mark::Isolated);
+    let root::Mounted { root, files } = root::mount(setup, trees)?;
+    mark(Mark::Rooted);
+    let known = mounts::mount_all(setup, trees, files, root.as_fd())?;
+    mark(Mark::Mounted);
     devices::make_all(setup, root.as_fd())?;
+    mark(Mark::Devices);
     let peer = if plan.process.terminal {
         Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
     } else {
@@ -60,31 +73,58 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     // Parameters before `/proc/sys` becomes read-only.
     sysctls::set_all(plan, known.proc.as_ref())?;
     paths::cover(setup, root.as_fd())?;
+    mark(Mark::Covered);
     identity(plan)?;
+    mark(Mark::Named);
     run_hooks(setup, socket)?;
     root::enter(plan, root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
+    known.seal()?;
     root::seal(setup, root.as_fd())?;
     match &peer {
         Some(peer) => terminal::take(peer)?,
         None => terminal::streams(setup.stdio)?,
     }
-    confine(setup, socket)?;
-    match &setup.gate {
-        Some(_) => program::find(&setup.candidates, &setup.arguments),
-        None => Ok(()),
+    mark(Mark::Inside);
+    let environment = home::environment(&plan.process, root.as_fd())?;
+    let rights = setup.rights(socket);
+    rights.confine(|| die_with_launcher(setup, socket))?;
+    if setup.gate.is_some() {
+        program::find(&setup.candidates, &setup.arguments)?;
     }
+    if seals_early(setup) {
+        rights.seal()?;
+    }
+    mark(Mark::Confined);
+    Ok(environment)
 }
 
 /// The program.
-fn start(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+fn start(setup: &Setup<'_>, environment: &Strings, socket: BorrowedFd<'_>) -> ! {
+    let Err(failure) = run_program(setup, environment, socket);
+    give_up(socket, &failure)
+}
+
+fn run_program(
+    setup: &Setup<'_>,
+    environment: &Strings,
+    socket: BorrowedFd<'_>,
+) -> Done<Infallible> {
     if let Some(told) = &setup.told {
         let list = &setup.plan.hooks.start_container;
         hooks::run_all(list, HookKind::StartContainer, &told.created)?;
     }
-    filter_last(setup)?;
-    execute(setup, socket)
+    if !seals_early(setup) {
+        setup.rights(socket).seal()?;
+    }
+    execute(setup, environment, socket)
+}
+
+/// Where it can, the filter waits with the program: nothing that we do has to pass it. But its listener is the affair of
+/// whoever makes the container.
+fn seals_early(setup: &Setup<'_>) -> bool {
+    setup.gate.is_none() || setup.plan.security.listener.is_some()
 }
 
 /// The launcher's hooks, and those that run in the container's namespaces while the host's files are still there.
@@ -103,8 +143,8 @@ fn run_hooks(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
 }
 
-/// Own cgroup, own ids, own session, own mounts.
-fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+/// Own cgroup, own ids, own session, own mounts. Returns what of the host's had to be opened before these were its own.
+fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     let plan = setup.plan;
     die_with_launcher(setup, socket)?;
     credentials::oom_score_adj(&plan.process)?;
@@ -130,6 +170,8 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;
+    let early = (plan.sources == Sources::Early).then(|| Trees::open(plan, Sources::Early));
+    let early = early.transpose()?;
     if plan.has_new(NamespaceKind::Mount) {
         // What is mounted from here on stays here.
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -137,7 +179,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
-    Ok(())
+    Ok(early)
 }
 
 /// Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays no
@@ -179,42 +221,10 @@ fn identity(plan: &Plan) -> Done {
     }
 }
 
-/// Lets go of every privilege, in the one order that works: what needs a privilege comes before its loss.
-fn confine(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
-    let (plan, process) = (setup.plan, &setup.plan.process);
-    let security = &plan.security;
-    credentials::limits(process)?;
-    credentials::bound(security.capabilities)?;
-    // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes while that is there.
-    if !security.no_new_privs {
-        load_filter(setup)?;
-    }
-    credentials::become_user(process, plan.id_maps.as_ref())?;
-    credentials::capabilities(security.capabilities)?;
-    die_with_launcher(setup, socket)?;
-    rustix::process::umask(Mode::from_raw_mode(process.umask));
-    sys::signal::reset();
-    if security.no_new_privs {
-        rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
-    }
-    // Nothing but the three streams, and what the caller said, passes exec (CVE-2024-21626).
-    let first = 3 + plan.preserved_descriptors;
-    sys::exec::close_from_on_exec(first).at(Step::Descriptors, "3 and above")
-}
-
-/// Where it may be the last of all, the filter is: nothing that we do has to pass it.
-fn filter_last(setup: &Setup<'_>) -> Done {
-    if setup.plan.security.no_new_privs { load_filter(setup) } else { Ok(()) }
-}
-
-fn load_filter(setup: &Setup<'_>) -> Done {
-    setup.filter.as_ref().map_or(Ok(()), Filter::load).at(Step::Seccomp, "the program")
-}
-
-fn execute(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+fn execute(setup: &Setup<'_>, environment: &Strings, socket: BorrowedFd<'_>) -> Done<Infallible> {
     if let Some(image) = &setup.init {
-        return Err(init::execute(image, &setup.environment, socket));
+        return Err(init::execute(image, environment, socket));
     }
     handshake::executing(socket).at(Step::Exec, "the program")?;
-    Err(program::execute(&setup.candidates, &setup.arguments, &setup.environment))
+    Err(program::execute(&setup.candidates, &setup.arguments, environment))
 }

@@ -6,6 +6,7 @@
 //!                     P  pid[4] + a descriptor    the container's first process, from the one in between
 //!                     H                           its file systems are mounted: time for hooks
 //!                     C  + a descriptor           the controlling side of the terminal
+//!                     L  + a descriptor           the listener of the seccomp filter
 //!                     W                           everything is set up, the program was found: waits to be started
 //!                     X                           everything is set up: exec comes next
 //!                     F  step  errno[4]  object   what failed; the child ends
@@ -42,6 +43,7 @@ pub(super) enum Word {
     Born(Pid, OwnedFd),
     Hooks,
     Console(OwnedFd),
+    Listener(OwnedFd),
     Waiting,
     Executing,
     Failed(Failure),
@@ -76,6 +78,7 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
         [b'H'] => Ok(Word::Hooks),
         [b'W'] => Ok(Word::Waiting),
         [b'C'] => descriptor(&mut ancillary).map(Word::Console).ok_or(Errno::BADMSG),
+        [b'L'] => descriptor(&mut ancillary).map(Word::Listener).ok_or(Errno::BADMSG),
         [b'P', a, b, c, d] => {
             let pid = Pid::from_raw(i32::from_ne_bytes([*a, *b, *c, *d])).ok_or(Errno::BADMSG)?;
             descriptor(&mut ancillary).map(|pidfd| Word::Born(pid, pidfd)).ok_or(Errno::BADMSG)
@@ -113,6 +116,11 @@ pub(super) fn await_go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
 /// In the child: hands over the controlling side of the terminal.
 pub(super) fn send_console(socket: BorrowedFd<'_>, console: BorrowedFd<'_>) -> Result<(), Errno> {
     send_with(socket, b"C", console)
+}
+
+/// In the child, behind its filter already: hands over the filter's listener. One `sendmsg`.
+pub(super) fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Result<(), Errno> {
+    send_with(socket, b"L", listener.as_fd())
 }
 
 /// In the process in between: who the container's first process is.

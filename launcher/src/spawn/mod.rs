@@ -16,6 +16,8 @@
 //! decided there. Lowest kernel: 5.12 (`mount_setattr`); an idmapped root under overlayfs needs 5.19.
 
 mod child;
+mod confine;
+mod copy_up;
 mod credentials;
 mod devices;
 mod error;
@@ -23,18 +25,26 @@ mod filesystem;
 mod fork;
 mod gate;
 mod handshake;
+mod home;
 mod hooks;
 mod ids;
 pub mod init;
 mod inside;
+mod labels;
+mod listener;
 mod mounts;
 mod namespaces;
+mod no_pivot;
+mod ourselves;
+mod owners;
 mod paths;
 mod place;
 mod prepare;
 mod program;
 mod root;
+mod scheduling;
 mod scratch;
+mod sources;
 mod step;
 mod sysctls;
 mod terminal;
@@ -47,6 +57,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use crate::cgroup::Join;
 use crate::plan::{HookKind, Plan};
 use crate::sys;
+use crate::timing::{Mark, mark};
 use handshake::Word;
 use prepare::Setup;
 
@@ -56,6 +67,7 @@ pub use error::SpawnError;
 pub use handshake::send_with;
 pub use hooks::Subject;
 pub use inside::inside;
+pub use ourselves::out_of_reach;
 pub use program::DEFAULT_PATH;
 pub use step::Step;
 
@@ -214,14 +226,17 @@ fn make(
     let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
     let folder = container.map(|container| container.folder);
     let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd(), folder)?;
-    let (born, socket) = fork::fork(&setup, ours, theirs)?;
+    mark(Mark::Prepared);
+    let born = fork::fork(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
+    drop(theirs);
+    mark(Mark::Cloned);
     let mut launch = Launch {
         setup: &setup,
         subject: container.map(|container| container.subject),
         between: born.between.then_some(born.pid),
         pid: born.pid,
         pidfd: born.pidfd,
-        socket,
+        socket: ours,
         console: None,
     };
     match launch.accompany() {
@@ -255,8 +270,9 @@ impl Launch<'_> {
         if direct {
             self.map_ids()?;
         }
-        if direct && self.setup.gate.is_none() {
-            // One wake-up for all that is said: the child needs the processor more than an answer.
+        if direct && self.setup.gate.is_none() && self.setup.plan.security.listener.is_none() {
+            // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's
+            // listener cannot wait: the child may be stopped at a call until somebody answers.
             handshake::wait_for_end(self.socket.as_fd()).at(Step::Prepare, "the handshake")?;
         }
         let mut executing = false;
@@ -270,10 +286,18 @@ impl Launch<'_> {
                 }
                 Word::Hooks => self.run_hooks()?,
                 Word::Console(descriptor) => self.console = Some(descriptor),
+                Word::Listener(descriptor) => {
+                    if let Some(to) = &self.setup.plan.security.listener {
+                        listener::deliver(to, self.pid, &descriptor)?;
+                    }
+                }
                 Word::Waiting => return Ok(()),
                 Word::Executing => executing = true,
                 Word::Failed(failure) => return Err(failure.into()),
-                Word::Gone if executing => return Ok(()),
+                Word::Gone if executing => {
+                    mark(Mark::Executed);
+                    return Ok(());
+                }
                 Word::Gone => return Err(SpawnError::Died(end_of(&self.pidfd))),
             }
         }
@@ -282,9 +306,7 @@ impl Launch<'_> {
     fn map_ids(&self) -> Result<(), SpawnError> {
         let Some(maps) = &self.setup.plan.id_maps else { return Ok(()) };
         ids::map(maps, self.pid)?;
-        if maps.idmapped_root {
-            ids::show_mapped(self.setup, self.pid)?;
-        }
+        owners::map_as_the_container(self.setup.plan, &self.setup.trees, self.pid)?;
         Ok(handshake::go(self.socket.as_fd()).at(Step::MapIds, "the container")?)
     }
 

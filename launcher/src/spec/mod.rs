@@ -7,6 +7,7 @@
 mod bundle;
 mod capability;
 mod error;
+mod example;
 mod image;
 mod mounts;
 mod overrides;
@@ -17,6 +18,7 @@ mod validate;
 pub use bundle::Bundle;
 pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
+pub use example::example;
 pub(crate) use image::OCI_VERSION;
 pub use image::from_image;
 pub use mounts::mount_points_exist;
