@@ -52,6 +52,7 @@ impl Making {
     pub(super) fn into_parts(self, globals: &Globals) -> (Options, Handles) {
         let listening = listening(|name| std::env::var(name).ok(), std::process::id());
         let options = Options {
+            cgroup_driver: globals.management.driver(),
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
             cgroup_driver: globals.management.driver(),

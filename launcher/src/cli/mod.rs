@@ -26,7 +26,6 @@ mod spelling;
 mod start;
 mod state;
 mod timing;
-mod update;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
@@ -78,8 +77,8 @@ struct Management {
     /// Have systemd make cgroups: --cgroup-manager systemd
     #[arg(long)]
     systemd_cgroup: bool,
-    /// Who makes the cgroups of bundles' containers: cgroupfs, systemd or disabled
-    #[arg(long, value_name = "MANAGER", default_value = "cgroupfs")]
+    /// Who makes the cgroups of bundles' containers
+    #[arg(long, value_name = "cgroupfs|systemd|disabled", default_value = "cgroupfs")]
     cgroup_manager: Driver,
     /// Accepted: what an ordinary user cannot do is found out
     #[arg(long, value_name = "true|false|auto", default_value = "auto", hide = true)]
@@ -90,6 +89,7 @@ struct Management {
 }
 
 impl Management {
+    /// Who makes cgroups.
     fn driver(&self) -> Driver {
         if self.systemd_cgroup { Driver::Systemd } else { self.cgroup_manager }
     }

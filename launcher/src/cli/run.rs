@@ -335,12 +335,12 @@ enum UsageError {
     EnvFile { path: PathBuf, source: io::Error },
     #[error("`{}` holds a line that is no variable", path.display())]
     EnvLine { path: PathBuf, source: ParseError },
-    #[error("no memory to keep times in")]
-    Timing(#[source] Errno),
     #[error(transparent)]
     Id(crate::runtime::IdError),
     #[error("`{0}` stands behind the container's id")]
     AfterId(String),
+    #[error("no memory to keep times in")]
+    Timing(#[source] Errno),
     #[error("cannot draw a random name")]
     Random(#[source] io::Error),
 }
@@ -351,7 +351,7 @@ impl Diagnostic for UsageError {
             Self::UnknownOption(_) => {
                 Some("options stand before the image; `paddle run --help` lists them".to_owned())
             }
-            Self::NotText(_) | Self::Random(_) | Self::Timing(_) | Self::Id(_) => None,
+            Self::NotText(_) | Self::Random(_) | Self::Id(_) | Self::Timing(_) => None,
             Self::AfterId(_) => Some(
                 "options stand before the id; the program is in the bundle's config.json"
                     .to_owned(),

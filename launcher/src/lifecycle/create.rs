@@ -36,6 +36,8 @@ pub struct Request {
 pub struct Options {
     /// `--no-pivot`.
     pub no_pivot: bool,
+    /// `--cgroup-manager`.
+    pub cgroup_driver: Driver,
     /// `--no-new-keyring`.
     pub no_new_keyring: bool,
     /// `--cgroup-manager`.
@@ -118,8 +120,8 @@ pub(super) fn enter(
         default_seccomp: false,
         generate_files: false,
         no_pivot: options.no_pivot,
-        bundle_folder: Some(&bundle.path),
         session_keyring: !options.no_new_keyring,
+        bundle_folder: Some(&bundle.path),
         cgroup_driver: options.cgroup_driver,
         all_controllers: true,
         preserved_descriptors: options.preserved_descriptors,

@@ -3,8 +3,8 @@
 use oci_spec::runtime::Spec;
 
 use super::{
-    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, files,
-    hooks, ids, kernel, mounts, namespaces, paths, process, security, sysctls,
+    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below,
+    hooks, ids, kernel, namespaces, paths, process, security, sysctls,
 };
 use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
@@ -18,7 +18,8 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     let id_maps = id_maps(spec, &namespaces, ground, host)?;
     let cgroup = groups(spec, ground, host)?;
     let (hostname, domainname) = names(spec, &namespaces, ground)?;
-    let mut process = process(spec.process().as_ref().ok_or(PlanError::NoProcess)?, linux)?;
+    let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
+    let mut process = process(given, linux)?;
     if let Some(hostname) = hostname.as_ref().filter(|_| !ground.bundle)
         && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
     {
@@ -28,19 +29,18 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         maps.check(&mut process)?;
     }
     let isolated = has_new(NamespaceKind::Network);
-    let scope = mounts::Scope { id_maps: id_maps.as_ref(), own_network: isolated, cgroup: &cgroup };
-    let mut mounts = mounts::plan(spec, &scope, host)?;
-    if ground.generate_files {
-        let resolver = files::resolver(isolated, &mounts)?;
-        mounts.extend(resolver);
-    }
+    let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
+    let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);
     kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
         root,
-        devices: mounts::devices()?,
-        files: files::plan(ground, hostname.as_deref(), isolated, &mounts)?,
-        mounts,
+        propagation: below.propagation,
+        mounts: below.mounts,
+        sources: below.sources,
+        devices: below.devices,
+        links: below.links,
+        files: below.files,
         masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
         readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
         domainname,
@@ -51,9 +51,9 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         process,
         init: ground.init,
         dies_with_parent: ground.foreground,
+        no_pivot: ground.no_pivot,
         time_offsets: namespaces::time_offsets(spec, &namespaces)?,
         hooks: hooks::hooks_of(spec)?,
-        no_pivot: ground.no_pivot,
         preserved_descriptors: ground.preserved_descriptors,
         id_maps,
         namespaces,

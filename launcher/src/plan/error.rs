@@ -107,6 +107,17 @@ pub enum PlanError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A node that cannot be.
+    #[error("the device `{path}` {problem}")]
+    Device {
+        /// Where.
+        path: common::tree::ImagePath,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// `rootfsPropagation` is none of its words.
+    #[error("`{}` is no way of propagation for the root", common::escape::Escaped(.0.as_bytes()))]
+    Propagation(String),
     /// A kernel parameter that is not of a namespace of the container's own.
     #[error("the kernel parameter `{0}` would change the host")]
     Sysctl(String),
@@ -145,6 +156,9 @@ impl Diagnostic for PlanError {
             }
             Self::Clock(_) => {
                 "`monotonic` and `boottime` can differ, with nanoseconds below 1000000000".to_owned()
+            }
+            Self::Propagation(_) => {
+                "shared, slave, private and unbindable are, and each with an r before it".to_owned()
             }
             Self::NeedsUserNamespace => "use --userns, or run as root".to_owned(),
             Self::Sysctl(_) => {

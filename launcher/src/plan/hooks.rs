@@ -68,6 +68,11 @@ impl HookKind {
 }
 
 impl Hooks {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Those of one moment.
     pub fn of(&self, kind: HookKind) -> &[Hook] {
         match kind {

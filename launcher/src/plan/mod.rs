@@ -5,10 +5,12 @@
 //! opens nothing and changes nothing: `plan/X.rs` decides, `spawn/X.rs` does.
 //! `paddle run --print-plan` prints it as JSON.
 
+mod attributes;
+mod below;
 mod capabilities;
 mod cgroups;
 mod decide;
-mod enter;
+mod devices;
 mod error;
 mod files;
 mod hooks;
@@ -19,6 +21,7 @@ mod mount;
 mod mounts;
 mod namespaces;
 mod numbers;
+mod options;
 mod paths;
 mod process;
 mod root;
@@ -37,6 +40,7 @@ use crate::cgroup::{CgroupPlan, Driver};
 use crate::network::Network;
 use crate::spec::HostEntry;
 
+pub use attributes::{Attributes, Change};
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use enter::{EnterPlan, Manner, enter};
@@ -44,9 +48,13 @@ pub use error::PlanError;
 pub use hooks::{Hook, HookKind, Hooks, hooks_of};
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use labels::{Keyring, Labels};
-pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
+pub use mount::{
+    Device, DeviceKind, GeneratedFile, Link, Mount, Node, OwnerMaps, Owners, Propagation, Source,
+    Sources, Spread,
+};
 pub use namespaces::{Namespace, NamespaceKind, TimeOffset};
 pub use numbers::Numbers;
+pub use options::mount_options;
 pub use process::{Process, Rlimit, process};
 pub use root::RootPlan;
 pub use scheduling::{Affinity, MemoryPolicy, Scheduler, Scheduling};
@@ -61,10 +69,17 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// What `/` is.
     pub root: RootPlan,
+    /// How mounts and unmounts travel between it and the host; `None` for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Spread>,
     /// File systems and binds below it, in order.
     pub mounts: Vec<Mount>,
+    /// When the host's side of the binds is opened.
+    pub sources: Sources,
     /// Nodes of `/dev`.
     pub devices: Vec<Device>,
+    /// Symbolic links, of `/dev` and beside mounts.
+    pub links: Vec<Link>,
     /// Files that are generated and bound into place (`/etc/hosts` ...).
     pub files: Vec<GeneratedFile>,
     /// Hidden: a folder becomes an empty read-only one, a file `/dev/null`. Absent ones are skipped.
@@ -87,13 +102,16 @@ pub struct Plan {
     pub init: bool,
     /// Whether the container dies with its launcher (`PR_SET_PDEATHSIG`): a run in the foreground.
     pub dies_with_parent: bool,
-    /// By how much the clocks of a new time namespace differ from the host's.
-    pub time_offsets: BTreeMap<String, TimeOffset>,
-    /// Programs that run at moments of the container's life.
-    pub hooks: Hooks,
     /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
     pub no_pivot: bool,
+    /// By how much the clocks of a new time namespace differ from the host's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// Programs that run at moments of the container's life.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
     /// How many descriptors from 3 on the program keeps.
+    #[serde(default)]
     pub preserved_descriptors: u32,
 }
 
@@ -128,12 +146,12 @@ pub struct Ground<'a> {
     pub session_keyring: bool,
     /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
     pub generate_files: bool,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
     /// Who makes the container's cgroups.
     pub cgroup_driver: Driver,
     /// Whether it gets every controller that is to be had, because an engine will look after it.
     pub all_controllers: bool,
-    /// `--no-pivot`.
-    pub no_pivot: bool,
     /// `--preserve-fds`.
     pub preserved_descriptors: u32,
 }

@@ -101,9 +101,9 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         session_keyring: false,
         bundle_folder: None,
         generate_files: true,
+        no_pivot: false,
         cgroup_driver: Driver::default(),
         all_controllers: false,
-        no_pivot: false,
         preserved_descriptors: 0,
     };
     let plan = plan::plan(&spec, &ground, &host)?;

@@ -10,21 +10,29 @@ use rustix::process::{DumpableBehavior, Signal};
 
 use super::handshake;
 use super::prepare::Setup;
+use super::sources::Trees;
 use super::step::{At, Done, Failure};
 use super::{
     Step, credentials, devices, fork, home, hooks, ids, init, mounts, paths, program, root,
     sysctls, terminal,
 };
 use crate::network::Network;
-use crate::plan::{HookKind, NamespaceKind, Plan};
+use crate::plan::{HookKind, NamespaceKind, Plan, Sources};
 use crate::sys;
 use crate::sys::exec::Strings;
 use crate::timing::{Mark, mark};
 
-/// Becomes the container's program, or says why not and ends.
-///
-/// The launcher's end of the handshake is closed by then in this process.
-pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
+/// Becomes the container's program, or says why not and ends. `launchers` is the launcher's side of `socket`, unless that
+/// is closed already.
+pub(super) fn become_program(
+    setup: &Setup<'_>,
+    launchers: Option<&OwnedFd>,
+    socket: &OwnedFd,
+) -> ! {
+    if let Some(launchers) = launchers {
+        // Closed here, so that the launcher's death is seen as the end of its side.
+        sys::clone::close_copy(launchers.as_fd());
+    }
     mark(Mark::Born);
     let socket = socket.as_fd();
     let environment = match create(setup, socket) {
@@ -32,19 +40,12 @@ pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
         Err(failure) => give_up(socket, &failure),
     };
     let environment = environment.as_ref().unwrap_or(&setup.environment);
-    let failure = match &setup.gate {
-        None => start(setup, environment, socket),
-        Some(gate) => match gate.wait(setup, socket) {
-            // From here on it is the starter who is told. The launcher's socket is closed already.
-            Ok(starter) => {
-                let Err(failure) = start(setup, environment, starter.as_fd());
-                give_up(starter.as_fd(), &failure)
-            }
-            Err(failure) => give_up(socket, &failure),
-        },
-    };
-    let Err(failure) = failure;
-    give_up(socket, &failure)
+    let Some(gate) = &setup.gate else { start(setup, environment, socket) };
+    match gate.wait(setup, socket) {
+        // From here on it is the starter who is told.
+        Ok(starter) => start(setup, environment, starter.as_fd()),
+        Err(failure) => give_up(socket, &failure),
+    }
 }
 
 fn give_up(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
@@ -52,14 +53,15 @@ fn give_up(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
     sys::clone::exit_now(125)
 }
 
-/// All but the program; its environment, where it is not the plan's.
+/// All but the program. Returns what its environment is, where that was found inside.
 fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     let plan = setup.plan;
-    isolate(setup, socket)?;
+    let early = isolate(setup, socket)?;
+    let trees = early.as_ref().unwrap_or(&setup.trees);
     mark(Mark::Isolated);
-    let root::Mounted { root, files } = root::mount(setup)?;
+    let root::Mounted { root, files } = root::mount(setup, trees)?;
     mark(Mark::Rooted);
-    let known = mounts::mount_all(setup, files, root.as_fd())?;
+    let known = mounts::mount_all(setup, trees, files, root.as_fd())?;
     mark(Mark::Mounted);
     devices::make_all(setup, root.as_fd())?;
     mark(Mark::Devices);
@@ -78,6 +80,7 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     root::enter(plan, root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
+    known.seal()?;
     root::seal(setup, root.as_fd())?;
     match &peer {
         Some(peer) => terminal::take(peer)?,
@@ -89,25 +92,39 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     rights.confine(|| die_with_launcher(setup, socket))?;
     if setup.gate.is_some() {
         program::find(&setup.candidates, &setup.arguments)?;
-        // The launcher is who hands the listener on.
-        if plan.security.listener.is_some() {
-            rights.seal()?;
-        }
     }
+    if seals_early(setup) {
+        rights.seal()?;
+    }
+    mark(Mark::Confined);
     Ok(environment)
 }
 
 /// The program.
-fn start(setup: &Setup<'_>, environment: &Strings, socket: BorrowedFd<'_>) -> Done<Infallible> {
+fn start(setup: &Setup<'_>, environment: &Strings, socket: BorrowedFd<'_>) -> ! {
+    let Err(failure) = run_program(setup, environment, socket);
+    give_up(socket, &failure)
+}
+
+fn run_program(
+    setup: &Setup<'_>,
+    environment: &Strings,
+    socket: BorrowedFd<'_>,
+) -> Done<Infallible> {
     if let Some(told) = &setup.told {
         let list = &setup.plan.hooks.start_container;
         hooks::run_all(list, HookKind::StartContainer, &told.created)?;
     }
-    if setup.gate.is_none() || setup.plan.security.listener.is_none() {
+    if !seals_early(setup) {
         setup.rights(socket).seal()?;
     }
-    mark(Mark::Confined);
     execute(setup, environment, socket)
+}
+
+/// Where it can, the filter waits with the program: nothing that we do has to pass it. But its listener is the affair of
+/// whoever makes the container.
+fn seals_early(setup: &Setup<'_>) -> bool {
+    setup.gate.is_none() || setup.plan.security.listener.is_some()
 }
 
 /// The launcher's hooks, and those that run in the container's namespaces while the host's files are still there.
@@ -126,8 +143,8 @@ fn run_hooks(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
 }
 
-/// Own cgroup, own ids, own session, own mounts.
-fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+/// Own cgroup, own ids, own session, own mounts. Returns what of the host's had to be opened before these were its own.
+fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     let plan = setup.plan;
     die_with_launcher(setup, socket)?;
     credentials::oom_score_adj(&plan.process)?;
@@ -153,6 +170,8 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;
+    let early = (plan.sources == Sources::Early).then(|| Trees::open(plan, Sources::Early));
+    let early = early.transpose()?;
     if plan.has_new(NamespaceKind::Mount) {
         // What is mounted from here on stays here.
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -160,7 +179,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
-    Ok(())
+    Ok(early)
 }
 
 /// Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays no

@@ -60,54 +60,52 @@ impl Plan {
     }
 }
 
-/// Forks. Where nobody has anything to do for the child, it borrows the launcher's memory, and has executed its program when
-/// this returns.
-pub(super) fn fork(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Done<Born> {
+impl Setup<'_> {
+    /// Whether the launcher has nothing to do for the child until that has executed its program.
+    fn is_on_its_own(&self) -> bool {
+        let plan = self.plan;
+        self.gate.is_none()
+            && plan.id_maps.is_none()
+            && plan.security.listener.is_none()
+            && plan.hooks.is_empty()
+    }
+}
+
+/// Forks. The child does not return. One that is on its own borrows the launcher's memory, and has executed its program
+/// when this returns.
+pub(super) fn fork(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Result<Born, Errno> {
     let plan = setup.plan;
     let between = plan.needs_between();
     let flags = if between { 0 } else { plan.clone_flags() };
     let cgroup = setup.cgroup.v2.as_ref().map(AsFd::as_fd);
-    let mut child = || -> Infallible {
-        // Closed here, so that the launcher's death is seen as the end of its side.
-        sys::clone::close_copy(ours.as_fd());
-        if between { stand_between(setup, theirs) } else { child::become_program(setup, theirs) }
-    };
-    let made = if !between && needs_nobody(setup) {
-        sys::clone::run_into(flags, cgroup, &mut child)
-    } else {
-        sys::clone::fork_into(flags, cgroup).map(|side| match side {
-            Side::Child => match child() {},
-            Side::Parent { pid, pidfd } => (pid, pidfd),
-        })
-    };
-    let (pid, pidfd) = made.at(Step::Clone, plan.namespace_names())?;
-    Ok(Born { pid, pidfd, between })
-}
-
-/// Whether the child asks nothing of the launcher on its way.
-fn needs_nobody(setup: &Setup<'_>) -> bool {
-    let plan = setup.plan;
-    plan.id_maps.is_none()
-        && plan.security.listener.is_none()
-        && setup.gate.is_none()
-        && setup.told.is_none()
-        && !plan.hooks.at_creation()
+    if !between && setup.is_on_its_own() {
+        let mut child = || child::become_program(setup, Some(ours), theirs);
+        let (pid, pidfd) = sys::clone::run_into(flags, cgroup, &mut child)?;
+        return Ok(Born { pid, pidfd, between });
+    }
+    match sys::clone::fork_into(flags, cgroup)? {
+        Side::Child if between => stand_between(setup, ours, theirs),
+        Side::Child => child::become_program(setup, Some(ours), theirs),
+        Side::Parent { pid, pidfd } => Ok(Born { pid, pidfd, between }),
+    }
 }
 
 /// The life of the process in between. In the container's first process, it goes on as that.
-fn stand_between(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
-    let done = enter(setup, socket.as_fd()).and_then(|()| {
+fn stand_between(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> ! {
+    sys::clone::close_copy(ours.as_fd());
+    let socket = theirs.as_fd();
+    let done = enter(setup, socket).and_then(|()| {
         sys::clone::fork_sibling(setup.plan.clone_flags())
             .at(Step::Clone, setup.plan.namespace_names())
     });
     match done {
-        Ok(Side::Child) => child::become_program(setup, socket),
+        Ok(Side::Child) => child::become_program(setup, None, theirs),
         Ok(Side::Parent { pid, pidfd }) => {
-            let told = handshake::born(socket.as_fd(), pid, pidfd.as_fd());
+            let told = handshake::born(socket, pid, pidfd.as_fd());
             sys::clone::exit_now(i32::from(told.is_err()))
         }
         Err(failure) => {
-            handshake::fail(socket.as_fd(), &failure);
+            handshake::fail(socket, &failure);
             sys::clone::exit_now(125)
         }
     }

@@ -17,6 +17,7 @@
 
 mod child;
 mod confine;
+mod copy_up;
 mod credentials;
 mod devices;
 mod enter;
@@ -34,7 +35,9 @@ mod labels;
 mod listener;
 mod mounts;
 mod namespaces;
+mod no_pivot;
 mod ourselves;
+mod owners;
 mod paths;
 mod place;
 mod prepare;
@@ -42,6 +45,7 @@ mod program;
 mod root;
 mod scheduling;
 mod scratch;
+mod sources;
 mod step;
 mod sysctls;
 mod terminal;
@@ -225,7 +229,7 @@ fn make(
     let folder = container.map(|container| container.folder);
     let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd(), folder)?;
     mark(Mark::Prepared);
-    let born = fork::fork(&setup, &ours, &theirs)?;
+    let born = fork::fork(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
     drop(theirs);
     mark(Mark::Cloned);
     let mut launch = Launch {
@@ -268,10 +272,9 @@ impl Launch<'_> {
         if direct {
             self.map_ids()?;
         }
-        let listener = self.setup.plan.security.listener.as_ref();
-        if direct && self.setup.gate.is_none() && listener.is_none() {
-            // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's listener
-            // cannot wait: the child may be stopped at a call until somebody answers.
+        if direct && self.setup.gate.is_none() && self.setup.plan.security.listener.is_none() {
+            // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's
+            // listener cannot wait: the child may be stopped at a call until somebody answers.
             handshake::wait_for_end(self.socket.as_fd()).at(Step::Prepare, "the handshake")?;
         }
         let mut executing = false;
@@ -286,7 +289,7 @@ impl Launch<'_> {
                 Word::Hooks => self.run_hooks()?,
                 Word::Console(descriptor) => self.console = Some(descriptor),
                 Word::Listener(descriptor) => {
-                    if let Some(to) = listener {
+                    if let Some(to) = &self.setup.plan.security.listener {
                         listener::deliver(to, self.pid, &descriptor)?;
                     }
                 }
@@ -305,9 +308,7 @@ impl Launch<'_> {
     fn map_ids(&self) -> Result<(), SpawnError> {
         let Some(maps) = &self.setup.plan.id_maps else { return Ok(()) };
         ids::map(maps, self.pid)?;
-        if maps.idmapped_root {
-            ids::show_mapped(self.setup, self.pid)?;
-        }
+        owners::map_as_the_container(self.setup.plan, &self.setup.trees, self.pid)?;
         Ok(handshake::go(self.socket.as_fd()).at(Step::MapIds, "the container")?)
     }
 

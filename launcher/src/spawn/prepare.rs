@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
@@ -11,10 +11,11 @@ use super::confine::Rights;
 use super::gate::Gate;
 use super::hooks::Told;
 use super::init::Init;
+use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, namespaces, place, program};
+use super::{Stdio, Step, labels, namespaces, owners, program};
 use crate::cgroup::Join;
-use crate::plan::{NamespaceKind, Plan, Source};
+use crate::plan::{NamespaceKind, Plan, Sources};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -40,8 +41,8 @@ pub(super) struct Setup<'a> {
     pub(super) filter: Option<Filter>,
     /// The host's procfs, when labels are written there.
     procfs: Option<OwnedFd>,
-    /// Detached copies of folders that root inside may not be allowed to reach by path.
-    trees: Vec<(PathBuf, OwnedFd)>,
+    /// Detached copies of what root inside may not be allowed to reach by path.
+    pub(super) trees: Trees,
 }
 
 impl<'a> Setup<'a> {
@@ -56,6 +57,9 @@ impl<'a> Setup<'a> {
         let process = &plan.process;
         let argument = |_| Errno::INVAL;
         make_layer(plan)?;
+        let trees = Trees::open(plan, Sources::Launcher)?;
+        owners::map_own(plan, &trees)?;
+        owners::map_as_joined(plan, &trees)?;
         let init =
             plan.init.then(|| Init::new(socket, process.terminal, &process.argv)).transpose();
         Ok(Self {
@@ -77,8 +81,14 @@ impl<'a> Setup<'a> {
             joined: namespaces::open_joined(plan)?,
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
             told: Told::new(plan).at(Step::Prepare, "the hooks")?,
-            trees: open_trees(plan)?,
+            trees,
         })
+    }
+
+    /// The descriptors that are still needed once the container is started.
+    pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
+        let told = self.told.iter().map(|told| told.created.as_raw_fd());
+        told.chain(self.init.iter().map(Init::image)).collect()
     }
 
     /// What the program is and may do; `launcher` is the child's side of the handshake.
@@ -92,25 +102,6 @@ impl<'a> Setup<'a> {
             launcher,
             close_from: 3 + self.plan.preserved_descriptors,
         }
-    }
-
-    /// The descriptors that are still needed once the container is started.
-    pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
-        let told = self.told.iter().map(|told| told.created.as_raw_fd());
-        told.chain(self.init.iter().map(Init::image)).collect()
-    }
-
-    /// A detached copy of the mount at `path`: the prepared one, or one made now.
-    pub(super) fn tree(&self, path: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
-        match self.prepared(path) {
-            Some(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3),
-            None => place::tree(path, recursive),
-        }
-    }
-
-    /// The prepared copy of the mount at `path`.
-    pub(super) fn prepared(&self, path: &Path) -> Option<BorrowedFd<'_>> {
-        self.trees.iter().find(|(known, _)| known == path).map(|(_, tree)| tree.as_fd())
     }
 }
 
@@ -158,25 +149,4 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), Errno> {
 fn owner(plan: &Plan) -> Option<(Uid, Gid)> {
     let maps = plan.id_maps.as_ref().filter(|maps| maps.idmapped_root)?;
     Some((Uid::from_raw(maps.root_uid()?), Gid::from_raw(maps.root_gid()?)))
-}
-
-/// In a user namespace that root made or joins, root inside may pass through none of the host's private folders: the
-/// launcher takes copies of the mounts along. (Everyone else's child has the rights that its launcher has.)
-fn open_trees(plan: &Plan) -> Done<Vec<(PathBuf, OwnedFd)>> {
-    if !plan.has(NamespaceKind::User) || !rustix::process::geteuid().is_root() {
-        return Ok(Vec::new());
-    }
-    let mut wanted = vec![(plan.root.lower().to_owned(), plan.root.is_recursive())];
-    wanted.extend(plan.root.writable().map(|writable| (writable.to_owned(), false)));
-    wanted.extend(plan.mounts.iter().filter_map(|mount| match &mount.source {
-        Source::Bind { path, recursive } => Some((path.clone(), *recursive)),
-        Source::New { .. } => None,
-    }));
-    wanted
-        .into_iter()
-        .map(|(path, recursive)| {
-            let tree = place::tree(&path, recursive).at(Step::OpenSource, path.display())?;
-            Ok((path, tree))
-        })
-        .collect()
 }

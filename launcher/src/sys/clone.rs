@@ -225,7 +225,7 @@ pub fn close_copy(descriptor: BorrowedFd<'_>) {
 ///
 /// What clone3 says.
 pub fn fork_sibling(namespaces: u64) -> Result<Side, Errno> {
-    // With CLONE_PARENT the kernel takes the caller's signal and refuses another (clone3, EINVAL).
+    // With CLONE_PARENT the kernel takes the caller's signal and refuses another.
     fork_with(namespaces | libc::CLONE_PARENT as u64, 0, None)
 }
 
