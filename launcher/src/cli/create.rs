@@ -55,7 +55,6 @@ impl Making {
             cgroup_driver: globals.management.driver(),
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
-            cgroup_driver: globals.management.driver(),
             preserved_descriptors: self.preserve_fds.saturating_add(listening.unwrap_or(0)),
             listening,
         };

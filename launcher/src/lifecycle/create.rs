@@ -40,8 +40,6 @@ pub struct Options {
     pub cgroup_driver: Driver,
     /// `--no-new-keyring`.
     pub no_new_keyring: bool,
-    /// `--cgroup-manager`.
-    pub cgroup_driver: Driver,
     /// `--preserve-fds` and what `LISTEN_FDS` adds: how many descriptors from 3 on the program keeps.
     pub preserved_descriptors: u32,
     /// How many of them are `LISTEN_FDS`'s, which the program is told of.

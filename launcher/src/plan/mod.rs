@@ -11,6 +11,7 @@ mod capabilities;
 mod cgroups;
 mod decide;
 mod devices;
+mod enter;
 mod error;
 mod files;
 mod hooks;
