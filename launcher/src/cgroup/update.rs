@@ -83,7 +83,7 @@ impl Changes {
             .iter()
             .try_for_each(|(group, settings)| write::all(group, settings))
             .and_then(|()| match &self.program {
-                Some((group, rules)) => attach(group, rules),
+                Some((group, rules)) => attach(group, rules, false),
                 None => Ok(()),
             });
         if written.is_err() {
