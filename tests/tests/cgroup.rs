@@ -39,9 +39,14 @@ impl Drop for Group {
 fn plan(host: &Host, name: &str, resources: &Value, complete: bool) -> CgroupPlan {
     let path = PathBuf::from(format!("/coracle-test-{}-{name}", std::process::id()));
     let resources = serde_json::from_value(resources.clone()).expect("resources");
-    let driver = Driver::Cgroupfs;
-    let request =
-        Request { id: name, path: Some(&path), resources: Some(&resources), driver, complete };
+    let request = Request {
+        id: name,
+        path: Some(&path),
+        resources: Some(&resources),
+        driver: Driver::Cgroupfs,
+        annotations: None,
+        complete,
+    };
     cgroup::plan(&request, host).expect("this host can keep the limits")
 }
 
@@ -631,7 +636,7 @@ fn controllers_are_enabled_from_the_anchor_down() {
         settings: Vec::new(),
         devices: None,
     };
-    let plan = CgroupPlan { groups: vec![group] };
+    let plan = CgroupPlan { groups: vec![group], scope: None };
     cgroup::create(&plan).unwrap();
     let text = |path: &Path| fs::read_to_string(path.join("cgroup.subtree_control")).unwrap();
     assert_eq!(text(&anchor), "+memory +pids");
@@ -660,7 +665,7 @@ fn a_limit_without_its_file_says_what_the_kernel_lacks() {
         settings: vec![setting],
         devices: None,
     };
-    let error = cgroup::create(&CgroupPlan { groups: vec![group] }).unwrap_err();
+    let error = cgroup::create(&CgroupPlan { groups: vec![group], scope: None }).unwrap_err();
     let file = path.join("io.bfq.weight");
     let expected = format!(
         "cannot keep the disk weight (--io-weight): this kernel has no `{}`",

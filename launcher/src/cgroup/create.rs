@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, access, keyed, read};
-use super::{Cgroup, CgroupError, CgroupPlan, GroupPlan, devices, reopen, write};
+use super::{Cgroup, CgroupError, CgroupPlan, GroupPlan, devices, reopen, systemd, write};
 use crate::host::{Controller, Version};
 use crate::sys::bpf;
 
@@ -17,6 +17,9 @@ use crate::sys::bpf;
 /// # Errors
 /// A group exists, or the kernel refuses a folder, a controller or a value. Nothing that was made is left then.
 pub fn create(plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, CgroupError> {
+    if let Some(scope) = &plan.scope {
+        return systemd::create(plan, scope);
+    }
     let mut made = Made::default();
     for group in &plan.groups {
         made.group(group)?;

@@ -250,7 +250,11 @@ fn move_all(group: &Path, processes: &BTreeSet<u32>) -> Result<(), CgroupError> 
 }
 
 /// Enables a controller from the mount down to the group's parent.
-fn enable_above(mount: &Path, group: &Path, controller: Controller) -> Result<(), CgroupError> {
+pub(super) fn enable_above(
+    mount: &Path,
+    group: &Path,
+    controller: Controller,
+) -> Result<(), CgroupError> {
     let wanted = BTreeSet::from([controller]);
     let has = |folder: &Path, file: &str| {
         let text = fs::read_to_string(folder.join(file)).unwrap_or_default();

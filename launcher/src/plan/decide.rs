@@ -27,6 +27,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
             path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
             resources: linux.and_then(|linux| linux.resources().as_ref()),
             driver: ground.cgroup_driver,
+            annotations: spec.annotations().as_ref(),
             complete: ground.all_controllers,
         },
         host,

@@ -59,11 +59,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     let plan = setup.plan;
     die_with_launcher(plan, socket)?;
     credentials::oom_score_adj(&plan.process)?;
-    // Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays
-    // no grace period.
-    for tasks in &setup.cgroup.v1 {
-        rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
-    }
+    join_cgroups(setup, socket)?;
     if let Some(maps) = &plan.id_maps {
         handshake::await_go(socket).at(Step::MapIds, "the container")?;
         ids::become_root(maps)?;
@@ -87,6 +83,19 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     mount_change(c"/", private).at(Step::Propagation, "/")?;
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
+    Ok(())
+}
+
+/// Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays no
+/// grace period.
+pub(super) fn join_cgroups(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    if setup.cgroup.scope.is_some() {
+        // The launcher has a scope made around this process.
+        handshake::await_go(socket).at(Step::JoinCgroup, "the scope")?;
+    }
+    for tasks in &setup.cgroup.v1 {
+        rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
+    }
     Ok(())
 }
 

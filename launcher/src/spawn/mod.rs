@@ -107,13 +107,21 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
         Side::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop(theirs);
-    match accompany(&setup, pid, &pidfd, &ours) {
+    match surround(cgroup, pid, &ours).and_then(|()| accompany(&setup, pid, &pidfd, &ours)) {
         Ok(console) => Ok(Child { pid, pidfd, console }),
         Err(error) => {
             abandon(&pidfd);
             Err(error)
         }
     }
+}
+
+/// Has systemd make a scope around the process, where that is how it gets its cgroup.
+fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
+    let Some(scope) = &cgroup.scope else { return Ok(()) };
+    scope.start(pid.as_raw_nonzero().get().unsigned_abs())?;
+    handshake::go(socket.as_fd()).at(Step::JoinCgroup, "the scope")?;
+    Ok(())
 }
 
 /// Does the launcher's part and listens until the program runs.
