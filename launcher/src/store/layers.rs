@@ -8,12 +8,13 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use common::digest::{Digest, Digesting};
-use common::oci::compression::{self, Compression, Decoder};
+use common::digest::Digest;
+use common::oci::compression::{self, Compression};
 use rustix::fs::{Mode, mkdirat};
 
 use super::image::{Content, Layer, Packed, chain_id};
 use super::pending::Claim;
+use super::pipeline::{self, Blocks};
 use super::snapshot::{Found, Record, Snapshot, current_boot};
 use super::tarball::{Identity, Tarball};
 use super::unpack::{self, Budget, Tree, UnpackError};
@@ -137,15 +138,16 @@ impl<'a> Work<'a> {
     /// Applies a layer; the digest of its unpacked bytes, to the last.
     fn layer(
         &mut self,
-        packed: impl Read,
+        packed: impl Read + Send,
         compression: Compression,
     ) -> Result<Digest, UnpackError> {
         let limits =
             compression::Limits { bytes: self.budget.archive(), ratio: self.budget.ratio() };
-        let mut bytes = Digesting::new(Decoder::new(compression, packed, limits)?);
-        unpack::apply(&mut self.tree, &mut bytes, &mut self.budget, self.policy)?;
-        // The reader of the tar has read to the end, where the blob's own digest was verified (U7).
-        Ok(bytes.finish().0)
+        // The reader of the tar reads to the end, where the blob's own digest is verified (U7).
+        let apply = |bytes: &mut Blocks| {
+            unpack::apply(&mut self.tree, bytes, &mut self.budget, self.policy)
+        };
+        Ok(pipeline::decode(packed, compression, limits, apply)?.1)
     }
 
     fn failed(&self, number: usize, source: UnpackError) -> StoreError {

@@ -23,6 +23,7 @@ mod gc;
 mod image;
 mod layers;
 mod pending;
+mod pipeline;
 mod private;
 mod snapshot;
 mod source;
