@@ -106,7 +106,8 @@ mod tests {
         let right = packed(b"content", GzBuilder::new());
         let size = right.len();
         // Magic, method, reserved flag; content; checksum, length.
-        for (at, what) in [(0, 1), (1, 1), (2, 1), (3, 0x80), (12, 1), (size - 8, 1), (size - 4, 1)] {
+        for (at, what) in [(0, 1), (1, 1), (2, 1), (3, 0x80), (12, 1), (size - 8, 1), (size - 4, 1)]
+        {
             let mut wrong = right.clone();
             wrong[at] ^= what;
             assert!(decode(&wrong, 4096, 4096).is_err(), "byte {at}");

@@ -172,11 +172,9 @@ mod tests {
         for size in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCKS * BLOCK + 7] {
             let bytes: Vec<u8> = (0..size).map(|n| u8::try_from(n * n % 251).unwrap()).collect();
             let packed = zstd::encode_all(&bytes[..], 1).unwrap();
-            for (compression, packed) in
-                [(Compression::None, &bytes), (Compression::Zstd, &packed)]
+            for (compression, packed) in [(Compression::None, &bytes), (Compression::Zstd, &packed)]
             {
-                let (out, digest) =
-                    decode(packed.as_slice(), compression, limits(), all).unwrap();
+                let (out, digest) = decode(packed.as_slice(), compression, limits(), all).unwrap();
                 assert!(out == bytes, "{size} {compression:?}");
                 assert_eq!(digest, Digest::of(&bytes), "{size} {compression:?}");
             }
