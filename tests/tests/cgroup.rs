@@ -15,7 +15,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use common::report::Diagnostic as _;
-use launcher::cgroup::{self, Cgroup, CgroupError, CgroupPlan, GroupPlan, Limit, Request, Setting};
+use launcher::cgroup::{
+    self, Cgroup, CgroupError, CgroupPlan, Driver, GroupPlan, Limit, Request, Setting,
+};
 use launcher::host::{Anchor, Controller, Hierarchy, Host, Kernel, Layout, Version};
 use serde_json::{Value, json};
 use tests::require;
@@ -32,10 +34,12 @@ impl Drop for Group {
     }
 }
 
-fn plan(host: &Host, name: &str, resources: &Value, freezer: bool) -> CgroupPlan {
+fn plan(host: &Host, name: &str, resources: &Value, complete: bool) -> CgroupPlan {
     let path = PathBuf::from(format!("/coracle-test-{}-{name}", std::process::id()));
     let resources = serde_json::from_value(resources.clone()).expect("resources");
-    let request = Request { id: name, path: Some(&path), resources: Some(&resources), freezer };
+    let driver = Driver::Cgroupfs;
+    let request =
+        Request { id: name, path: Some(&path), resources: Some(&resources), driver, complete };
     cgroup::plan(&request, host).expect("this host can keep the limits")
 }
 
@@ -49,7 +53,7 @@ impl Group {
     /// would need `CLONE_INTO_CGROUP`; a thread cannot leave its process there, so the shell moves.)
     fn start(&self, script: &str) -> Child {
         let join = self.cgroup.join().unwrap();
-        let unified = self.cgroup.paths().0.iter().find(|g| g.version == Version::V2).cloned();
+        let unified = self.cgroup.paths().groups.iter().find(|g| g.version == Version::V2).cloned();
         let script = match unified {
             Some(group) => format!("echo 0 > {}/cgroup.procs; {script}", group.path.display()),
             None => script.to_owned(),
@@ -72,7 +76,7 @@ impl Group {
     }
 
     fn folders(&self) -> Vec<PathBuf> {
-        self.cgroup.paths().0.iter().map(|group| group.path.clone()).collect()
+        self.cgroup.paths().groups.iter().map(|group| group.path.clone()).collect()
     }
 }
 
@@ -97,8 +101,8 @@ fn the_memory_limit_holds_and_the_oom_kill_is_counted() {
     assert_eq!(status.signal(), Some(9), "{status}");
     assert!(group.cgroup.oom_kills().unwrap() >= 1);
     let stats = group.cgroup.stats().unwrap();
-    assert!(stats.memory_peak.is_none_or(|peak| peak <= limit), "{stats:?}");
-    assert_eq!(stats.oom_kills, Some(group.cgroup.oom_kills().unwrap()));
+    assert!(stats.memory.usage.max <= limit, "{stats:?}");
+    assert_eq!(stats.memory.usage.limit, limit);
     // What stays below the limit runs.
     assert!(group.run("head -c 4000000 /dev/zero | tail > /dev/null").success());
 }
@@ -113,7 +117,7 @@ fn the_limit_of_processes_holds() {
     let status = group.run("for n in 1 2 3 4 5 6; do sleep 60 & done");
     assert!(!status.success());
     // Outside: the kernel counts what is left.
-    let count = group.cgroup.stats().unwrap().pids.unwrap();
+    let count = group.cgroup.stats().unwrap().pids.current;
     assert!((1..=4).contains(&count), "{count}");
     assert_eq!(group.cgroup.processes().unwrap().len() as u64, count);
 }
@@ -138,7 +142,7 @@ fn the_cpu_quota_holds() {
     // A fifth of a CPU, and one period of slack at each end.
     let allowed = u64::try_from(elapsed.as_millis()).unwrap() / 10 / 5 + 5;
     assert!(ticks <= allowed, "{ticks} ticks of {allowed} allowed");
-    assert!(group.cgroup.stats().unwrap().throttled.unwrap() > Duration::ZERO);
+    assert!(group.cgroup.stats().unwrap().cpu.throttling.throttled_time > 0);
 }
 
 #[test]
@@ -263,7 +267,8 @@ fn a_group_that_exists_is_not_taken_over() {
     if !require::root() {
         return;
     }
-    let plan = plan(&Host::probe().unwrap(), "twice", &json!({}), false);
+    let mut plan = plan(&Host::probe().unwrap(), "twice", &json!({}), false);
+    plan.groups.iter_mut().for_each(|group| group.reuse = false);
     let group = Group { cgroup: cgroup::create(&plan).unwrap() };
     let error = cgroup::create(&plan).unwrap_err();
     assert!(
@@ -317,7 +322,7 @@ fn a_v2_group_kills_freezes_and_counts() {
     wait_until("it forks", || group.cgroup.processes().unwrap().len() > 1);
     group.cgroup.freeze(true).unwrap();
     group.cgroup.freeze(false).unwrap();
-    assert!(group.cgroup.stats().unwrap().cpu.is_some());
+    assert!(group.cgroup.stats().unwrap().cpu_time() > Duration::ZERO);
     group.cgroup.kill().unwrap();
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     group.cgroup.remove().unwrap();
@@ -336,7 +341,9 @@ fn controllers_are_enabled_from_the_anchor_down() {
         version: Version::V2,
         anchor: anchor.clone(),
         path: path.clone(),
-        controllers: BTreeSet::from([Controller::Memory, Controller::Pids]),
+        needed: BTreeSet::from([Controller::Memory]),
+        welcome: BTreeSet::from([Controller::Pids]),
+        reuse: false,
         settings: Vec::new(),
         devices: None,
     };
@@ -357,12 +364,15 @@ fn a_limit_without_its_file_says_what_the_kernel_lacks() {
     let setting = Setting {
         limit: Limit::IoWeight,
         choices: choices.map(|(file, value)| (file.to_owned(), value.to_owned())).into(),
+        optional: false,
     };
     let group = GroupPlan {
         version: Version::V1,
         anchor: folder.path().to_owned(),
         path: path.clone(),
-        controllers: BTreeSet::from([Controller::Io]),
+        needed: BTreeSet::from([Controller::Io]),
+        welcome: BTreeSet::new(),
+        reuse: false,
         settings: vec![setting],
         devices: None,
     };

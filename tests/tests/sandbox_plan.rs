@@ -25,7 +25,11 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         add_hosts: &[],
         foreground: true,
         default_seccomp: true,
+        session_keyring: false,
+        bundle_folder: None,
         generate_files: true,
+        cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+        all_controllers: false,
     };
     plan::plan(&spec, &ground, host)
 }

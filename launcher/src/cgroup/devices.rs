@@ -154,7 +154,7 @@ pub(super) fn v1_settings(rules: &[DeviceRule]) -> impl Iterator<Item = Setting>
             DeviceKind::Char => format!("c {major}:{minor} {letters}"),
             DeviceKind::Block => format!("b {major}:{minor} {letters}"),
         };
-        Setting { limit: Limit::Devices, choices: vec![(file.to_owned(), line)] }
+        Setting { limit: Limit::Devices, choices: vec![(file.to_owned(), line)], optional: false }
     })
 }
 

@@ -54,6 +54,49 @@ pub enum CgroupError {
         /// Its folder.
         path: PathBuf,
     },
+    /// The group is there, and somebody lives in it.
+    #[error("the cgroup `{}` is not empty: {count} {} in it", path.display(), if *count == 1 { "process is" } else { "processes are" })]
+    Occupied {
+        /// Its folder.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+    },
+    /// The group is there, and what would join it could not run.
+    #[error("the cgroup `{}` is frozen", path.display())]
+    Frozen {
+        /// Its folder.
+        path: PathBuf,
+    },
+    /// A limit, and no groups to keep it.
+    #[error("cannot keep the {limit}: cgroups are disabled (--cgroup-manager disabled)")]
+    Disabled {
+        /// What was asked for.
+        limit: Limit,
+    },
+    /// A limit that would kill at once.
+    #[error("the {limit} of {value} bytes is not above what the container uses, {used} bytes")]
+    InUse {
+        /// What was asked for.
+        limit: Limit,
+        /// The value.
+        value: i64,
+        /// What is used now.
+        used: i64,
+    },
+    /// Controllers of whole processes in a subtree of threads.
+    #[error("cannot enable `{controllers}` in the cgroup `{}`, whose type is `{kind}`", path.display())]
+    Threaded {
+        /// The folder whose children need them.
+        path: PathBuf,
+        /// What was written.
+        controllers: String,
+        /// What `cgroup.type` says.
+        kind: String,
+    },
+    /// Running out of memory cannot be watched without the controller.
+    #[error("the container has no memory cgroup")]
+    NoMemory,
     /// A folder cannot be made.
     #[error("cannot make the cgroup `{}`", path.display())]
     Create {
@@ -162,6 +205,8 @@ pub enum Unavailable {
         /// That group.
         group: PathBuf,
     },
+    /// The container's groups do not have it, and cannot get it now.
+    NotJoined,
     /// The group has it, but processes live in the group itself.
     Occupied {
         /// That group.
@@ -179,6 +224,7 @@ impl std::fmt::Display for Unavailable {
             Self::NotEnabled { group } => {
                 write!(f, "is not delegated to the group `{}`", group.display())
             }
+            Self::NotJoined => f.write_str("is not among those of the container"),
             Self::Occupied { group } => write!(
                 f,
                 "cannot be enabled in the group `{}`, in which processes live",
@@ -202,6 +248,7 @@ impl Diagnostic for CgroupError {
                 Unavailable::NotEnabled { .. } => format!(
                     "let the administrator add `Delegate={controller}` to user@.service (systemctl edit user@.service)"
                 ),
+                Unavailable::NotJoined => "start the container with any such limit".to_owned(),
                 Unavailable::Occupied { .. } => {
                     "move those processes to a group below it, then enable the controller in its cgroup.subtree_control".to_owned()
                 }
@@ -214,6 +261,18 @@ impl Diagnostic for CgroupError {
             }
             Self::Exists { .. } => {
                 Some("a container of that name runs, or one was killed; see `paddle ps -a`, `paddle rm`".to_owned())
+            }
+            Self::Occupied { .. } => {
+                Some("another container uses it, or one was killed: stop it, or choose another cgroupsPath".to_owned())
+            }
+            Self::Frozen { path } => Some(format!(
+                "thaw it: write 0 to `{0}/cgroup.freeze`, or THAWED to `{0}/freezer.state` in v1", path.display()
+            )),
+            Self::Threaded { .. } => Some(
+                "the group is part of a threaded subtree, or lies below one with processes; put the container somewhere else".to_owned(),
+            ),
+            Self::Write { limit: Limit::Memory | Limit::Swap, source, .. } if source.raw_os_error() == Some(16) => {
+                Some("the container uses more than that now".to_owned())
             }
             Self::Missing { limit, .. } => limit.missing_hint().map(str::to_owned),
             Self::Create { source, .. } | Self::Enable { source, .. }

@@ -6,12 +6,15 @@
 //! limits    one limit -> the file and value that each interface has for it (weight: on which scale)
 //! devices   device rules -> v1 lines, or a v2 eBPF program
 //! create    CgroupPlan -> groups on disk, or nothing
+//! update    LinuxResources -> groups that exist, all or nothing
 //! v1 v2     what differs between the interfaces once the groups exist
+//! stats     what is used; watch: when memory ran out
 //! ```
 //!
-//! A group is `<anchor>/coracle/<id>` in every hierarchy that is needed, and in no other: each costs
-//! about 100 microseconds a start. The host's root anchors at the hierarchy's root; everybody else in
-//! the nearest group that is delegated to them. As root a group is made even without limits, because
+//! A group is `<anchor>/coracle/<id>`, or where a bundle wants it. The host's root anchors at the hierarchy's root;
+//! everybody else in the nearest group that is delegated to them. A container of an image gets groups where a limit needs
+//! them, and no others: each costs about 100 microseconds a start. A container that an engine looks after gets all
+//! controllers, since the engine will pause, measure and update it. As root a group is made even without limits, because
 //! it is what "kill all of it" and "was it the OOM killer" are asked of. The empty folder `coracle`
 //! stays, as other runtimes' parents do: limits set on it hold for all containers together.
 //!
@@ -21,30 +24,37 @@
 mod bytes;
 mod create;
 mod devices;
+mod driver;
 mod error;
 mod folder;
 mod limit;
 mod limits;
 mod plan;
-mod stats;
+pub mod stats;
+mod update;
 mod v1;
 mod v2;
+mod watch;
 mod weight;
+mod write;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
+use oci_spec::runtime::LinuxResources;
 use serde::{Deserialize, Serialize};
 
 pub use bytes::{Bytes, BytesError};
 pub use create::create;
 pub use devices::{Access, DeviceKind, DeviceRule};
+pub use driver::{Driver, DriverError};
 pub use error::{CgroupError, Unavailable};
 pub use limit::Limit;
 pub use plan::{Request, plan};
 pub use stats::Stats;
+pub use watch::{OomEvent, OomWatch};
 pub use weight::{shares_to_weight, weight_to_shares};
 
 use crate::host::{Controller, Version};
@@ -65,12 +75,23 @@ pub struct GroupPlan {
     pub anchor: PathBuf,
     /// The group's folder, below `anchor`. Folders between the two are made where they are missing.
     pub path: PathBuf,
-    /// The controllers that it has because they were asked for, or because they are cheap and useful.
-    pub controllers: BTreeSet<Controller>,
+    /// The controllers that it must have, because a limit needs them.
+    pub needed: BTreeSet<Controller>,
+    /// The controllers that it gets where they are to be had: they are cheap and useful.
+    pub welcome: BTreeSet<Controller>,
+    /// Whether a group that exists already is taken when nothing lives in it: its place was the caller's choice.
+    pub reuse: bool,
     /// What is written into it, in this order.
     pub settings: Vec<Setting>,
     /// v2 only: the device rules for the eBPF program; `None` leaves devices alone.
     pub devices: Option<Vec<DeviceRule>>,
+}
+
+impl GroupPlan {
+    /// All controllers that it may have.
+    pub fn controllers(&self) -> BTreeSet<Controller> {
+        self.needed.union(&self.welcome).copied().collect()
+    }
 }
 
 /// One value to be written.
@@ -81,13 +102,24 @@ pub struct Setting {
     /// File and value. The first file that the kernel has is written; the others are its other names
     /// (`blkio.bfq.weight`, `blkio.weight`).
     pub choices: Vec<(String, String)>,
+    /// Whether a kernel without any of the files loses nothing.
+    pub optional: bool,
 }
 
 /// Where the groups of a container are: what another process needs to find them again. Known from
 /// the plan, so that it can be written to the state before a group is made.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CgroupPaths(pub Vec<GroupPath>);
+pub struct CgroupPaths {
+    /// One for each hierarchy.
+    pub groups: Vec<GroupPath>,
+}
+
+impl CgroupPaths {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+}
 
 /// Where one group is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,10 +142,10 @@ impl CgroupPlan {
     pub fn paths(&self) -> CgroupPaths {
         let paths = self.groups.iter().map(|group| GroupPath {
             version: group.version,
-            controllers: group.controllers.clone(),
+            controllers: group.controllers(),
             path: group.path.clone(),
         });
-        CgroupPaths(paths.collect())
+        CgroupPaths { groups: paths.collect() }
     }
 }
 
@@ -153,7 +185,7 @@ pub trait Cgroup: fmt::Debug {
     fn processes(&self) -> Result<Vec<u32>, CgroupError>;
 
     /// Stops all processes where they are, or lets them go on. v1 needs the `freezer` controller, which
-    /// is only joined when the plan asked for it.
+    /// only a container has whose request was `complete`.
     ///
     /// # Errors
     /// No freezer, or it does not report the wanted state within 10 seconds.
@@ -166,10 +198,29 @@ pub trait Cgroup: fmt::Debug {
     /// The counter cannot be read.
     fn oom_kills(&self) -> Result<u64, CgroupError>;
 
-    /// What the groups use; a value is missing where its controller is.
+    /// Whether [`Cgroup::freeze`] was asked to stop them (or somebody above was).
     ///
     /// # Errors
-    /// A file that should be there cannot be read.
+    /// The state cannot be read.
+    fn frozen(&self) -> Result<bool, CgroupError>;
+
+    /// Changes the limits that are given, and no other. A limit whose controller the container does not have yet gets
+    /// it: then [`Cgroup::paths`] has grown, and the caller writes it to the state.
+    ///
+    /// # Errors
+    /// A limit that cannot be kept, or a value that the kernel refuses: then the others are as they were.
+    fn update(&mut self, resources: &LinuxResources) -> Result<(), CgroupError>;
+
+    /// Reports when processes are killed for want of memory, and when the container is gone.
+    ///
+    /// # Errors
+    /// The container has no memory controller, or the kernel does not report it.
+    fn watch_memory(&self) -> Result<OomWatch, CgroupError>;
+
+    /// What the groups use; a value is zero where its controller is missing.
+    ///
+    /// # Errors
+    /// A file cannot be read or understood.
     fn stats(&self) -> Result<Stats, CgroupError>;
 
     /// Removes the groups and all groups below them, waiting up to 5 seconds for processes that have
@@ -182,7 +233,8 @@ pub trait Cgroup: fmt::Debug {
 
 /// The groups of a container that another process made, from its state.
 pub fn reopen(paths: &CgroupPaths) -> Box<dyn Cgroup> {
-    let (v2, v1) = paths.0.iter().cloned().partition::<Vec<_>, _>(|g| g.version == Version::V2);
+    let (v2, v1) =
+        paths.groups.iter().cloned().partition::<Vec<_>, _>(|g| g.version == Version::V2);
     match (v1.is_empty(), v2.into_iter().next()) {
         (true, Some(group)) => Box::new(v2::Unified::new(group)),
         (_, group) => Box::new(v1::Legacy::new(v1, group)),

@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use oci_spec::runtime::LinuxResources;
 
 use super::limits::{Wanted, wanted};
-use super::{CgroupError, CgroupPlan, GroupPlan, Limit, Setting, Unavailable, devices};
+use super::{CgroupError, CgroupPlan, Driver, GroupPlan, Limit, Setting, Unavailable, devices};
 use crate::host::{Anchor, Controller, Hierarchy, Host, Layout, Version};
 
 /// What the groups are for.
@@ -14,17 +14,34 @@ use crate::host::{Anchor, Controller, Hierarchy, Host, Layout, Version};
 pub struct Request<'a> {
     /// The container's id; the group is `coracle/<id>`.
     pub id: &'a str,
-    /// `linux.cgroupsPath` of a bundle, instead of that. Taken below the anchor, absolute or not.
+    /// `linux.cgroupsPath` of a bundle, instead of that. An absolute one starts at the hierarchy's root, and for whoever
+    /// has no rights there in the group that is delegated to them; a relative one always at the anchor.
     pub path: Option<&'a Path>,
     /// `linux.resources`.
     pub resources: Option<&'a LinuxResources>,
-    /// Whether the container may be paused later. v1 needs one more group for that.
-    pub freezer: bool,
+    /// Who makes them.
+    pub driver: Driver,
+    /// Whether the container gets every controller that is to be had: an engine pauses, measures and updates what it has
+    /// made. Otherwise those that limits need, and cheap ones.
+    pub complete: bool,
 }
 
 /// Controllers that root's groups have even without limits: they cost 100 microseconds together and
 /// answer "how many processes, how much memory, was it the OOM killer".
 const CHEAP: [Controller; 2] = [Controller::Memory, Controller::Pids];
+
+/// Controllers of a complete container. Not those that only tag packets or count RDMA handles, unless they are asked for.
+const COMPLETE: [Controller; 9] = [
+    Controller::Cpu,
+    Controller::Cpuacct,
+    Controller::Cpuset,
+    Controller::Memory,
+    Controller::Pids,
+    Controller::Io,
+    Controller::Devices,
+    Controller::Freezer,
+    Controller::Hugetlb,
+];
 
 /// Which groups are made, and what is written into them.
 ///
@@ -34,21 +51,26 @@ pub fn plan(request: &Request<'_>, host: &Host) -> Result<CgroupPlan, CgroupErro
     let default = LinuxResources::default();
     let resources = request.resources.unwrap_or(&default);
     let wanted = wanted(resources)?;
+    if request.driver == Driver::Disabled {
+        // Device rules are no limit: engines always send them, and what has no group has no devices but those mounted.
+        return match wanted.first() {
+            Some(wanted) => Err(CgroupError::Disabled { limit: wanted.limit }),
+            None => Ok(CgroupPlan::default()),
+        };
+    }
     let always = host.uid() == 0;
     if wanted.is_empty() && !always {
         // Nothing to limit; the pid namespace is what kills all of it.
         return Ok(CgroupPlan::default());
     }
     let name = name(request)?;
-    let mut planner = Planner { layout: host.cgroups()?, name, groups: BTreeMap::new() };
+    let reuse = request.path.is_some();
+    let mut planner = Planner { layout: host.cgroups()?, name, reuse, groups: BTreeMap::new() };
     for limit in wanted {
         planner.limit(limit)?;
     }
     if always {
-        planner.welcome(&CHEAP);
-        if request.freezer {
-            planner.welcome(&[Controller::Freezer]);
-        }
+        planner.welcome(if request.complete { &COMPLETE } else { &CHEAP });
         planner.at_least_one();
     }
     // An ordinary user's device nodes open nothing (they cannot make any), and neither interface lets
@@ -88,6 +110,7 @@ struct Gathered {
 struct Planner<'a> {
     layout: &'a Layout,
     name: PathBuf,
+    reuse: bool,
     /// By the hierarchy's index in the layout.
     groups: BTreeMap<usize, Gathered>,
 }
@@ -124,10 +147,7 @@ impl Planner<'_> {
                 None => return Err(CgroupError::NoEquivalent { limit, version: Version::V1 }),
             },
         };
-        for choices in wanted.writes(version)? {
-            let choices = choices.into_iter().map(|(file, value)| (file.into_owned(), value));
-            group.settings.push(Setting { limit, choices: choices.collect() });
-        }
+        group.settings.extend(wanted.writes(version)?);
         Ok(())
     }
 
@@ -171,14 +191,25 @@ impl Planner<'_> {
             let folder = hierarchy.folder(&anchor.path);
             groups.push(GroupPlan {
                 version: hierarchy.version,
-                path: folder.join(&self.name),
+                path: folder.join(below(&self.name, &anchor.path)),
                 anchor: folder,
-                controllers: gathered.needed.into_keys().chain(welcome.copied()).collect(),
+                welcome: welcome.filter(|c| !gathered.needed.contains_key(c)).copied().collect(),
+                needed: gathered.needed.into_keys().collect(),
+                reuse: self.reuse,
                 settings: gathered.settings,
                 devices: gathered.devices,
             });
         }
         Ok(CgroupPlan { groups })
+    }
+}
+
+/// The name below an anchor. Whoever knows which group is delegated to them may have named it in full.
+fn below<'a>(name: &'a Path, anchor: &Path) -> &'a Path {
+    let known = anchor.strip_prefix("/").unwrap_or(anchor);
+    match name.strip_prefix(known) {
+        Ok(rest) if !rest.as_os_str().is_empty() => rest,
+        _ => name,
     }
 }
 

@@ -12,6 +12,7 @@ mod resources;
 mod rm;
 mod rmi;
 mod run;
+mod spec;
 mod timing;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ enum Verb {
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
+    Spec(spec::Arguments),
 }
 
 /// Parses the command line, does what it says and reports how it went.
@@ -81,6 +83,7 @@ pub fn main() -> Status {
         Verb::Images(arguments) => images::run(&arguments, &places),
         Verb::Rmi(arguments) => rmi::run(&arguments, &places),
         Verb::Prune(arguments) => prune::run(&arguments, &places),
+        Verb::Spec(arguments) => spec::run(&arguments),
     };
     done.unwrap_or_else(|Failure(error)| report::fail(error.as_ref()))
 }

@@ -38,8 +38,8 @@ pub(super) fn plan(
     let mode = vec![("mode".to_owned(), Some("755".to_owned()))];
     let mut all = vec![new(destination.clone(), "tmpfs", mode)];
     for group in &cgroup.groups {
-        let first = group.controllers.iter().next();
-        match (group.version, first.and_then(|&controller| layout.of(controller))) {
+        let first = group.controllers().first().copied();
+        match (group.version, first.and_then(|controller| layout.of(controller))) {
             (Version::V1, Some(hierarchy)) => {
                 // The kernel wants all controllers of a hierarchy named.
                 let names: Vec<&str> = hierarchy

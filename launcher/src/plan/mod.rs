@@ -12,22 +12,25 @@ mod error;
 mod files;
 mod ids;
 mod kernel;
+mod labels;
 mod mount;
 mod mounts;
 mod namespaces;
+mod numbers;
 mod paths;
 mod process;
 mod root;
+mod scheduling;
 pub mod seccomp;
+mod security;
 mod sysctls;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::tree::ImagePath;
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::CgroupPlan;
+use crate::cgroup::{CgroupPlan, Driver};
 use crate::network::Network;
 use crate::spec::HostEntry;
 
@@ -35,10 +38,14 @@ pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use error::PlanError;
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
+pub use labels::{Keyring, Labels};
 pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
 pub use namespaces::{Namespace, NamespaceKind};
-pub use process::{Process, Rlimit};
+pub use numbers::Numbers;
+pub use process::{Process, Rlimit, process};
 pub use root::RootPlan;
+pub use scheduling::{Affinity, MemoryPolicy, Scheduler, Scheduling};
+pub use security::{Listener, Security, Wanted, security};
 
 /// Everything that `spawn` will do, in the order of its fields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -77,19 +84,6 @@ pub struct Plan {
     pub dies_with_parent: bool,
 }
 
-/// What the program may ask of the kernel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Security {
-    /// Its capabilities.
-    pub capabilities: CapabilitySets,
-    /// Whether exec can never add privileges (`PR_SET_NO_NEW_PRIVS`).
-    pub no_new_privs: bool,
-    /// The system call filter; `None` for none.
-    pub seccomp: Option<seccomp::Program>,
-    /// Kernel parameters by their dotted name; each belongs to a namespace of the container's own.
-    pub sysctls: BTreeMap<String, String>,
-}
-
 /// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent answers of the caller")]
@@ -113,6 +107,14 @@ pub struct Ground<'a> {
     pub foreground: bool,
     /// Whether a specification without a seccomp profile gets the default one, rather than none.
     pub default_seccomp: bool,
+    /// The bundle, of which a seccomp listener is told.
+    pub bundle_folder: Option<&'a Path>,
+    /// Whether the container gets a session keyring of its own.
+    pub session_keyring: bool,
     /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
     pub generate_files: bool,
+    /// Who makes the container's cgroups.
+    pub cgroup_driver: Driver,
+    /// Whether it gets every controller that is to be had, because an engine will look after it.
+    pub all_controllers: bool,
 }

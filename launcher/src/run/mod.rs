@@ -14,7 +14,7 @@ use common::root::Root;
 
 use oci_spec::runtime::{BoxBuilder, Spec};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Driver};
 use crate::host::Host;
 use crate::plan::{self, Ground, Plan};
 use crate::runtime::{
@@ -95,7 +95,11 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         add_hosts: &overrides.add_hosts,
         foreground: true,
         default_seccomp: true,
+        session_keyring: false,
+        bundle_folder: None,
         generate_files: true,
+        cgroup_driver: Driver::default(),
+        all_controllers: false,
     };
     let plan = plan::plan(&spec, &ground, &host)?;
     mark(Mark::Planned);

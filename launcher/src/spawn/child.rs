@@ -12,16 +12,19 @@ use super::handshake;
 use super::prepare::Setup;
 use super::step::{At, Done};
 use super::{
-    Step, credentials, devices, ids, init, mounts, paths, program, root, sysctls, terminal,
+    Step, credentials, devices, home, ids, init, mounts, paths, program, root, sysctls, terminal,
 };
 use crate::network::Network;
 use crate::plan::{NamespaceKind, Plan};
 use crate::sys;
-use crate::sys::seccomp::Filter;
+use crate::sys::exec::Strings;
 use crate::timing::{Mark, mark};
 
 /// Becomes the container's program, or says why not and ends.
-pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
+pub(super) fn become_program(setup: &Setup<'_>, launchers: &OwnedFd, socket: &OwnedFd) -> ! {
+    // Closed here, so that the launcher's death is seen as the end of its side.
+    sys::clone::close_copy(launchers.as_fd());
+    mark(Mark::Born);
     let socket = socket.as_fd();
     let Err(failure) = story(setup, socket);
     handshake::fail(socket, &failure);
@@ -58,9 +61,12 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
         None => terminal::streams(setup.stdio)?,
     }
     mark(Mark::Inside);
-    confine(setup, socket)?;
+    let environment = home::environment(&plan.process, root.as_fd())?;
+    let rights = setup.rights(socket);
+    rights.confine(|| die_with_launcher(plan, socket))?;
+    rights.seal()?;
     mark(Mark::Confined);
-    execute(setup, socket)
+    execute(setup, environment.as_ref().unwrap_or(&setup.environment), socket)
 }
 
 /// Own cgroup, own ids, own session, own mounts.
@@ -129,37 +135,10 @@ fn identity(plan: &Plan) -> Done {
     }
 }
 
-/// Lets go of every privilege, in the one order that works: what needs a privilege comes before its loss.
-fn confine(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
-    let (plan, process) = (setup.plan, &setup.plan.process);
-    let security = &plan.security;
-    credentials::limits(process)?;
-    credentials::bound(security.capabilities)?;
-    // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes while that is there.
-    if !security.no_new_privs {
-        load_filter(setup)?;
-    }
-    credentials::become_user(process, plan.id_maps.as_ref())?;
-    credentials::capabilities(security.capabilities)?;
-    die_with_launcher(plan, socket)?;
-    rustix::process::umask(Mode::from_raw_mode(process.umask));
-    sys::signal::reset();
-    if security.no_new_privs {
-        rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
-        load_filter(setup)?;
-    }
-    // Nothing but the three streams passes exec (CVE-2024-21626).
-    sys::exec::close_from_on_exec(3).at(Step::Descriptors, "3 and above")
-}
-
-fn load_filter(setup: &Setup<'_>) -> Done {
-    setup.filter.as_ref().map_or(Ok(()), Filter::load).at(Step::Seccomp, "the program")
-}
-
-fn execute(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+fn execute(setup: &Setup<'_>, environment: &Strings, socket: BorrowedFd<'_>) -> Done<Infallible> {
     if let Some(image) = &setup.init {
-        return Err(init::execute(image, &setup.environment, socket));
+        return Err(init::execute(image, environment, socket));
     }
     handshake::executing(socket).at(Step::Exec, "the program")?;
-    Err(program::execute(&setup.candidates, &setup.arguments, &setup.environment))
+    Err(program::execute(&setup.candidates, &setup.arguments, environment))
 }

@@ -16,21 +16,27 @@
 //! decided there. Lowest kernel: 5.12 (`mount_setattr`); an idmapped root under overlayfs needs 5.19.
 
 mod child;
+mod confine;
 mod credentials;
 mod devices;
 mod error;
 mod filesystem;
 mod handshake;
+mod home;
 mod ids;
 pub mod init;
 mod inside;
+mod labels;
+mod listener;
 mod mounts;
 mod namespaces;
+mod ourselves;
 mod paths;
 mod place;
 mod prepare;
 mod program;
 mod root;
+mod scheduling;
 mod scratch;
 mod step;
 mod sysctls;
@@ -38,6 +44,7 @@ mod terminal;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::cgroup::Join;
@@ -52,6 +59,7 @@ use step::At;
 
 pub use error::SpawnError;
 pub use inside::inside;
+pub use ourselves::out_of_reach;
 pub use program::DEFAULT_PATH;
 pub use step::Step;
 
@@ -98,17 +106,7 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
     let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
     let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd())?;
     mark(Mark::Prepared);
-    let side = sys::clone::fork_into(plan.clone_flags(), cgroup.v2.as_ref().map(AsFd::as_fd))
-        .at(Step::Clone, plan.namespace_names())?;
-    let (pid, pidfd) = match side {
-        Side::Child => {
-            // Closed here, so that the launcher's death is seen as the end of its side.
-            drop(ours);
-            mark(Mark::Born);
-            child::become_program(&setup, &theirs)
-        }
-        Side::Parent { pid, pidfd } => (pid, pidfd),
-    };
+    let (pid, pidfd) = clone(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
     drop(theirs);
     mark(Mark::Cloned);
     match accompany(&setup, pid, &pidfd, &ours) {
@@ -117,6 +115,20 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
             abandon(&pidfd);
             Err(error)
         }
+    }
+}
+
+/// The child, in its namespaces and on its way. Where the launcher has nothing to do for it, it borrows the launcher's memory,
+/// and has executed its program when this returns.
+fn clone(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Result<(Pid, OwnedFd), Errno> {
+    let (flags, cgroup) = (setup.plan.clone_flags(), setup.cgroup.v2.as_ref().map(AsFd::as_fd));
+    let mut child = || child::become_program(setup, ours, theirs);
+    if setup.plan.id_maps.is_none() && setup.plan.security.listener.is_none() {
+        return sys::clone::run_into(flags, cgroup, &mut child);
+    }
+    match sys::clone::fork_into(flags, cgroup)? {
+        Side::Child => child::become_program(setup, ours, theirs),
+        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
     }
 }
 
@@ -134,12 +146,20 @@ fn accompany(
         }
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
-    // One wake-up for all that is said: the child needs the processor more than an answer.
-    handshake::wait_for_end(socket.as_fd()).at(Step::Prepare, "the handshake")?;
+    // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's listener cannot
+    // wait: the child may be stopped at a call until somebody answers.
+    if setup.plan.security.listener.is_none() {
+        handshake::wait_for_end(socket.as_fd()).at(Step::Prepare, "the handshake")?;
+    }
     let (mut console, mut executing) = (None, false);
     loop {
         match handshake::listen(socket.as_fd()).at(Step::Prepare, "the handshake")? {
             Word::Console(descriptor) => console = Some(descriptor),
+            Word::Listener(descriptor) => {
+                if let Some(to) = &setup.plan.security.listener {
+                    listener::deliver(to, pid, &descriptor)?;
+                }
+            }
             Word::Executing => executing = true,
             Word::Failed(failure) => return Err(failure.into()),
             Word::Gone if executing => {

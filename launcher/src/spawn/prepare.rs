@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
+use super::confine::Rights;
 use super::init::Init;
 use super::step::{At, Done};
-use super::{Stdio, Step, place, program};
+use super::{Stdio, Step, labels, place, program};
 use crate::cgroup::Join;
 use crate::plan::{MapWriter, Plan, Source};
 use crate::sys::exec::Strings;
@@ -29,6 +30,8 @@ pub(super) struct Setup<'a> {
     pub(super) init: Option<Init>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
+    /// The host's procfs, when labels are written there.
+    procfs: Option<OwnedFd>,
     /// Detached copies of folders that root inside may not be allowed to reach by path.
     trees: Vec<(PathBuf, OwnedFd)>,
 }
@@ -61,8 +64,22 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
+            procfs: labels::open_procfs(&plan.security)?,
             trees: open_trees(plan)?,
         })
+    }
+
+    /// What the program is and may do; `launcher` is the child's side of the handshake.
+    pub(super) fn rights<'b>(&'b self, launcher: BorrowedFd<'b>) -> Rights<'b> {
+        Rights {
+            process: &self.plan.process,
+            security: &self.plan.security,
+            set_groups: self.plan.id_maps.as_ref().is_none_or(|maps| !maps.deny_setgroups),
+            filter: self.filter.as_ref(),
+            procfs: self.procfs.as_ref().map(AsFd::as_fd),
+            launcher,
+            close_from: 3,
+        }
     }
 
     /// A detached copy of the mount at `path`: the prepared one, or one made now.

@@ -104,7 +104,11 @@ impl Box {
             add_hosts: &overrides.add_hosts,
             foreground: true,
             default_seccomp: true,
+            session_keyring: false,
+            bundle_folder: None,
             generate_files: true,
+            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+            all_controllers: false,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
