@@ -26,6 +26,7 @@ mod spelling;
 mod start;
 mod state;
 mod timing;
+mod update;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;

@@ -269,6 +269,7 @@ impl Launch<'_> {
     /// Does it, and listens until the program runs or waits.
     fn accompany(&mut self) -> Result<(), SpawnError> {
         let direct = self.between.is_none();
+        self.surround()?;
         if direct {
             self.map_ids()?;
         }
@@ -303,6 +304,13 @@ impl Launch<'_> {
                 Word::Gone => return Err(SpawnError::Died(end_of(&self.pidfd))),
             }
         }
+    }
+
+    /// Has systemd make a scope around the process, where that is how it gets its cgroup.
+    fn surround(&self) -> Result<(), SpawnError> {
+        let Some(scope) = &self.setup.cgroup.scope else { return Ok(()) };
+        scope.start(self.pid.as_raw_nonzero().get().unsigned_abs())?;
+        Ok(handshake::go(self.socket.as_fd()).at(Step::JoinCgroup, "the scope")?)
     }
 
     fn map_ids(&self) -> Result<(), SpawnError> {
