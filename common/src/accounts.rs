@@ -142,6 +142,12 @@ pub fn look_up(user: &UserSpec, passwd: &[u8], group: &[u8]) -> Result<Account, 
     Ok(Account { uid, gid, groups, home })
 }
 
+/// Where the user of this number is at home; `None` without an entry, or with an empty home.
+pub fn home(uid: u32, passwd: &[u8]) -> Option<String> {
+    let entry = entry(passwd, PASSWD_FIELDS, &NameOrId::Id(uid))?;
+    Some(String::from_utf8_lossy(entry[5]).into_owned()).filter(|home| !home.is_empty())
+}
+
 /// The number of a group. A name must be known.
 pub fn group_id(wanted: &NameOrId, group: &[u8]) -> Result<u32, AccountError> {
     match wanted {
@@ -201,6 +207,17 @@ mod tests {
     const PASSWD: &[u8] = b"root:x:0:0::/root:/bin/sh\nweb:x:33:33:w:/srv:/bin/sh\n\
         big:x:4294967296:1::/:/bin/sh\nnone:x:4294967295:1::/:/\nshort:x:5\nneg:x:-1:0::/:/\n";
     const GROUP: &[u8] = b"root:x:0:\nweb:x:33:\nlog:x:4:web,root\naudio:x:29:web\n";
+
+    #[test]
+    fn a_home_is_that_of_the_first_entry() {
+        let check = |uid, expected: Option<&str>| {
+            assert_eq!(home(uid, PASSWD).as_deref(), expected, "{uid}");
+        };
+        check(0, Some("/root"));
+        check(33, Some("/srv"));
+        check(5, None);
+        assert_eq!(home(7, b"a:x:7:7:::/bin/sh\nb:x:7:7::/b:\n"), None);
+    }
 
     #[test]
     fn users_are_those_of_the_image() {

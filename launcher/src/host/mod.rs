@@ -9,11 +9,13 @@
 //! layout    Layout: cgroup hierarchies, where groups may be made     (statfs, /proc/self/cgroup)
 //! ids       SubordinateIds: /etc/subuid, /etc/subgid, newuidmap, newgidmap
 //! features  Features: the system calls that old kernels lack
+//! modules   SecurityModules: AppArmor, SELinux
 //! ```
 
 pub mod features;
 pub mod ids;
 pub mod layout;
+mod modules;
 
 use std::cell::OnceCell;
 use std::io;
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use features::Features;
 pub use ids::{IdRange, SubordinateIds};
 pub use layout::{Anchor, Controller, Hierarchy, Layout, Version};
+pub use modules::SecurityModules;
 
 /// The facts about the host, looked up on first use.
 #[derive(Debug, Default, Clone)]
@@ -37,6 +40,7 @@ pub struct Host {
     ids: OnceCell<SubordinateIds>,
     features: OnceCell<Features>,
     initial_user_namespace: OnceCell<bool>,
+    modules: OnceCell<SecurityModules>,
 }
 
 /// Why a fact about the host cannot be found.
@@ -79,6 +83,7 @@ impl Host {
             ids: SubordinateIds::default().into(),
             features: Features::of(kernel).into(),
             initial_user_namespace: true.into(),
+            modules: SecurityModules::default().into(),
         }
     }
 
@@ -150,6 +155,11 @@ impl Host {
     /// The subordinate ids of our user, and the helpers that map them.
     pub fn ids(&self) -> &SubordinateIds {
         self.ids.get_or_init(|| SubordinateIds::probe(self.uid()))
+    }
+
+    /// The security modules that enforce labels.
+    pub fn security_modules(&self) -> SecurityModules {
+        *self.modules.get_or_init(SecurityModules::probe)
     }
 
     /// The system calls that old kernels lack.

@@ -1,8 +1,9 @@
 //! Which capabilities the program keeps.
 
+use oci_spec::runtime::{Capabilities, LinuxCapabilities};
 use serde::{Deserialize, Serialize};
 
-use crate::spec::CapabilitySet;
+use crate::spec::{Capability, CapabilitySet};
 
 /// The five sets of a process, as they are at exec.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,4 +19,30 @@ pub struct CapabilitySets {
     pub inheritable: CapabilitySet,
     /// Kept across every exec. Empty by default.
     pub ambient: CapabilitySet,
+}
+
+impl CapabilitySets {
+    /// As given. What is not given is empty: nothing is held that was not asked for.
+    pub(super) fn of(sets: Option<&LinuxCapabilities>) -> Self {
+        let set = |list: Option<&Capabilities>| -> CapabilitySet {
+            // Collected into a set of bits, so the order of the hash set does not matter.
+            let all = list.map(|list| {
+                Capability::ALL.iter().copied().filter(|one| {
+                    one.name()
+                        .strip_prefix("CAP_")
+                        .and_then(|name| name.parse().ok())
+                        .is_some_and(|name: oci_spec::runtime::Capability| list.contains(&name))
+                })
+            });
+            all.into_iter().flatten().collect()
+        };
+        let Some(sets) = sets else { return Self::default() };
+        Self {
+            bounding: set(sets.bounding().as_ref()),
+            effective: set(sets.effective().as_ref()),
+            permitted: set(sets.permitted().as_ref()),
+            inheritable: set(sets.inheritable().as_ref()),
+            ambient: set(sets.ambient().as_ref()),
+        }
+    }
 }

@@ -1,15 +1,14 @@
 //! From a specification to a plan.
 
-use oci_spec::runtime::{LinuxCapabilities, LinuxNamespaceType, Process as OciProcess, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::{
-    CapabilitySets, Ground, Namespace, NamespaceKind, Plan, PlanError, Process, Rlimit, RootPlan,
-    Security, files, ids, kernel, mounts, paths, seccomp, sysctls,
+    Ground, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below, ids,
+    kernel, paths, process, security, sysctls,
 };
 use crate::cgroup;
 use crate::host::Host;
 use crate::network::Network;
-use crate::spec::{Capability, CapabilitySet, RlimitKind};
 
 /// What will be done to start the container that `spec` describes. Pure: `host` and `ground` are inputs.
 pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanError> {
@@ -26,14 +25,17 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
             id: ground.id,
             path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
             resources: linux.and_then(|linux| linux.resources().as_ref()),
-            freezer: false,
+            driver: ground.cgroup_driver,
+            annotations: spec.annotations().as_ref(),
+            complete: ground.all_controllers,
         },
         host,
     )
     .map_err(PlanError::Cgroup)?;
     let hostname = has_new(NamespaceKind::Uts)
         .then(|| spec.hostname().clone().unwrap_or_else(|| ground.id.to_owned()));
-    let mut process = process(spec.process().as_ref().ok_or(PlanError::NoProcess)?)?;
+    let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
+    let mut process = process(given, linux)?;
     if let Some(hostname) = &hostname
         && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
     {
@@ -43,31 +45,53 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         maps.check(&mut process)?;
     }
     let isolated = has_new(NamespaceKind::Network);
-    let scope = mounts::Scope { id_maps: id_maps.as_ref(), own_network: isolated, cgroup: &cgroup };
-    let mut mounts = mounts::plan(spec, &scope, host)?;
-    let resolver = files::resolver(isolated, &mounts)?;
-    mounts.extend(resolver);
+    let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
+    let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);
     kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
         root,
-        devices: mounts::devices()?,
-        files: files::plan(ground, hostname.as_deref(), isolated, &mounts)?,
-        mounts,
+        propagation: below.propagation,
+        mounts: below.mounts,
+        sources: below.sources,
+        devices: below.devices,
+        links: below.links,
+        files: below.files,
         masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
         readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
         domainname: spec.domainname().clone().filter(|_| has_new(NamespaceKind::Uts)),
         hostname,
         cgroup,
         network: if isolated { Network::Loopback } else { Network::Shared },
-        security: security(spec, &namespaces, ground)?,
+        security: rights(spec, ground, host, &namespaces)?,
         process,
         init: ground.init,
         dies_with_parent: ground.foreground,
+        no_pivot: ground.no_pivot,
         id_maps,
         namespaces,
     };
     Ok(plan)
+}
+
+fn rights(
+    spec: &Spec,
+    ground: &Ground<'_>,
+    host: &Host,
+    namespaces: &[Namespace],
+) -> Result<Security, PlanError> {
+    let process = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
+    let linux = spec.linux().as_ref();
+    let wanted = Wanted {
+        id: ground.id,
+        default_seccomp: ground.default_seccomp,
+        session_keyring: ground.session_keyring,
+        user_namespace: namespaces.iter().any(|one| one.kind == NamespaceKind::User),
+        bundle: ground.bundle_folder,
+        annotations: spec.annotations().as_ref(),
+    };
+    let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces)?;
+    Ok(Security { sysctls, ..security(process, linux, wanted, host)? })
 }
 
 /// Each kind once; a mount namespace always.
@@ -110,89 +134,12 @@ fn root(spec: &Spec, ground: &Ground<'_>) -> RootPlan {
     let readonly =
         spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly).unwrap_or(false);
     let lower = ground.snapshot.to_owned();
+    if ground.bundle {
+        return RootPlan::Folder { path: lower, readonly };
+    }
     match (readonly, ground.mount_points_exist) {
         (true, true) => RootPlan::Bind { lower },
         (true, false) => RootPlan::Sealed { lower },
         (false, _) => RootPlan::Overlay { lower, writable: ground.folder.to_owned() },
-    }
-}
-
-fn process(process: &OciProcess) -> Result<Process, PlanError> {
-    let user = process.user();
-    let argv = process.args().clone().unwrap_or_default();
-    if argv.is_empty() {
-        return Err(PlanError::NoProcess);
-    }
-    let mut rlimits: Vec<Rlimit> = Vec::new();
-    for limit in process.rlimits().as_deref().unwrap_or_default() {
-        let name = limit.typ().to_string();
-        let kind = name.strip_prefix("RLIMIT_").and_then(RlimitKind::from_name);
-        let kind = kind.ok_or(PlanError::Limit(name))?;
-        if rlimits.iter().any(|known| known.kind == kind) {
-            return Err(PlanError::DuplicateLimit(kind.name()));
-        }
-        let amount = |value| (value != u64::MAX).then_some(value);
-        rlimits.push(Rlimit { kind, soft: amount(limit.soft()), hard: amount(limit.hard()) });
-    }
-    Ok(Process {
-        argv,
-        env: process.env().clone().unwrap_or_default(),
-        cwd: paths::one(process.cwd())?,
-        uid: user.uid(),
-        gid: user.gid(),
-        groups: user.additional_gids().clone().unwrap_or_default(),
-        umask: user.umask().unwrap_or(0o022),
-        rlimits,
-        terminal: process.terminal().unwrap_or(false),
-        console_size: process.console_size().and_then(|size| {
-            Some((u16::try_from(size.width()).ok()?, u16::try_from(size.height()).ok()?))
-        }),
-        oom_score_adj: process.oom_score_adj(),
-    })
-}
-
-fn security(
-    spec: &Spec,
-    namespaces: &[Namespace],
-    ground: &Ground<'_>,
-) -> Result<Security, PlanError> {
-    let process = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
-    let capabilities = capability_sets(process.capabilities().as_ref());
-    let linux = spec.linux().as_ref();
-    let profile = match linux.and_then(|linux| linux.seccomp().clone()) {
-        Some(profile) => Some(profile),
-        None if ground.default_seccomp => Some(seccomp::default_profile(capabilities.bounding)),
-        None => None,
-    };
-    let wanted = linux.and_then(|linux| linux.sysctl().as_ref());
-    Ok(Security {
-        capabilities,
-        no_new_privs: process.no_new_privileges().unwrap_or(false),
-        seccomp: profile.as_ref().map(seccomp::compile).transpose().map_err(PlanError::Seccomp)?,
-        sysctls: sysctls::plan(wanted, namespaces)?,
-    })
-}
-
-/// What is not given is empty: nothing is held that was not asked for.
-fn capability_sets(sets: Option<&LinuxCapabilities>) -> CapabilitySets {
-    let set = |list: Option<&oci_spec::runtime::Capabilities>| -> CapabilitySet {
-        // Collected into a set of bits, so the order of the hash set does not matter.
-        let all = list.map(|list| {
-            Capability::ALL.iter().copied().filter(|one| {
-                one.name()
-                    .strip_prefix("CAP_")
-                    .and_then(|name| name.parse().ok())
-                    .is_some_and(|name: oci_spec::runtime::Capability| list.contains(&name))
-            })
-        });
-        all.into_iter().flatten().collect()
-    };
-    let Some(sets) = sets else { return CapabilitySets::default() };
-    CapabilitySets {
-        bounding: set(sets.bounding().as_ref()),
-        effective: set(sets.effective().as_ref()),
-        permitted: set(sets.permitted().as_ref()),
-        inheritable: set(sets.inheritable().as_ref()),
-        ambient: set(sets.ambient().as_ref()),
     }
 }

@@ -1,5 +1,6 @@
 //! Why a specification cannot be carried out on this host.
 
+use common::escape::Escaped;
 use common::report::{Diagnostic, ExitCode};
 use common::tree::PathError;
 
@@ -48,6 +49,40 @@ pub enum PlanError {
     /// A limit twice.
     #[error("the limit `{0}` is given twice")]
     DuplicateLimit(&'static str),
+    /// An environment variable without a name.
+    #[error("the environment variable `{}` has no name", Escaped(.0.as_bytes()))]
+    Variable(String),
+    /// A list of processors or nodes that is none.
+    #[error("`{}` is no list of {what}", Escaped(.list.as_bytes()))]
+    Numbers {
+        /// `processors` ...
+        what: &'static str,
+        /// The list.
+        list: String,
+    },
+    /// A scheduler that contradicts itself.
+    #[error("the scheduler has {0}")]
+    Scheduler(&'static str),
+    /// An input and output priority that is none.
+    #[error("`{0}` is no priority of input and output: 0 to 7")]
+    IoPriority(i64),
+    /// Nodes of memory where the policy has none, or none where it needs some.
+    #[error("the memory policy {mode} takes {}", if *.needs { "at least one node" } else { "no nodes" })]
+    MemoryNodes {
+        /// `MPOL_*`.
+        mode: String,
+        /// Whether it needs some.
+        needs: bool,
+    },
+    /// A flag of the execution domain.
+    #[error("the personality's flag `{}` is not supported", Escaped(.0.as_bytes()))]
+    Personality(String),
+    /// A label that nothing enforces.
+    #[error("the specification has a label for {0}, which is not enabled on this host")]
+    SecurityModule(&'static str),
+    /// A filter that asks a listener, and nobody to listen, or the other way round.
+    #[error("the seccomp profile {0}")]
+    Listener(&'static str),
     /// A mount without what its sort needs.
     #[error("the mount at `{destination}` {problem}")]
     Mount {
@@ -56,6 +91,17 @@ pub enum PlanError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A node that cannot be.
+    #[error("the device `{path}` {problem}")]
+    Device {
+        /// Where.
+        path: common::tree::ImagePath,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// `rootfsPropagation` is none of its words.
+    #[error("`{}` is no way of propagation for the root", common::escape::Escaped(.0.as_bytes()))]
+    Propagation(String),
     /// A kernel parameter that is not of a namespace of the container's own.
     #[error("the kernel parameter `{0}` would change the host")]
     Sysctl(String),
@@ -92,9 +138,17 @@ impl Diagnostic for PlanError {
             Self::Unmapped { .. } => {
                 "run as user 0, or give your user ranges in /etc/subuid and /etc/subgid and install newuidmap and newgidmap".to_owned()
             }
+            Self::Propagation(_) => {
+                "shared, slave, private and unbindable are, and each with an r before it".to_owned()
+            }
             Self::NeedsUserNamespace => "use --userns, or run as root".to_owned(),
             Self::Sysctl(_) => {
                 "net.* needs a network namespace; kernel.msg*, kernel.sem, kernel.shm* and fs.mqueue.* an ipc namespace".to_owned()
+            }
+            Self::Variable(_) => "write NAME=VALUE".to_owned(),
+            Self::Numbers { .. } => "write numbers and ranges with commas between: 0-3,7".to_owned(),
+            Self::SecurityModule(_) => {
+                "remove the label, or enable the module on the kernel's command line".to_owned()
             }
             _ => return None,
         })

@@ -1,8 +1,10 @@
 //! The program: what is executed, as whom, with what.
 
 use common::tree::ImagePath;
+use oci_spec::runtime::{Linux, PosixRlimit, Process as OciProcess};
 use serde::{Deserialize, Serialize};
 
+use super::{Affinity, PlanError, Scheduling, paths, scheduling};
 use crate::spec::RlimitKind;
 
 /// The program.
@@ -31,6 +33,15 @@ pub struct Process {
     pub console_size: Option<(u16, u16)>,
     /// Preference of the out-of-memory killer, -1000 to 1000; `None` keeps the launcher's.
     pub oom_score_adj: Option<i32>,
+    /// Whether `HOME` is set to what the container's own `/etc/passwd` says of the user: [`Self::env`] has none.
+    #[serde(default)]
+    pub find_home: bool,
+    /// How it is scheduled.
+    #[serde(default)]
+    pub scheduling: Scheduling,
+    /// On which processors it runs; the container's first process leaves that to its cgroup.
+    #[serde(default)]
+    pub affinity: Affinity,
 }
 
 /// One limit (getrlimit(2)).
@@ -42,4 +53,92 @@ pub struct Rlimit {
     pub soft: Option<u64>,
     /// How far the program may raise it; `None` is unlimited.
     pub hard: Option<u64>,
+}
+
+/// The process of a specification: `linux` says what all processes of the container have in common.
+///
+/// # Errors
+///
+/// Nothing to execute, or a value that is none.
+pub fn process(process: &OciProcess, linux: Option<&Linux>) -> Result<Process, PlanError> {
+    let user = process.user();
+    let argv = process.args().clone().unwrap_or_default();
+    if argv.is_empty() {
+        return Err(PlanError::NoProcess);
+    }
+    let (env, home) = environment(process.env().as_deref().unwrap_or_default())?;
+    Ok(Process {
+        argv,
+        env,
+        cwd: paths::one(process.cwd())?,
+        uid: user.uid(),
+        gid: user.gid(),
+        groups: user.additional_gids().clone().unwrap_or_default(),
+        umask: user.umask().unwrap_or(0o022),
+        rlimits: rlimits(process.rlimits().as_deref().unwrap_or_default())?,
+        terminal: process.terminal().unwrap_or(false),
+        console_size: process.console_size().and_then(|size| {
+            Some((u16::try_from(size.width()).ok()?, u16::try_from(size.height()).ok()?))
+        }),
+        oom_score_adj: process.oom_score_adj(),
+        find_home: !home,
+        scheduling: scheduling::plan(process, linux)?,
+        affinity: Affinity::default(),
+    })
+}
+
+/// Each variable once, where and as it was last set; and whether `HOME` is among them. An empty one counts as missing.
+fn environment(wanted: &[String]) -> Result<(Vec<String>, bool), PlanError> {
+    let mut all: Vec<String> = Vec::with_capacity(wanted.len());
+    let mut home = false;
+    for (at, entry) in wanted.iter().enumerate() {
+        let name = match entry.split_once('=') {
+            Some((name, _)) if !name.is_empty() => name,
+            _ => return Err(PlanError::Variable(entry.clone())),
+        };
+        let again = |later: &String| later.split_once('=').is_some_and(|(other, _)| other == name);
+        if wanted.iter().skip(at + 1).any(again) || entry == "HOME=" {
+            continue;
+        }
+        home |= name == "HOME";
+        all.push(entry.clone());
+    }
+    Ok((all, home))
+}
+
+fn rlimits(wanted: &[PosixRlimit]) -> Result<Vec<Rlimit>, PlanError> {
+    let mut all: Vec<Rlimit> = Vec::with_capacity(wanted.len());
+    for limit in wanted {
+        let name = limit.typ().to_string();
+        let kind = name.strip_prefix("RLIMIT_").and_then(RlimitKind::from_name);
+        let kind = kind.ok_or(PlanError::Limit(name))?;
+        if all.iter().any(|known| known.kind == kind) {
+            return Err(PlanError::DuplicateLimit(kind.name()));
+        }
+        let amount = |value| (value != u64::MAX).then_some(value);
+        all.push(Rlimit { kind, soft: amount(limit.soft()), hard: amount(limit.hard()) });
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_variable_is_set_once_as_it_was_last() {
+        let check = |given: &str, expected: Option<(&str, bool)>| {
+            let given: Vec<String> = given.split(' ').map(str::to_owned).collect();
+            let found = environment(&given).ok().map(|(all, home)| (all.join(" "), home));
+            let expected = expected.map(|(all, home)| (all.to_owned(), home));
+            assert_eq!(found, expected, "{given:?}");
+        };
+        check("A=1 B=2 A=3", Some(("B=2 A=3", false)));
+        check("A= B==", Some(("A= B==", false)));
+        check("HOME=/x A=1", Some(("HOME=/x A=1", true)));
+        check("HOME= A=1", Some(("A=1", false)));
+        check("HOME=/x HOME=", Some(("", false)));
+        check("A", None);
+        check("=x", None);
+    }
 }

@@ -9,7 +9,7 @@ use rustix::thread::{CapabilitySet as KernelSet, CapabilitySets as KernelSets};
 
 use super::step::{At, Done};
 use super::{Step, place};
-use crate::plan::{CapabilitySets, IdMaps, Process};
+use crate::plan::{CapabilitySets, Process};
 use crate::spec::{Capability, CapabilitySet};
 
 /// How readily the out-of-memory killer takes this process. Before it stops being dumpable: after that, the file
@@ -48,9 +48,9 @@ pub(super) fn enter_workdir(process: &Process, root: BorrowedFd<'_>) -> Done {
 }
 
 /// Becomes the plan's user. Capabilities survive the change so that [`capabilities`] can set them as planned.
-pub(super) fn become_user(process: &Process, maps: Option<&IdMaps>) -> Done {
+pub(super) fn become_user(process: &Process, set_groups: bool) -> Done {
     let who = format_args!("{}:{}", process.uid, process.gid).to_string();
-    if maps.is_none_or(|maps| !maps.deny_setgroups) {
+    if set_groups {
         // At most NGROUPS_MAX: planned from a bounded file.
         let groups: Vec<Gid> = process.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
         rustix::thread::set_thread_groups(&groups).at(Step::Credentials, &who)?;

@@ -3,6 +3,7 @@
 //! ```text
 //! launcher -> child   G                           ids are mapped: go on
 //! child -> launcher   C  + a descriptor           the controlling side of the terminal
+//!                     L  + a descriptor           the listener of the seccomp filter
 //!                     X                           everything is set up: exec comes next
 //!                     F  step  errno[4]  object   what failed; the child ends
 //!                     (end of file)               after X: exec succeeded, for it closed the socket
@@ -34,6 +35,7 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 #[derive(Debug)]
 pub(super) enum Word {
     Console(OwnedFd),
+    Listener(OwnedFd),
     Executing,
     Failed(Failure),
     /// End of file.
@@ -63,12 +65,13 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
     match bytes.get(..length).unwrap_or_default() {
         [] => Ok(Word::Gone),
         [b'X'] => Ok(Word::Executing),
-        [b'C'] => {
+        [kind @ (b'C' | b'L')] => {
             let descriptor = ancillary.drain().find_map(|message| match message {
                 RecvAncillaryMessage::ScmRights(mut all) => all.next(),
                 _ => None,
             });
-            descriptor.map(Word::Console).ok_or(Errno::BADMSG)
+            let word = if *kind == b'C' { Word::Console } else { Word::Listener };
+            descriptor.map(word).ok_or(Errno::BADMSG)
         }
         [b'F', step, a, b, c, d, object @ ..] => Ok(Word::Failed(Failure {
             step: *Step::ALL.get(usize::from(*step)).ok_or(Errno::BADMSG)?,
@@ -94,11 +97,24 @@ pub(super) fn await_go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
 
 /// In the child: hands over the controlling side of the terminal.
 pub(super) fn send_console(socket: BorrowedFd<'_>, console: BorrowedFd<'_>) -> Result<(), Errno> {
+    send_descriptor(socket, b"C", console)
+}
+
+/// In the child, behind its filter already: hands over the filter's listener. One `sendmsg`.
+pub(super) fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Result<(), Errno> {
+    send_descriptor(socket, b"L", listener.as_fd())
+}
+
+fn send_descriptor(
+    socket: BorrowedFd<'_>,
+    word: &[u8],
+    descriptor: BorrowedFd<'_>,
+) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [console];
+    let descriptors = [descriptor];
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(socket, &[IoSlice::new(b"C")], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+    sendmsg(socket, &[IoSlice::new(word)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// In the child: everything is ready.

@@ -9,11 +9,14 @@
 pub mod bpf;
 pub mod clone;
 pub mod exec;
+pub mod keyring;
 pub mod mount;
 pub mod net;
 pub mod pidfd;
 pub mod probe;
+pub mod schedule;
 pub mod seccomp;
+pub mod shared;
 pub mod signal;
 
 use rustix::io::Errno;

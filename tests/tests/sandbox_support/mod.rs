@@ -98,13 +98,19 @@ impl Box {
         let ground = Ground {
             id: self.name,
             snapshot: &self.root(),
+            bundle: false,
             folder: &folder,
             mount_points_exist: spec::mount_points_exist(&spec, &root),
             init: overrides.init,
             add_hosts: &overrides.add_hosts,
             foreground: true,
             default_seccomp: true,
+            session_keyring: false,
+            bundle_folder: None,
             generate_files: true,
+            no_pivot: false,
+            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+            all_controllers: false,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }

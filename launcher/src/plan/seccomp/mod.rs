@@ -22,7 +22,7 @@ use common::report::{Diagnostic, ExitCode};
 use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompAction, LinuxSeccompFilterFlag};
 use serde::{Deserialize, Serialize};
 
-use crate::sys::seccomp::Filter;
+use crate::sys::seccomp::{Filter, NEW_LISTENER};
 
 pub use arch::Architecture;
 pub use default::default_profile;
@@ -72,7 +72,8 @@ impl From<Instruction> for (u16, u8, u8, u32) {
 
 impl From<&Program> for Filter {
     fn from(program: &Program) -> Self {
-        Self::new(program.instructions.iter().map(|&one| one.into()), program.flags)
+        let listener = if program.notifies { NEW_LISTENER } else { 0 };
+        Self::new(program.instructions.iter().map(|&one| one.into()), program.flags | listener)
     }
 }
 

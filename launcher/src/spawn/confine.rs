@@ -1,0 +1,80 @@
+//! The last steps of every process that a container starts with, or that joins it later: it lets go of every privilege,
+//! in the one order that works. What needs a privilege comes before its loss; labels, `no_new_privs` and the filter last.
+//!
+//! ```text
+//! confine    limits, scheduling, keyring, labels
+//!            bounding set      (needs CAP_SETPCAP)
+//!            [filter           without no_new_privs it needs CAP_SYS_ADMIN, so here]
+//!            user, the other capability sets, mask, signals
+//! seal       no_new_privs, [filter], descriptors close at exec
+//! ```
+//!
+//! After [`Rights::seal`] only those calls work that the profile allows: exec, and a message if that fails.
+
+use std::os::fd::BorrowedFd;
+
+use rustix::fs::Mode;
+
+use super::step::{At, Done};
+use super::{Step, credentials, handshake, labels, scheduling};
+use crate::plan::{Process, Security};
+use crate::sys;
+use crate::sys::seccomp::Filter;
+
+/// What a process is and may do, and what it needs to get there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rights<'a> {
+    pub(super) process: &'a Process,
+    pub(super) security: &'a Security,
+    /// Whether groups can be set, which a user namespace may deny (`user_namespaces(7)`).
+    pub(super) set_groups: bool,
+    pub(super) filter: Option<&'a Filter>,
+    /// The host's procfs, when there are labels to write ([`labels::open_procfs`]).
+    pub(super) procfs: Option<BorrowedFd<'a>>,
+    /// Where the launcher waits for the filter's listener.
+    pub(super) launcher: BorrowedFd<'a>,
+    /// The first descriptor that does not pass exec: 3, and as many more as the program was promised.
+    pub(super) close_from: u32,
+}
+
+impl Rights<'_> {
+    /// Becomes the program's user with the program's rights. `renew` repeats what a change of credentials undoes.
+    pub(super) fn confine(&self, renew: impl FnOnce() -> Done) -> Done {
+        let (process, security) = (self.process, self.security);
+        credentials::limits(process)?;
+        scheduling::apply(&process.scheduling)?;
+        scheduling::pin(process.affinity.last.as_ref())?;
+        labels::join_keyring(security, self.procfs)?;
+        labels::at_exec(&security.labels, self.procfs)?;
+        credentials::bound(security.capabilities)?;
+        if !security.no_new_privs {
+            self.load_filter()?;
+        }
+        credentials::become_user(process, self.set_groups)?;
+        credentials::capabilities(security.capabilities)?;
+        renew()?;
+        rustix::process::umask(Mode::from_raw_mode(process.umask));
+        sys::signal::reset();
+        Ok(())
+    }
+
+    /// Behind the filter, and no descriptor but the promised ones left at exec (CVE-2024-21626).
+    pub(super) fn seal(&self) -> Done {
+        sys::exec::close_from_on_exec(self.close_from).at(Step::Descriptors, "of the launcher")?;
+        if self.security.no_new_privs {
+            rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
+            self.load_filter()?;
+        }
+        Ok(())
+    }
+
+    /// The listener goes to the launcher, which hands it on: the program must not hold what decides about it.
+    fn load_filter(&self) -> Done {
+        let Some(filter) = self.filter else { return Ok(()) };
+        if let Some(listener) = filter.load().at(Step::Seccomp, "the program")? {
+            handshake::send_listener(self.launcher, &listener)
+                .at(Step::Listener, "the launcher")?;
+        }
+        Ok(())
+    }
+}

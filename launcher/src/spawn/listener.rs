@@ -1,0 +1,43 @@
+//! The listener of a seccomp filter goes to who asked for it: one connection, one state, one descriptor
+//! (runtime-spec, config-linux.md, "The Container Process State").
+
+use std::io::{self, IoSlice, Write as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use oci_spec::runtime::{ContainerProcessState, SECCOMP_FD_NAME};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::Pid;
+
+use super::Step;
+use super::step::{At, Done};
+use crate::plan::Listener;
+
+/// Hands over the listener of the process `pid`, which waits for answers from then on.
+pub(super) fn deliver(to: &Listener, pid: Pid, listener: &OwnedFd) -> Done {
+    send(to, pid, listener).at(Step::Listener, to.path.display())
+}
+
+fn send(to: &Listener, pid: Pid, listener: &OwnedFd) -> io::Result<()> {
+    let pid = pid.as_raw_nonzero().get();
+    let mut state = to.state.clone();
+    if state.pid().is_none() {
+        state.set_pid(Some(pid));
+    }
+    let mut told = ContainerProcessState::default();
+    told.set_version(state.version().clone())
+        .set_fds(vec![SECCOMP_FD_NAME.to_owned()])
+        .set_pid(pid)
+        .set_metadata(to.metadata.clone())
+        .set_state(state);
+    let text = serde_json::to_vec(&told)?;
+    let mut stream = UnixStream::connect(&to.path)?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [listener.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    // The descriptor goes with the first part, whatever its length.
+    let sent = sendmsg(&stream, &[IoSlice::new(&text)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    stream.write_all(text.get(sent..).unwrap_or_default())
+}
