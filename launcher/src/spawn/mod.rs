@@ -20,6 +20,7 @@ mod confine;
 mod copy_up;
 mod credentials;
 mod devices;
+mod enter;
 mod error;
 mod filesystem;
 mod fork;
@@ -63,6 +64,7 @@ use prepare::Setup;
 
 use step::At;
 
+pub use enter::{Inside, enter};
 pub use error::SpawnError;
 pub use handshake::send_with;
 pub use hooks::Subject;
