@@ -17,6 +17,7 @@
 
 mod child;
 mod confine;
+mod copy_up;
 mod credentials;
 mod devices;
 mod error;
@@ -30,7 +31,9 @@ mod labels;
 mod listener;
 mod mounts;
 mod namespaces;
+mod no_pivot;
 mod ourselves;
+mod owners;
 mod paths;
 mod place;
 mod prepare;
@@ -38,6 +41,7 @@ mod program;
 mod root;
 mod scheduling;
 mod scratch;
+mod sources;
 mod step;
 mod sysctls;
 mod terminal;
@@ -150,9 +154,7 @@ fn accompany(
 ) -> Result<Option<OwnedFd>, SpawnError> {
     if let Some(maps) = &setup.plan.id_maps {
         ids::map(maps, pid)?;
-        if maps.idmapped_root {
-            ids::show_mapped(setup, pid)?;
-        }
+        owners::map_as_the_container(setup.plan, &setup.trees, pid)?;
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
     // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's listener cannot
