@@ -89,6 +89,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let ground = Ground {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
+        bundle: false,
         folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
         init: overrides.init,
@@ -98,6 +99,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         session_keyring: false,
         bundle_folder: None,
         generate_files: true,
+        no_pivot: false,
         cgroup_driver: Driver::default(),
         all_controllers: false,
     };

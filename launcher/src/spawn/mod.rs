@@ -17,6 +17,7 @@
 
 mod child;
 mod confine;
+mod copy_up;
 mod credentials;
 mod devices;
 mod error;
@@ -30,7 +31,9 @@ mod labels;
 mod listener;
 mod mounts;
 mod namespaces;
+mod no_pivot;
 mod ourselves;
+mod owners;
 mod paths;
 mod place;
 mod prepare;
@@ -38,6 +41,7 @@ mod program;
 mod root;
 mod scheduling;
 mod scratch;
+mod sources;
 mod step;
 mod sysctls;
 mod terminal;
@@ -109,7 +113,7 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
     let (pid, pidfd) = clone(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
     drop(theirs);
     mark(Mark::Cloned);
-    match accompany(&setup, pid, &pidfd, &ours) {
+    match surround(cgroup, pid, &ours).and_then(|()| accompany(&setup, pid, &pidfd, &ours)) {
         Ok(console) => Ok(Child { pid, pidfd, console }),
         Err(error) => {
             abandon(&pidfd);
@@ -118,12 +122,21 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
     }
 }
 
+/// Has systemd make a scope around the process, where that is how it gets its cgroup.
+fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
+    let Some(scope) = &cgroup.scope else { return Ok(()) };
+    scope.start(pid.as_raw_nonzero().get().unsigned_abs())?;
+    handshake::go(socket.as_fd()).at(Step::JoinCgroup, "the scope")?;
+    Ok(())
+}
+
 /// The child, in its namespaces and on its way. Where the launcher has nothing to do for it, it borrows the launcher's memory,
 /// and has executed its program when this returns.
 fn clone(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Result<(Pid, OwnedFd), Errno> {
     let (flags, cgroup) = (setup.plan.clone_flags(), setup.cgroup.v2.as_ref().map(AsFd::as_fd));
     let mut child = || child::become_program(setup, ours, theirs);
-    if setup.plan.id_maps.is_none() && setup.plan.security.listener.is_none() {
+    let alone = setup.plan.id_maps.is_none() && setup.cgroup.scope.is_none();
+    if alone && setup.plan.security.listener.is_none() {
         return sys::clone::run_into(flags, cgroup, &mut child);
     }
     match sys::clone::fork_into(flags, cgroup)? {
@@ -141,9 +154,7 @@ fn accompany(
 ) -> Result<Option<OwnedFd>, SpawnError> {
     if let Some(maps) = &setup.plan.id_maps {
         ids::map(maps, pid)?;
-        if maps.idmapped_root {
-            ids::show_mapped(setup, pid)?;
-        }
+        owners::map_as_the_container(setup.plan, &setup.trees, pid)?;
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
     // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's listener cannot
