@@ -52,6 +52,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
         root,
+        lower: ground.format,
         devices: mounts::devices()?,
         files: files::plan(ground, hostname.as_deref(), isolated, &mounts)?,
         mounts,

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::{CgroupPlan, Driver};
 use crate::network::Network;
 use crate::spec::HostEntry;
+use crate::store::Format;
 
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
@@ -56,6 +57,9 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// What `/` is.
     pub root: RootPlan,
+    /// What the root's lower layer is on the disk: a folder, or a file that is mounted first.
+    #[serde(default, skip_serializing_if = "Format::is_folder")]
+    pub lower: Format,
     /// File systems and binds below it, in order.
     pub mounts: Vec<Mount>,
     /// Nodes of `/dev`.
@@ -92,6 +96,8 @@ pub struct Ground<'a> {
     pub id: &'a str,
     /// The unpacked image, absolute; only ever read.
     pub snapshot: &'a Path,
+    /// What that is: a folder, or a file that is mounted first.
+    pub format: Format,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
     /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
     /// is the caller's duty; elsewhere it is not touched.

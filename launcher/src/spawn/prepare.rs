@@ -1,6 +1,7 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +14,7 @@ use super::step::{At, Done};
 use super::{Stdio, Step, labels, place, program};
 use crate::cgroup::Join;
 use crate::plan::{MapWriter, Plan, Source};
+use crate::store::{Format, erofs};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -144,12 +146,25 @@ fn owner(plan: &Plan) -> Option<(Uid, Gid)> {
 
 /// Launched by root with a user namespace, root inside may pass through none of the host's private folders: the launcher
 /// takes copies of the mounts along. (Everyone else's child has the rights that its launcher has.)
+///
+/// An image that is a file is mounted by the launcher too: a user namespace may not.
 fn open_trees(plan: &Plan) -> Done<Vec<(PathBuf, OwnedFd)>> {
+    let lower = plan.root.lower();
+    let mounted = match plan.lower {
+        Format::Folder => None,
+        Format::Erofs => {
+            let file = File::open(lower).at(Step::OpenSource, lower.display())?;
+            Some(erofs::mount_from(file.as_fd()).at(Step::MountRoot, lower.display())?)
+        }
+    };
     let Some(maps) = plan.id_maps.as_ref().filter(|maps| maps.idmapped_root) else {
-        return Ok(Vec::new());
+        return Ok(mounted.map(|mounted| (lower.to_owned(), mounted)).into_iter().collect());
     };
     debug_assert_eq!(maps.writer, MapWriter::Launcher, "only root shows idmapped mounts");
-    let mut wanted = vec![(plan.root.lower().to_owned(), false)];
+    let mut wanted = vec![];
+    if mounted.is_none() {
+        wanted.push((lower.to_owned(), false));
+    }
     wanted.extend(plan.root.writable().map(|writable| (writable.to_owned(), false)));
     wanted.extend(plan.mounts.iter().filter_map(|mount| match &mount.source {
         Source::Bind { path, recursive } => Some((path.clone(), *recursive)),
@@ -161,5 +176,6 @@ fn open_trees(plan: &Plan) -> Done<Vec<(PathBuf, OwnedFd)>> {
             let tree = place::tree(&path, recursive).at(Step::OpenSource, path.display())?;
             Ok((path, tree))
         })
+        .chain(mounted.map(|mounted| Ok((lower.to_owned(), mounted))))
         .collect()
 }
