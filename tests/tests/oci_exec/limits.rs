@@ -17,7 +17,7 @@ fn the_processes_of_a_container_are_listed() {
     }
     let id = bench.start(|_| {});
     let first = bench.pid(&id);
-    run(bench.command(&id, &["-d", "--pid-file", "pid"], &["sleep", "999"])).ok();
+    run(&mut bench.command(&id, &["-d", "--pid-file", "pid"], &["sleep", "999"])).ok();
     let second: u32 =
         std::fs::read_to_string(bench.scratch.path().join("pid")).unwrap().parse().unwrap();
     let json = bench.paddle(&["ps", "--format", "json", &id]).ok().text();
