@@ -144,6 +144,7 @@ impl Bundle {
         let ground = Ground {
             id: &self.id,
             snapshot: &self.root(),
+            format: launcher::store::Format::Folder,
             bundle: true,
             folder: Path::new("/nowhere"),
             mount_points_exist: false,
@@ -155,6 +156,7 @@ impl Bundle {
             bundle_folder: None,
             cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
+            preserved_descriptors: 0,
             generate_files: false,
             no_pivot: self.no_pivot,
         };
