@@ -5,6 +5,7 @@ use common::report::{Diagnostic, ExitCode};
 use rustix::io::Errno;
 
 use super::step::{Failure, Step};
+use crate::cgroup::CgroupError;
 
 /// Why a container did not start.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +28,22 @@ pub enum SpawnError {
     /// The child died before it could say why (killed, or out of memory in its new cgroup).
     #[error("the container's first process died before its program started ({0})")]
     Died(String),
+    /// The scope that the container's cgroup is cannot be made.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
 }
 
 impl From<Failure> for SpawnError {
     fn from(Failure { step, object, errno }: Failure) -> Self {
         let object = Escaped(object.as_bytes()).to_string();
-        Self::Step { step, object, reason: reason(step, errno), errno }
+        let reason = match (step, errno) {
+            // Callers of OCI runtimes look for exactly these words.
+            (Step::Find, Errno::NOENT) if object.contains('/') => {
+                "no such file or directory".to_owned()
+            }
+            _ => reason(step, errno),
+        };
+        Self::Step { step, object, reason, errno }
     }
 }
 
@@ -77,7 +88,13 @@ fn reason(step: Step, errno: Errno) -> String {
         (Step::Interpreter, Errno::NOENT) => {
             "the file is there, but what it asks to be run by is not: the program of its `#!` line or its dynamic loader"
         }
-        (Step::Find, Errno::NOENT) => "no such file in the container",
+        (Step::Find, Errno::NOENT) => "executable file not found in $PATH",
+        (Step::Hook, Errno::CANCELED) => "it failed",
+        (Step::Hook, Errno::TIMEDOUT) => "it took too long and was killed",
+        (Step::JoinNamespace, Errno::INVAL) => {
+            "it is no namespace of this kind, or cannot be joined by this process"
+        }
+        (Step::Start, Errno::CONNREFUSED | Errno::NOENT) => "its process 1 does not wait",
         (Step::Exec, Errno::NOEXEC) => {
             "not a program that this kernel can execute (of another architecture, or a script without `#!`)"
         }
@@ -97,6 +114,7 @@ impl Diagnostic for SpawnError {
                 "a memory limit that is too low for the start itself kills it there: see --memory"
                     .to_owned(),
             ),
+            Self::Cgroup(error) => error.hint(),
             Self::Threads(_) => None,
         }
     }
