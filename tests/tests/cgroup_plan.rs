@@ -96,7 +96,8 @@ fn hybrid(uid: u32, anchors: &[&str]) -> Host {
 }
 
 fn request(resources: Option<&LinuxResources>) -> Request<'_> {
-    Request { id: "c1", path: None, resources, driver: Driver::Cgroupfs, complete: false }
+    let driver = Driver::Cgroupfs;
+    Request { id: "c1", path: None, resources, driver, annotations: None, complete: false }
 }
 
 fn plan(host: &Host, resources: &Value) -> Result<CgroupPlan, String> {

@@ -104,6 +104,7 @@ fn groups(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<CgroupPlan, P
         path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
         resources: linux.and_then(|linux| linux.resources().as_ref()),
         driver: ground.cgroup_driver,
+        annotations: spec.annotations().as_ref(),
         complete: ground.all_controllers,
     };
     cgroup::plan(&request, host).map_err(PlanError::Cgroup)

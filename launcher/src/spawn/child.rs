@@ -150,7 +150,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     credentials::oom_score_adj(&plan.process)?;
     let between = plan.needs_between();
     if !between {
-        join_cgroups(setup)?;
+        join_cgroups(setup, socket)?;
         if let Some(maps) = &plan.id_maps {
             handshake::await_go(socket).at(Step::MapIds, "the container")?;
             ids::become_root(maps)?;
@@ -184,7 +184,11 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
 
 /// Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays no
 /// grace period.
-pub(super) fn join_cgroups(setup: &Setup<'_>) -> Done {
+pub(super) fn join_cgroups(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    if setup.cgroup.scope.is_some() {
+        // The launcher has a scope made around this process.
+        handshake::await_go(socket).at(Step::JoinCgroup, "the scope")?;
+    }
     for tasks in &setup.cgroup.v1 {
         rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
     }

@@ -5,6 +5,7 @@ use common::report::{Diagnostic, ExitCode};
 use rustix::io::Errno;
 
 use super::step::{Failure, Step};
+use crate::cgroup::CgroupError;
 
 /// Why a container did not start.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum SpawnError {
     /// The child died before it could say why (killed, or out of memory in its new cgroup).
     #[error("the container's first process died before its program started ({0})")]
     Died(String),
+    /// The scope that the container's cgroup is cannot be made.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
 }
 
 impl From<Failure> for SpawnError {
@@ -110,6 +114,7 @@ impl Diagnostic for SpawnError {
                 "a memory limit that is too low for the start itself kills it there: see --memory"
                     .to_owned(),
             ),
+            Self::Cgroup(error) => error.hint(),
             Self::Threads(_) => None,
         }
     }

@@ -65,6 +65,7 @@ impl Setup<'_> {
         let plan = self.plan;
         self.gate.is_none()
             && plan.id_maps.is_none()
+            && self.cgroup.scope.is_none()
             && plan.security.listener.is_none()
             && plan.hooks.is_empty()
     }
@@ -114,7 +115,7 @@ fn stand_between(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> ! {
 fn enter(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     let plan = setup.plan;
     child::die_with_launcher(setup, socket)?;
-    child::join_cgroups(setup)?;
+    child::join_cgroups(setup, socket)?;
     if let Some(maps) = &plan.id_maps {
         // Those that exist belong to the host, where a new user namespace has no say.
         join_all(setup)?;
