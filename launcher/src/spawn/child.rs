@@ -39,7 +39,7 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
         None
     };
     // Parameters before `/proc/sys` becomes read-only.
-    sysctls::set_all(plan, known.proc.as_ref())?;
+    sysctls::set_all(plan, known.proc.as_ref().or(setup.procfs.as_ref()))?;
     paths::cover(setup, root.as_fd())?;
     identity(plan)?;
     root::enter(root.as_fd())?;

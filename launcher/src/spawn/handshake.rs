@@ -4,6 +4,7 @@
 //! launcher -> child   G                           ids are mapped: go on
 //! child -> launcher   C  + a descriptor           the controlling side of the terminal
 //!                     L  + a descriptor           the listener of the seccomp filter
+//!                     N  number[4]                as what descriptor the listener will appear in the child
 //!                     X                           everything is set up: exec comes next
 //!                     F  step  errno[4]  object   what failed; the child ends
 //!                     (end of file)               after X: exec succeeded, for it closed the socket
@@ -12,7 +13,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -36,6 +37,7 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 pub(super) enum Word {
     Console(OwnedFd),
     Listener(OwnedFd),
+    ListenerAt(i32),
     Executing,
     Failed(Failure),
     /// End of file.
@@ -73,6 +75,7 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
             let word = if *kind == b'C' { Word::Console } else { Word::Listener };
             descriptor.map(word).ok_or(Errno::BADMSG)
         }
+        [b'N', a, b, c, d] => Ok(Word::ListenerAt(i32::from_ne_bytes([*a, *b, *c, *d]))),
         [b'F', step, a, b, c, d, object @ ..] => Ok(Word::Failed(Failure {
             step: *Step::ALL.get(usize::from(*step)).ok_or(Errno::BADMSG)?,
             object: String::from_utf8_lossy(object).into_owned(),
@@ -103,6 +106,14 @@ pub(super) fn send_console(socket: BorrowedFd<'_>, console: BorrowedFd<'_>) -> R
 /// In the child, behind its filter already: hands over the filter's listener. One `sendmsg`.
 pub(super) fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Result<(), Errno> {
     send_descriptor(socket, b"L", listener.as_fd())
+}
+
+/// In the child: the next descriptor that is made will be the filter's listener. The lowest free number is the next one.
+pub(super) fn announce_listener(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let number = rustix::io::dup(socket)?.as_raw_fd().to_ne_bytes();
+    let mut word = [b'N', 0, 0, 0, 0];
+    word[1..].copy_from_slice(&number);
+    rustix::net::send(socket, &word, SendFlags::NOSIGNAL).map(drop)
 }
 
 fn send_descriptor(

@@ -145,9 +145,11 @@ fn accompany(
         match handshake::listen(socket.as_fd()).at(Step::Prepare, "the handshake")? {
             Word::Console(descriptor) => console = Some(descriptor),
             Word::Listener(descriptor) => {
-                if let Some(to) = &setup.plan.security.listener {
-                    listener::deliver(to, pid, &descriptor)?;
-                }
+                listener::deliver(&setup.plan.security, pid, &descriptor)?;
+            }
+            Word::ListenerAt(number) => {
+                let descriptor = listener::take(pidfd, number)?;
+                listener::deliver(&setup.plan.security, pid, &descriptor)?;
             }
             Word::Executing => executing = true,
             Word::Failed(failure) => return Err(failure.into()),

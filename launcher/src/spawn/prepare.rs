@@ -12,7 +12,7 @@ use super::init::Init;
 use super::step::{At, Done};
 use super::{Stdio, Step, labels, place, program};
 use crate::cgroup::Join;
-use crate::plan::{MapWriter, Plan, Source};
+use crate::plan::{MapWriter, Mount, Plan, Source};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -30,8 +30,8 @@ pub(super) struct Setup<'a> {
     pub(super) init: Option<Init>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
-    /// The host's procfs, when labels are written there.
-    procfs: Option<OwnedFd>,
+    /// The host's procfs, when something is written there.
+    pub(super) procfs: Option<OwnedFd>,
     /// Detached copies of folders that root inside may not be allowed to reach by path.
     trees: Vec<(PathBuf, OwnedFd)>,
 }
@@ -64,7 +64,7 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
-            procfs: labels::open_procfs(&plan.security)?,
+            procfs: labels::open_procfs(needs_procfs(plan))?,
             trees: open_trees(plan)?,
         })
     }
@@ -94,6 +94,13 @@ impl<'a> Setup<'a> {
     pub(super) fn prepared(&self, path: &Path) -> Option<BorrowedFd<'_>> {
         self.trees.iter().find(|(known, _)| known == path).map(|(_, tree)| tree.as_fd())
     }
+}
+
+/// Whether something is written to the host's procfs: labels always, parameters where the container has none.
+fn needs_procfs(plan: &Plan) -> bool {
+    let own = |mount: &Mount| matches!(&mount.source, Source::New { filesystem, .. } if filesystem == "proc");
+    !plan.security.labels.is_empty()
+        || !plan.security.sysctls.is_empty() && !plan.mounts.iter().any(own)
 }
 
 /// The folders of the writable layer, owned by root inside: the container's folder itself, too, which root inside has to
