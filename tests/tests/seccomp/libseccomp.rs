@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use launcher::plan::seccomp::{Architecture, Instruction, default_profile};
 use launcher::spec::CapabilitySet;
-use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompOperator};
+use oci_spec::runtime::{LinuxSeccomp, LinuxSeccompArg};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tests::cbpf::{self, Data};
@@ -38,70 +38,58 @@ fn helper() -> Option<&'static PathBuf> {
 
 /// What libseccomp makes of a profile on this machine.
 fn compile_by_libseccomp(helper: &PathBuf, profile: &LinuxSeccomp) -> Vec<Instruction> {
-    let action = |action: &Value, errno: &Value| verdict(action, errno);
+    let text = as_lines(profile);
+    let mut child =
+        Command::new(helper).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{text}");
+    let instruction = |bytes: &[u8]| {
+        let k = u32::from_le_bytes(bytes[4..].try_into().unwrap());
+        Instruction::from((u16::from_le_bytes([bytes[0], bytes[1]]), bytes[2], bytes[3], k))
+    };
+    output.stdout.chunks(8).map(instruction).collect()
+}
+
+/// A profile as the helper reads it.
+fn as_lines(profile: &LinuxSeccomp) -> String {
     let json = serde_json::to_value(profile).unwrap();
-    let default = action(&json["defaultAction"], &json["defaultErrnoRet"]);
+    let default = verdict(&json["defaultAction"], &json["defaultErrnoRet"]);
     let mut text = format!("default {default}\n");
     for architecture in profile.architectures().iter().flatten() {
         if [Architecture::X86.oci(), Architecture::X32.oci()].contains(architecture) {
             writeln!(text, "arch {}", *architecture as u32).unwrap();
         }
     }
-    for (rule, as_json) in
-        profile.syscalls().iter().flatten().zip(json["syscalls"].as_array().unwrap())
-    {
-        let action = action(&as_json["action"], &as_json["errnoRet"]);
+    let rules = profile.syscalls().iter().flatten();
+    for (rule, json) in rules.zip(json["syscalls"].as_array().unwrap()) {
+        let action = verdict(&json["action"], &json["errnoRet"]);
         // As runtimes do: the library refuses a rule that changes nothing.
         if action == default {
             continue;
         }
-        let tests: Vec<String> = rule
-            .args()
-            .iter()
-            .flatten()
-            .map(|test| {
-                let operator = match test.op() {
-                    LinuxSeccompOperator::ScmpCmpNe => 1,
-                    LinuxSeccompOperator::ScmpCmpLt => 2,
-                    LinuxSeccompOperator::ScmpCmpLe => 3,
-                    LinuxSeccompOperator::ScmpCmpEq => 4,
-                    LinuxSeccompOperator::ScmpCmpGe => 5,
-                    LinuxSeccompOperator::ScmpCmpGt => 6,
-                    LinuxSeccompOperator::ScmpCmpMaskedEq => 7,
-                };
-                format!(
-                    " {} {operator} {} {}",
-                    test.index(),
-                    test.value(),
-                    test.value_two().unwrap_or(0)
-                )
-            })
-            .collect();
-        let indices: Vec<usize> = rule.args().iter().flatten().map(|test| test.index()).collect();
-        let repeated = indices.iter().any(|a| indices.iter().filter(|b| a == *b).count() > 1);
+        let tests: Vec<&LinuxSeccompArg> = rule.args().iter().flatten().collect();
+        let index = |test: &LinuxSeccompArg| test.index();
+        let repeated =
+            tests.iter().any(|a| tests.iter().filter(|b| index(a) == index(b)).count() > 1);
         for name in rule.names() {
             if repeated {
                 for test in &tests {
-                    writeln!(text, "rule {action} {name}{test}").unwrap();
+                    writeln!(text, "rule {action} {name}{}", words(test)).unwrap();
                 }
             } else {
-                writeln!(text, "rule {action} {name}{}", tests.concat()).unwrap();
+                let tests: String = tests.iter().map(|test| words(test)).collect();
+                writeln!(text, "rule {action} {name}{tests}").unwrap();
             }
         }
     }
-    let mut child =
-        Command::new(helper).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{text}");
-    output
-        .stdout
-        .chunks(8)
-        .map(|bytes| {
-            let k = u32::from_le_bytes(bytes[4..].try_into().unwrap());
-            Instruction::from((u16::from_le_bytes([bytes[0], bytes[1]]), bytes[2], bytes[3], k))
-        })
-        .collect()
+    text
+}
+
+fn words(test: &LinuxSeccompArg) -> String {
+    // The specification's numbers are libseccomp's (`enum scmp_compare`).
+    let (index, operator) = (test.index(), test.op() as u32);
+    format!(" {index} {operator} {} {}", test.value(), test.value_two().unwrap_or(0))
 }
 
 /// Both programs say the same of every call, but for those that are newer than the profile.
