@@ -144,7 +144,8 @@ impl<T> Digesting<T> {
         self.count
     }
 
-    fn pass(&mut self, bytes: &[u8]) {
+    /// Hashes and counts `bytes` as if they had passed.
+    pub fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
         self.count += bytes.len() as u64;
     }
@@ -153,7 +154,7 @@ impl<T> Digesting<T> {
 impl<W: Write> Write for Digesting<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(buffer)?;
-        self.pass(&buffer[..written]);
+        self.update(&buffer[..written]);
         Ok(written)
     }
 
@@ -165,7 +166,7 @@ impl<W: Write> Write for Digesting<W> {
 impl<R: Read> Read for Digesting<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.pass(&buffer[..read]);
+        self.update(&buffer[..read]);
         Ok(read)
     }
 }

@@ -19,5 +19,6 @@ pub mod spec;
 pub mod store;
 pub mod supervise;
 pub mod sys;
+pub mod timing;
 
 pub use run::run;

@@ -11,8 +11,9 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use common::report::Diagnostic as _;
-use launcher::cgroup::{self, CgroupPlan, Request, shares_to_weight, weight_to_shares};
+use launcher::cgroup::{self, CgroupPlan, Driver, Request, shares_to_weight, weight_to_shares};
 use launcher::host::{Anchor, Controller, Hierarchy, Host, Kernel, Layout, Version};
+use oci_spec::runtime::LinuxResources;
 use serde_json::{Value, json};
 
 const SCOPE: &str = "/user.slice/user-1000.slice/user@1000.service/app.slice/term.scope";
@@ -94,9 +95,14 @@ fn hybrid(uid: u32, anchors: &[&str]) -> Host {
     host(uid, all)
 }
 
+fn request(resources: Option<&LinuxResources>) -> Request<'_> {
+    let driver = Driver::Cgroupfs;
+    Request { id: "c1", path: None, resources, driver, annotations: None, complete: false }
+}
+
 fn plan(host: &Host, resources: &Value) -> Result<CgroupPlan, String> {
     let resources = serde_json::from_value(resources.clone()).expect("resources");
-    let request = Request { id: "c1", path: None, resources: Some(&resources), freezer: false };
+    let request = request(Some(&resources));
     cgroup::plan(&request, host)
         .map_err(|error| format!("{error}\nhint: {}", error.hint().unwrap_or_default()))
 }
@@ -105,7 +111,7 @@ fn plan(host: &Host, resources: &Value) -> Result<CgroupPlan, String> {
 fn dump(plan: &CgroupPlan) -> String {
     let mut text = String::new();
     for group in &plan.groups {
-        let controllers: Vec<_> = group.controllers.iter().map(ToString::to_string).collect();
+        let controllers: Vec<_> = group.controllers().iter().map(ToString::to_string).collect();
         writeln!(text, "{} [{}]", group.path.display(), controllers.join(" ")).unwrap();
         for setting in &group.settings {
             let choices: Vec<_> =
@@ -212,6 +218,7 @@ fn each_limit_has_its_file_in_both_interfaces() {
            io.max=8:0 rbps=4096
            io.max=8:0 wiops=10
            hugetlb.2MB.max=0
+           hugetlb.2MB.rsvd.max=0
            11 device rules",
     );
     check(
@@ -235,7 +242,8 @@ fn each_limit_has_its_file_in_both_interfaces() {
            pids.max=max
          /sys/fs/cgroup/devices/coracle/c1 [devices]
          /sys/fs/cgroup/unified/coracle/c1 [hugetlb]
-           hugetlb.2MB.max=0",
+           hugetlb.2MB.max=0
+           hugetlb.2MB.rsvd.max=0",
     );
 }
 
@@ -287,8 +295,7 @@ fn a_path_cannot_leave_its_place() {
     let resources = serde_json::from_value(json!({})).unwrap();
     let at = |path: &str| {
         let path = PathBuf::from(path);
-        let request =
-            Request { id: "c1", path: Some(&path), resources: Some(&resources), freezer: false };
+        let request = Request { path: Some(&path), ..request(Some(&resources)) };
         cgroup::plan(&request, &v2_root()).map(|plan| plan.groups[0].path.clone())
     };
     assert_eq!(at("/a/b").unwrap(), Path::new("/sys/fs/cgroup/a/b"));
@@ -299,10 +306,10 @@ fn a_path_cannot_leave_its_place() {
 }
 
 #[test]
-fn a_freezer_is_joined_only_when_asked_for() {
-    let request = Request { id: "c1", path: None, resources: None, freezer: true };
+fn a_freezer_is_joined_by_complete_containers_only() {
+    let request = Request { complete: true, ..request(None) };
     let plan = cgroup::plan(&request, &hybrid(0, &["/"])).unwrap();
-    assert!(plan.groups.iter().any(|group| group.controllers.contains(&Controller::Freezer)));
+    assert!(plan.groups.iter().any(|group| group.controllers().contains(&Controller::Freezer)));
 }
 
 #[test]

@@ -378,7 +378,9 @@ fn a_container_is_made_in_its_v2_group() {
         version: Version::V2,
         anchor: v2.mount.clone(),
         path: v2.mount.join(&name),
-        controllers: std::collections::BTreeSet::new(),
+        needed: std::collections::BTreeSet::new(),
+        welcome: std::collections::BTreeSet::new(),
+        reuse: false,
         settings: Vec::new(),
         devices: None,
     }];

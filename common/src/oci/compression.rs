@@ -6,9 +6,9 @@
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::bufread::MultiGzDecoder;
 use oci_spec::image::MediaType;
 
+use super::gunzip::Gunzip;
 use super::media_type::{DOCKER_LAYER, DOCKER_LAYER_GZIP, DOCKER_LAYER_ZSTD};
 
 /// How a layer is compressed.
@@ -89,7 +89,7 @@ pub struct Decoder<R: Read> {
 
 enum Inner<R: BufRead> {
     None(R),
-    Gzip(MultiGzDecoder<R>),
+    Gzip(Gunzip<R>),
     Zstd(zstd::Decoder<'static, R>),
 }
 
@@ -99,7 +99,7 @@ impl<R: Read> Decoder<R> {
         let input = BufReader::with_capacity(64 * 1024, Counted { inner: input, count: 0 });
         let inner = match compression {
             Compression::None => Inner::None(input),
-            Compression::Gzip => Inner::Gzip(MultiGzDecoder::new(input)),
+            Compression::Gzip => Inner::Gzip(Gunzip::new(input)),
             Compression::Zstd => Inner::Zstd(zstd::Decoder::with_buffer(input)?),
         };
         Ok(Self { inner, limits, written: 0 })

@@ -14,6 +14,7 @@ pub mod archive;
 pub mod blobs;
 pub mod compression;
 mod error;
+mod gunzip;
 pub mod json;
 pub mod layout;
 pub mod media_type;

@@ -1,71 +1,108 @@
 //! Makes the groups of a plan and writes their limits; undoes all of it when a step fails.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
-use super::folder::{self, access, read};
-use super::{Cgroup, CgroupError, CgroupPlan, GroupPlan, Setting, devices, reopen};
+use super::folder::{self, access, keyed, read};
+use super::{Cgroup, CgroupError, CgroupPlan, GroupPlan, devices, reopen, systemd, write};
 use crate::host::{Controller, Version};
 use crate::sys::bpf;
 
-/// Makes the groups, which must not exist yet, with all their limits.
+/// Makes the groups, with all their limits. A group that exists is an error, unless the plan may reuse it and nothing
+/// lives in it.
 ///
 /// # Errors
-/// A group exists, or the kernel refuses a folder, a controller or a value. Nothing is left then but
-/// folders between anchor and group.
+/// A group exists, or the kernel refuses a folder, a controller or a value. Nothing that was made is left then.
 pub fn create(plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, CgroupError> {
-    let mut made = Made { groups: Vec::new() };
-    for group in &plan.groups {
-        make(group, &mut made)?;
+    if let Some(scope) = &plan.scope {
+        return systemd::create(plan, scope);
     }
-    made.groups.clear();
+    let mut made = Made::default();
+    for group in &plan.groups {
+        made.group(group)?;
+        fill(group)?;
+    }
+    made.folders.clear();
     Ok(reopen(&plan.paths()))
 }
 
-/// The groups made so far: removed unless everything succeeds.
-struct Made<'a> {
-    groups: Vec<&'a Path>,
-}
-
-impl Drop for Made<'_> {
-    fn drop(&mut self) {
-        for group in self.groups.iter().rev() {
-            // The error that brought us here is the one to report; a group just made is empty.
-            fs::remove_dir(group).ok();
-        }
-    }
-}
-
-fn make<'a>(group: &'a GroupPlan, made: &mut Made<'a>) -> Result<(), CgroupError> {
-    for folder in folders(group) {
-        if group.version == Version::V2
-            && let Some(parent) = folder.parent()
-        {
-            enable(parent, group)?;
-        }
-        let last = folder == group.path;
-        match fs::create_dir(&folder) {
-            Ok(()) if last => made.groups.push(&group.path),
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !last => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(CgroupError::Exists { path: folder });
-            }
-            Err(source) => return Err(CgroupError::Create { path: folder, source }),
-        }
-        if group.version == Version::V1 && group.controllers.contains(&Controller::Cpuset) {
-            inherit_cpuset(&folder)?;
-        }
-    }
-    for setting in &group.settings {
-        set(&group.path, setting)?;
-    }
+/// The limits and device rules of a group that exists.
+pub(super) fn fill(group: &GroupPlan) -> Result<(), CgroupError> {
+    write::all(&group.path, &group.settings)?;
     match &group.devices {
-        Some(rules) => attach(&group.path, rules),
+        Some(rules) => attach(&group.path, rules, !group.reuse),
         None => Ok(()),
     }
+}
+
+/// The folders made so far: removed unless everything succeeds.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    folders: Vec<PathBuf>,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for folder in self.folders.iter().rev() {
+            // The error that brought us here is the one to report. What somebody else has used meanwhile stays.
+            fs::remove_dir(folder).ok();
+        }
+    }
+}
+
+impl Made {
+    /// What was made is to stay.
+    pub(super) fn keep(mut self) {
+        self.folders.clear();
+    }
+
+    /// Makes a group's folder and those above it.
+    pub(super) fn group(&mut self, group: &GroupPlan) -> Result<(), CgroupError> {
+        for folder in folders(group) {
+            if group.version == Version::V2
+                && let Some(parent) = folder.parent()
+            {
+                enable(parent, group)?;
+            }
+            let last = folder == group.path;
+            match fs::create_dir(&folder) {
+                Ok(()) => self.folders.push(folder.clone()),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if last {
+                        take_over(group)?;
+                    }
+                }
+                Err(source) => return Err(CgroupError::Create { path: folder, source }),
+            }
+            if group.version == Version::V1 && group.controllers().contains(&Controller::Cpuset) {
+                inherit_cpuset(&folder)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A group that is there already: ours if it may be reused, nothing lives in it and what would join could run.
+fn take_over(group: &GroupPlan) -> Result<(), CgroupError> {
+    let path = group.path.clone();
+    if !group.reuse {
+        return Err(CgroupError::Exists { path });
+    }
+    let count = folder::processes(&path)?.len();
+    if count > 0 {
+        return Err(CgroupError::Occupied { path, count });
+    }
+    let frozen = match group.version {
+        Version::V1 if group.controllers().contains(&Controller::Freezer) => {
+            read(&path.join("freezer.state"))?.trim() != "THAWED"
+        }
+        Version::V1 => false,
+        Version::V2 => keyed(&path.join("cgroup.events"), "frozen")? == Some(1),
+    };
+    if frozen { Err(CgroupError::Frozen { path }) } else { Ok(()) }
 }
 
 /// The folders from below the anchor down to the group, in the order of creation.
@@ -80,26 +117,53 @@ fn folders(group: &GroupPlan) -> Vec<PathBuf> {
     folders
 }
 
-/// Enables the group's controllers for the children of `parent`, those that are not yet.
+/// Enables the group's controllers for the children of `parent`, those that are not yet. Those that are merely welcome
+/// may be missing.
 fn enable(parent: &Path, group: &GroupPlan) -> Result<(), CgroupError> {
-    if group.controllers.is_empty() {
+    if group.needed.is_empty() && group.welcome.is_empty() {
         return Ok(());
     }
     let file = parent.join("cgroup.subtree_control");
     let enabled = Controller::parse_list(&read(&file)?, Version::V2);
-    let missing: Vec<_> = group
-        .controllers
-        .difference(&enabled)
-        .map(|c| format!("+{}", c.name(Version::V2)))
-        .collect();
-    if missing.is_empty() {
+    let missing = |wanted: &BTreeSet<Controller>| -> BTreeSet<Controller> {
+        wanted.difference(&enabled).copied().collect()
+    };
+    let (needed, welcome) = (missing(&group.needed), missing(&group.welcome));
+    let all: BTreeSet<_> = needed.union(&welcome).copied().collect();
+    match switch_on(parent, &all) {
+        Err(_) if needed.is_empty() && welcome.len() == 1 => Ok(()),
+        // The kernel takes all of a line or nothing.
+        Err(_) if !welcome.is_empty() => {
+            for controller in welcome {
+                switch_on(parent, &BTreeSet::from([controller])).ok();
+            }
+            switch_on(parent, &needed)
+        }
+        done => done,
+    }
+}
+
+/// Enables these controllers for the children of a group.
+pub(super) fn switch_on(
+    group: &Path,
+    controllers: &BTreeSet<Controller>,
+) -> Result<(), CgroupError> {
+    if controllers.is_empty() {
         return Ok(());
     }
-    let controllers = missing.join(" ");
-    folder::write(&file, &controllers).map_err(|source| CgroupError::Enable {
-        path: parent.to_owned(),
-        controllers,
-        source,
+    let names: Vec<_> = controllers.iter().map(|c| format!("+{}", c.name(Version::V2))).collect();
+    let controllers = names.join(" ");
+    let file = group.join("cgroup.subtree_control");
+    folder::write(&file, &controllers).map_err(|source| {
+        let path = group.to_owned();
+        // In a threaded subtree (cgroup-v2.rst, "Threads") no controller of whole processes can be had.
+        let kind = read(&path.join("cgroup.type")).unwrap_or_default();
+        match kind.trim() {
+            kind @ ("threaded" | "domain threaded" | "domain invalid") => {
+                CgroupError::Threaded { path, controllers, kind: kind.to_owned() }
+            }
+            _ => CgroupError::Enable { path, controllers, source },
+        }
     })
 }
 
@@ -117,25 +181,15 @@ fn inherit_cpuset(group: &Path) -> Result<(), CgroupError> {
     Ok(())
 }
 
-fn set(group: &Path, setting: &Setting) -> Result<(), CgroupError> {
-    let limit = setting.limit;
-    for (file, value) in &setting.choices {
-        let path = group.join(file);
-        match folder::write(&path, value) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => {
-                return Err(CgroupError::Write { limit, path, value: value.clone(), source });
-            }
-        }
-    }
-    let first = setting.choices.first().map(|(file, _)| file.as_str()).unwrap_or_default();
-    Err(CgroupError::Missing { limit, path: group.join(first) })
-}
-
-fn attach(group: &Path, rules: &[devices::DeviceRule]) -> Result<(), CgroupError> {
+/// The program of these rules; in a group that has existed before in place of the one that is there.
+pub(super) fn attach(
+    group: &Path,
+    rules: &[devices::DeviceRule],
+    fresh: bool,
+) -> Result<(), CgroupError> {
     let failed = |source: io::Error| CgroupError::Devices { path: group.to_owned(), source };
     let folder = fs::File::open(group).map_err(failed)?;
     let program = bpf::load_device_program(&devices::program(rules)).map_err(failed)?;
-    bpf::attach_device_program(folder.as_fd(), program.as_fd()).map_err(failed)
+    let attach = if fresh { bpf::attach_device_program } else { bpf::replace_device_program };
+    attach(folder.as_fd(), program.as_fd()).map_err(failed)
 }

@@ -63,7 +63,7 @@ impl Access {
         Some(Self { read: has('r'), write: has('w'), mknod: has('m') })
     }
 
-    fn letters(self) -> String {
+    pub(super) fn letters(self) -> String {
         [(self.read, 'r'), (self.write, 'w'), (self.mknod, 'm')]
             .into_iter()
             .filter_map(|(yes, letter)| yes.then_some(letter))
@@ -154,7 +154,7 @@ pub(super) fn v1_settings(rules: &[DeviceRule]) -> impl Iterator<Item = Setting>
             DeviceKind::Char => format!("c {major}:{minor} {letters}"),
             DeviceKind::Block => format!("b {major}:{minor} {letters}"),
         };
-        Setting { limit: Limit::Devices, choices: vec![(file.to_owned(), line)] }
+        Setting { limit: Limit::Devices, choices: vec![(file.to_owned(), line)], optional: false }
     })
 }
 

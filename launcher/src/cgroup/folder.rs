@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
@@ -39,10 +40,14 @@ pub(super) fn number(path: &Path) -> Result<u64, CgroupError> {
 
 /// One number of a file of lines `key value`.
 pub(super) fn keyed(path: &Path, key: &str) -> Result<Option<u64>, CgroupError> {
-    Ok(read(path)?.lines().find_map(|line| {
+    Ok(find(&read(path)?, key))
+}
+
+fn find(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
         let (name, value) = line.split_once(' ')?;
         if name == key { value.trim().parse().ok() } else { None }
-    }))
+    })
 }
 
 /// `None` for a file or group that is not there.
@@ -159,6 +164,21 @@ pub(super) fn remove(group: &Path) -> Result<(), CgroupError> {
     }
 }
 
+/// Removes a v2 group and all below it. The kernel says when the last process is gone, so nothing is asked in a loop.
+pub(super) fn remove_populated(group: &Path) -> Result<(), CgroupError> {
+    match fs::remove_dir(group) {
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::BUSY) => {}
+        // Also where it is gone, or cannot be removed for another reason, which the next attempt reports.
+        Ok(()) => return Ok(()),
+        Err(_) => return remove(group),
+    }
+    match wait_within(group, "empty", "populated", 0, REMOVAL) {
+        // Gone while we looked.
+        Err(CgroupError::Access { source, .. }) if is_gone(&source) => Ok(()),
+        waited => waited.and_then(|()| remove(group)),
+    }
+}
+
 /// All groups below, parents before their children.
 fn descendants(group: &Path) -> Result<Vec<PathBuf>, CgroupError> {
     let mut found = subgroups(group)?;
@@ -168,6 +188,45 @@ fn descendants(group: &Path) -> Result<Vec<PathBuf>, CgroupError> {
         next += 1;
     }
     Ok(found)
+}
+
+/// Waits until `cgroup.events` says `key value`.
+pub(super) fn wait_event(
+    group: &Path,
+    state: &'static str,
+    key: &str,
+    value: u64,
+) -> Result<(), CgroupError> {
+    wait_within(group, state, key, value, HUNT)
+}
+
+/// The file becomes exceptional (POLLPRI) when it has changed since it was read.
+fn wait_within(
+    group: &Path,
+    state: &'static str,
+    key: &str,
+    value: u64,
+    within: Duration,
+) -> Result<(), CgroupError> {
+    let path = group.join("cgroup.events");
+    let mut file = fs::File::open(&path).map_err(access(&path))?;
+    let start = Instant::now();
+    loop {
+        let mut text = String::new();
+        file.rewind().and_then(|()| file.read_to_string(&mut text)).map_err(access(&path))?;
+        if find(&text, key) == Some(value) {
+            return Ok(());
+        }
+        let Some(left) = within.checked_sub(start.elapsed()) else {
+            let (path, seconds) = (group.to_owned(), within.as_secs());
+            return Err(CgroupError::Timeout { path, state, seconds });
+        };
+        let timeout = Timespec::try_from(left).ok();
+        match poll(&mut [PollFd::new(&file, PollFlags::PRI)], timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(access(&path)(errno.into())),
+        }
+    }
 }
 
 /// Waits until `reached` says yes.

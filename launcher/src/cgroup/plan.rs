@@ -1,12 +1,14 @@
 //! Which groups a container gets: pure, so that it is tested with made-up hosts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
 
+use super::devices::DeviceRule;
 use super::limits::{Wanted, wanted};
-use super::{CgroupError, CgroupPlan, GroupPlan, Limit, Setting, Unavailable, devices};
+use super::systemd::scope;
+use super::{CgroupError, CgroupPlan, Driver, GroupPlan, Limit, Setting, Unavailable, devices};
 use crate::host::{Anchor, Controller, Hierarchy, Host, Layout, Version};
 
 /// What the groups are for.
@@ -14,17 +16,36 @@ use crate::host::{Anchor, Controller, Hierarchy, Host, Layout, Version};
 pub struct Request<'a> {
     /// The container's id; the group is `coracle/<id>`.
     pub id: &'a str,
-    /// `linux.cgroupsPath` of a bundle, instead of that. Taken below the anchor, absolute or not.
+    /// `linux.cgroupsPath` of a bundle, instead of that. An absolute one starts at the hierarchy's root, and for whoever
+    /// has no rights there in the group that is delegated to them; a relative one always at the anchor.
     pub path: Option<&'a Path>,
     /// `linux.resources`.
     pub resources: Option<&'a LinuxResources>,
-    /// Whether the container may be paused later. v1 needs one more group for that.
-    pub freezer: bool,
+    /// Who makes them.
+    pub driver: Driver,
+    /// `annotations`: with the systemd driver those that begin with `org.systemd.property.` are properties of the scope.
+    pub annotations: Option<&'a HashMap<String, String>>,
+    /// Whether the container gets every controller that is to be had: an engine pauses, measures and updates what it has
+    /// made. Otherwise those that limits need, and cheap ones.
+    pub complete: bool,
 }
 
 /// Controllers that root's groups have even without limits: they cost 100 microseconds together and
 /// answer "how many processes, how much memory, was it the OOM killer".
 const CHEAP: [Controller; 2] = [Controller::Memory, Controller::Pids];
+
+/// Controllers of a complete container. Not those that only tag packets or count RDMA handles, unless they are asked for.
+const COMPLETE: [Controller; 9] = [
+    Controller::Cpu,
+    Controller::Cpuacct,
+    Controller::Cpuset,
+    Controller::Memory,
+    Controller::Pids,
+    Controller::Io,
+    Controller::Devices,
+    Controller::Freezer,
+    Controller::Hugetlb,
+];
 
 /// Which groups are made, and what is written into them.
 ///
@@ -34,29 +55,44 @@ pub fn plan(request: &Request<'_>, host: &Host) -> Result<CgroupPlan, CgroupErro
     let default = LinuxResources::default();
     let resources = request.resources.unwrap_or(&default);
     let wanted = wanted(resources)?;
-    let always = host.uid() == 0;
+    if request.driver == Driver::Disabled {
+        // Device rules are no limit: engines always send them, and what has no group has no devices but those mounted.
+        return match wanted.first() {
+            Some(wanted) => Err(CgroupError::Disabled { limit: wanted.limit }),
+            None => Ok(CgroupPlan::default()),
+        };
+    }
+    let systemd = request.driver == Driver::Systemd;
+    let always = host.uid() == 0 || systemd;
     if wanted.is_empty() && !always {
         // Nothing to limit; the pid namespace is what kills all of it.
         return Ok(CgroupPlan::default());
     }
-    let name = name(request)?;
-    let mut planner = Planner { layout: host.cgroups()?, name, groups: BTreeMap::new() };
+    let layout = host.cgroups()?;
+    // An ordinary user's device nodes open nothing (they cannot make any), and neither interface lets
+    // such a user write rules.
+    let rules = host.privileged().then(|| devices::rules(resources.devices().as_deref()));
+    let rules = rules.transpose()?;
+    let scope = systemd
+        .then(|| scope::plan(request, resources, rules.as_deref(), layout, !host.privileged()));
+    let scope = scope.transpose()?;
+    let name = match &scope {
+        Some(scope) => scope.path(),
+        None => name(request)?,
+    };
+    let reuse = request.path.is_some() || systemd;
+    let mut planner = Planner { layout, name, reuse, systemd, groups: BTreeMap::new() };
     for limit in wanted {
         planner.limit(limit)?;
     }
     if always {
-        planner.welcome(&CHEAP);
-        if request.freezer {
-            planner.welcome(&[Controller::Freezer]);
-        }
+        planner.welcome(if request.complete { &COMPLETE } else { &CHEAP });
         planner.at_least_one();
     }
-    // An ordinary user's device nodes open nothing (they cannot make any), and neither interface lets
-    // such a user write rules.
-    if host.privileged() {
-        planner.devices(resources)?;
+    if let Some(rules) = rules {
+        planner.devices(rules, resources.devices().is_some())?;
     }
-    planner.finish()
+    Ok(CgroupPlan { groups: planner.finish()?, scope })
 }
 
 /// The group's path below the anchor, in plain components.
@@ -82,12 +118,14 @@ struct Gathered {
     /// Controllers that are taken where they are to be had.
     welcome: BTreeSet<Controller>,
     settings: Vec<Setting>,
-    devices: Option<Vec<devices::DeviceRule>>,
+    devices: Option<Vec<DeviceRule>>,
 }
 
 struct Planner<'a> {
     layout: &'a Layout,
     name: PathBuf,
+    reuse: bool,
+    systemd: bool,
     /// By the hierarchy's index in the layout.
     groups: BTreeMap<usize, Gathered>,
 }
@@ -124,10 +162,7 @@ impl Planner<'_> {
                 None => return Err(CgroupError::NoEquivalent { limit, version: Version::V1 }),
             },
         };
-        for choices in wanted.writes(version)? {
-            let choices = choices.into_iter().map(|(file, value)| (file.into_owned(), value));
-            group.settings.push(Setting { limit, choices: choices.collect() });
-        }
+        group.settings.extend(wanted.writes(version)?);
         Ok(())
     }
 
@@ -146,14 +181,13 @@ impl Planner<'_> {
         }
     }
 
-    fn devices(&mut self, resources: &LinuxResources) -> Result<(), CgroupError> {
-        let rules = devices::rules(resources.devices().as_deref())?;
+    fn devices(&mut self, rules: Vec<DeviceRule>, asked: bool) -> Result<(), CgroupError> {
         if let Some((Version::V1, group)) = self.group(Controller::Devices) {
             group.needed.insert(Controller::Devices, Limit::Devices);
             group.settings.extend(devices::v1_settings(&rules));
         } else if let Some(group) = self.unified() {
             group.devices = Some(rules);
-        } else if resources.devices().is_some() {
+        } else if asked {
             let why = Unavailable::NotMounted;
             let (limit, controller) = (Limit::Devices, Controller::Devices);
             return Err(CgroupError::NoController { limit, controller, why });
@@ -161,24 +195,54 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<CgroupPlan, CgroupError> {
+    fn scoped(&self, hierarchy: &Hierarchy, gathered: Gathered) -> GroupPlan {
+        let welcome = gathered.welcome.intersection(&hierarchy.controllers);
+        GroupPlan {
+            version: hierarchy.version,
+            path: hierarchy.mount.join(&self.name),
+            anchor: hierarchy.mount.clone(),
+            welcome: welcome.filter(|c| !gathered.needed.contains_key(c)).copied().collect(),
+            needed: gathered.needed.into_keys().collect(),
+            reuse: true,
+            settings: gathered.settings,
+            devices: gathered.devices,
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<GroupPlan>, CgroupError> {
         let mut groups = Vec::new();
-        for (index, gathered) in self.groups {
+        for (index, gathered) in std::mem::take(&mut self.groups) {
             let hierarchy = &self.layout.hierarchies[index];
+            if self.systemd && hierarchy.version == Version::V2 {
+                // systemd makes it, wherever that is, and enables what it can.
+                groups.push(self.scoped(hierarchy, gathered));
+                continue;
+            }
             let Some(anchor) = choose(hierarchy, &gathered.needed)? else { continue };
             let available = available(anchor);
             let welcome = gathered.welcome.intersection(available);
             let folder = hierarchy.folder(&anchor.path);
             groups.push(GroupPlan {
                 version: hierarchy.version,
-                path: folder.join(&self.name),
+                path: folder.join(below(&self.name, &anchor.path)),
                 anchor: folder,
-                controllers: gathered.needed.into_keys().chain(welcome.copied()).collect(),
+                welcome: welcome.filter(|c| !gathered.needed.contains_key(c)).copied().collect(),
+                needed: gathered.needed.into_keys().collect(),
+                reuse: self.reuse,
                 settings: gathered.settings,
                 devices: gathered.devices,
             });
         }
-        Ok(CgroupPlan { groups })
+        Ok(groups)
+    }
+}
+
+/// The name below an anchor. Whoever knows which group is delegated to them may have named it in full.
+fn below<'a>(name: &'a Path, anchor: &Path) -> &'a Path {
+    let known = anchor.strip_prefix("/").unwrap_or(anchor);
+    match name.strip_prefix(known) {
+        Ok(rest) if !rest.as_os_str().is_empty() => rest,
+        _ => name,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
+use oci_spec::runtime::LinuxResources;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::folder::{self, access, keyed, maybe, number};
+use super::folder::{self, access, keyed, maybe, read};
 use super::v2::Unified;
-use super::{Cgroup, CgroupError, CgroupPaths, GroupPath, Join, Stats};
-use crate::host::Controller;
+use super::{Cgroup, CgroupError, CgroupPaths, GroupPath, Join, OomWatch, Stats, stats, update};
+use crate::host::{Controller, Version};
 
 /// One folder per hierarchy.
 #[derive(Debug)]
@@ -21,7 +21,8 @@ pub(super) struct Legacy {
 
 impl Legacy {
     pub(super) fn new(groups: Vec<GroupPath>, unified: Option<GroupPath>) -> Self {
-        let paths = CgroupPaths(groups.iter().chain(&unified).cloned().collect());
+        let paths =
+            CgroupPaths { groups: groups.iter().chain(&unified).cloned().collect(), unit: None };
         Self { paths, groups, unified: unified.map(Unified::new) }
     }
 
@@ -63,6 +64,14 @@ impl Cgroup for Legacy {
         Ok(join)
     }
 
+    fn join_beside(&self, process: u32) -> Result<Join, CgroupError> {
+        let mut join = self.join()?;
+        if let Some(unified) = &self.unified {
+            join.v2 = unified.join_beside(process)?.v2;
+        }
+        Ok(join)
+    }
+
     fn kill(&self) -> Result<(), CgroupError> {
         self.stop_forks()?;
         if let Some(unified) = &self.unified {
@@ -74,7 +83,7 @@ impl Cgroup for Legacy {
     fn processes(&self) -> Result<Vec<u32>, CgroupError> {
         // A process that died while joining is in some of them only.
         let mut all = BTreeSet::new();
-        for group in &self.paths.0 {
+        for group in &self.paths.groups {
             all.append(&mut folder::processes(&group.path)?);
         }
         Ok(all.into_iter().collect())
@@ -91,7 +100,7 @@ impl Cgroup for Legacy {
             return Ok(());
         }
         folder::wait_for(group, state, || {
-            if folder::read(&file)?.trim() == value {
+            if read(&file)?.trim() == value {
                 return Ok(true);
             }
             // A fork during the freeze can leave it unfinished until it is asked again.
@@ -108,36 +117,45 @@ impl Cgroup for Legacy {
         Ok(counter.flatten().unwrap_or(0))
     }
 
+    fn frozen(&self) -> Result<bool, CgroupError> {
+        let Some(group) = self.of(Controller::Freezer) else {
+            return self.unified.as_ref().map_or(Ok(false), Unified::frozen);
+        };
+        let state = maybe(read(&group.join("freezer.state")))?;
+        Ok(state.is_some_and(|state| state.trim() != "THAWED"))
+    }
+
+    fn update(&mut self, resources: &LinuxResources) -> Result<(), CgroupError> {
+        let processes = self.processes()?.into_iter().collect();
+        let mut paths = self.paths.clone();
+        update::apply(&mut paths, resources, &processes)?;
+        let (v2, v1) =
+            paths.groups.into_iter().partition::<Vec<_>, _>(|g| g.version == Version::V2);
+        *self = Self::new(v1, v2.into_iter().next());
+        Ok(())
+    }
+
+    fn watch_memory(&self) -> Result<OomWatch, CgroupError> {
+        match (self.of(Controller::Memory), &self.unified) {
+            (Some(group), _) => OomWatch::v1(group),
+            (None, Some(unified)) => unified.watch_memory(),
+            (None, None) => Err(CgroupError::NoMemory),
+        }
+    }
+
     fn stats(&self) -> Result<Stats, CgroupError> {
         let mut stats = match &self.unified {
             Some(unified) => unified.stats()?,
             None => Stats::default(),
         };
-        let file = |controller, name: &str| self.of(controller).map(|group| group.join(name));
-        let count = |controller, name| match file(controller, name) {
-            Some(path) => maybe(number(&path)),
-            None => Ok(None),
-        };
-        if self.of(Controller::Memory).is_some() {
-            stats.memory = count(Controller::Memory, "memory.usage_in_bytes")?;
-            stats.memory_peak = count(Controller::Memory, "memory.max_usage_in_bytes")?;
-            stats.oom_kills = Some(self.oom_kills()?);
-        }
-        // v2's cpu.stat of a hybrid host counts too; v1's own counter is finer.
-        let used = count(Controller::Cpuacct, "cpuacct.usage")?;
-        stats.cpu = used.map(Duration::from_nanos).or(stats.cpu);
-        if let Some(path) = file(Controller::Cpu, "cpu.stat") {
-            let throttled = maybe(keyed(&path, "throttled_time"))?.flatten();
-            stats.throttled = throttled.map(Duration::from_nanos);
-        }
-        stats.pids = count(Controller::Pids, "pids.current")?.or(stats.pids);
+        stats::v1::fill(&mut stats, |controller| self.of(controller))?;
         Ok(stats)
     }
 
     fn remove(&self) -> Result<(), CgroupError> {
         // All are tried, so that one stuck hierarchy keeps no other.
         let mut failed = Ok(());
-        for group in &self.paths.0 {
+        for group in &self.paths.groups {
             failed = failed.and(folder::remove(&group.path));
         }
         failed

@@ -1,12 +1,12 @@
 //! A group of the unified hierarchy.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::LinuxResources;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
-use super::folder::{self, access, keyed, maybe, number};
-use super::{Cgroup, CgroupError, CgroupPaths, GroupPath, Join, Stats};
+use super::folder::{self, access, keyed, maybe};
+use super::{Cgroup, CgroupError, CgroupPaths, GroupPath, Join, OomWatch, Stats, stats, update};
 use crate::host::Controller;
 
 /// All of a container on a pure v2 host; the rest of one on a hybrid host.
@@ -18,11 +18,25 @@ pub(super) struct Unified {
 
 impl Unified {
     pub(super) fn new(group: GroupPath) -> Self {
-        Self { paths: CgroupPaths(vec![group.clone()]), group }
+        Self { paths: CgroupPaths { groups: vec![group.clone()], unit: None }, group }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.group.path
+    }
+
+    /// The group of a process, if it is below ours. `/proc/<pid>/cgroup` counts from where we see the root, as the mount
+    /// does, so the path ends with ours and what is below it.
+    fn below(&self, process: u32) -> Result<Option<PathBuf>, CgroupError> {
+        let Some(text) = maybe(folder::read(&PathBuf::from(format!("/proc/{process}/cgroup"))))?
+        else {
+            return Ok(None);
+        };
+        let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else {
+            return Ok(None);
+        };
+        let found = self.path().ancestors().skip(1).map(|above| above.join(path));
+        Ok(found.into_iter().find(|found| found.starts_with(self.path()) && found.is_dir()))
     }
 
     fn has(&self, controller: Controller) -> bool {
@@ -36,10 +50,15 @@ impl Cgroup for Unified {
     }
 
     fn join(&self) -> Result<Join, CgroupError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let group = openat(CWD, self.path(), flags, Mode::empty())
-            .map_err(|errno| access(self.path())(errno.into()))?;
-        Ok(Join { v2: Some(group), v1: Vec::new() })
+        open(self.path())
+    }
+
+    fn join_beside(&self, process: u32) -> Result<Join, CgroupError> {
+        let file = self.path().join("cgroup.subtree_control");
+        if maybe(folder::read(&file))?.is_none_or(|enabled| enabled.trim().is_empty()) {
+            return self.join();
+        }
+        open(&self.below(process)?.unwrap_or_else(|| self.path().to_owned()))
     }
 
     fn kill(&self) -> Result<(), CgroupError> {
@@ -60,11 +79,8 @@ impl Cgroup for Unified {
     fn freeze(&self, frozen: bool) -> Result<(), CgroupError> {
         let file = self.path().join("cgroup.freeze");
         folder::write(&file, if frozen { "1" } else { "0" }).map_err(access(&file))?;
-        let events = self.path().join("cgroup.events");
         let state = if frozen { "frozen" } else { "thawed" };
-        folder::wait_for(self.path(), state, || {
-            Ok(keyed(&events, "frozen")? == Some(u64::from(frozen)))
-        })
+        folder::wait_event(self.path(), state, "frozen", u64::from(frozen))
     }
 
     fn oom_kills(&self) -> Result<u64, CgroupError> {
@@ -75,26 +91,43 @@ impl Cgroup for Unified {
         Ok(events.flatten().unwrap_or(0))
     }
 
+    fn frozen(&self) -> Result<bool, CgroupError> {
+        let asked = maybe(folder::number(&self.path().join("cgroup.freeze")))?;
+        let above = maybe(keyed(&self.path().join("cgroup.events"), "frozen"))?.flatten();
+        Ok(asked == Some(1) || above == Some(1))
+    }
+
+    fn update(&mut self, resources: &LinuxResources) -> Result<(), CgroupError> {
+        let mut paths = self.paths.clone();
+        let processes = folder::processes(self.path())?;
+        update::apply(&mut paths, resources, &processes)?;
+        if let Some(group) = paths.groups.into_iter().next() {
+            *self = Self::new(group);
+        }
+        Ok(())
+    }
+
+    fn watch_memory(&self) -> Result<OomWatch, CgroupError> {
+        if !self.has(Controller::Memory) {
+            return Err(CgroupError::NoMemory);
+        }
+        OomWatch::v2(self.path())
+    }
+
     fn stats(&self) -> Result<Stats, CgroupError> {
-        let file = |name: &str| self.path().join(name);
-        let count = |controller, name| {
-            if self.has(controller) { maybe(number(&file(name))) } else { Ok(None) }
-        };
-        let time = |key| -> Result<_, CgroupError> {
-            let found = maybe(keyed(&file("cpu.stat"), key))?.flatten();
-            Ok(found.map(Duration::from_micros))
-        };
-        Ok(Stats {
-            memory: count(Controller::Memory, "memory.current")?,
-            memory_peak: count(Controller::Memory, "memory.peak")?,
-            cpu: time("usage_usec")?,
-            throttled: time("throttled_usec")?,
-            pids: count(Controller::Pids, "pids.current")?,
-            oom_kills: self.has(Controller::Memory).then(|| self.oom_kills()).transpose()?,
-        })
+        let mut stats = Stats::default();
+        stats::v2::fill(&mut stats, self.path())?;
+        Ok(stats)
     }
 
     fn remove(&self) -> Result<(), CgroupError> {
-        folder::remove(self.path())
+        folder::remove_populated(self.path())
     }
+}
+
+fn open(group: &Path) -> Result<Join, CgroupError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let group =
+        openat(CWD, group, flags, Mode::empty()).map_err(|errno| access(group)(errno.into()))?;
+    Ok(Join { v2: Some(group), ..Join::default() })
 }

@@ -31,6 +31,8 @@ struct Entry {
     size: u64,
     /// Bytes of the unpacked files; null where it is not unpacked.
     unpacked: Option<u64>,
+    /// Bytes of those that other images' unpacked files are too.
+    shared: u64,
     last_used: String,
 }
 
@@ -44,17 +46,29 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
         print(&names.iter().flat_map(|name| [name, "\n"]).collect::<String>())?;
     } else {
         let rows = images.iter().map(|image| row(&Entry::from(image), image.last_used));
-        let heading = ["IMAGE", "DIGEST", "SIZE", "UNPACKED", "LAST USED"].map(str::to_owned);
+        let heading =
+            ["IMAGE", "DIGEST", "SIZE", "UNPACKED", "SHARED", "LAST USED"].map(str::to_owned);
         print(&columns(&std::iter::once(heading).chain(rows).collect::<Vec<_>>()))?;
     }
     Ok(ExitCode::Ok.into())
 }
 
-fn row(entry: &Entry, used: SystemTime) -> [String; 5] {
+fn row(entry: &Entry, used: SystemTime) -> [String; 6] {
     let digits = entry.digest.split_once(':').map_or("", |(_, digits)| digits);
     let unpacked = entry.unpacked.map_or_else(|| "no".to_owned(), human);
+    let shared = match (entry.unpacked, entry.shared) {
+        (None, _) | (_, 0) => "no".to_owned(),
+        (_, bytes) => human(bytes),
+    };
     let used = format!("{} ago", timestamp(used).age(Timestamp::now()));
-    [entry.name.clone(), digits.chars().take(12).collect(), human(entry.size), unpacked, used]
+    [
+        entry.name.clone(),
+        digits.chars().take(12).collect(),
+        human(entry.size),
+        unpacked,
+        shared,
+        used,
+    ]
 }
 
 impl From<&Listed> for Entry {
@@ -64,6 +78,7 @@ impl From<&Listed> for Entry {
             digest: image.digest.to_string(),
             size: image.size,
             unpacked: image.unpacked,
+            shared: image.shared,
             last_used: timestamp(image.last_used).to_string(),
         }
     }

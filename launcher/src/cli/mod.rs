@@ -12,6 +12,8 @@ mod resources;
 mod rm;
 mod rmi;
 mod run;
+mod spec;
+mod timing;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
@@ -54,10 +56,12 @@ enum Verb {
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
+    Spec(spec::Arguments),
 }
 
 /// Parses the command line, does what it says and reports how it went.
 pub fn main() -> Status {
+    let since = crate::timing::now();
     let CommandLine { places, verb } = match CommandLine::try_parse() {
         Ok(command_line) => command_line,
         Err(error) => {
@@ -73,12 +77,13 @@ pub fn main() -> Status {
         places.states().ok();
     }
     let done = match verb {
-        Verb::Run(arguments) => run::run(*arguments, &places),
+        Verb::Run(arguments) => run::run(*arguments, &places, since),
         Verb::Ps(arguments) => ps::run(&arguments, &places),
         Verb::Rm(arguments) => rm::run(&arguments, &places),
         Verb::Images(arguments) => images::run(&arguments, &places),
         Verb::Rmi(arguments) => rmi::run(&arguments, &places),
         Verb::Prune(arguments) => prune::run(&arguments, &places),
+        Verb::Spec(arguments) => spec::run(&arguments),
     };
     done.unwrap_or_else(|Failure(error)| report::fail(error.as_ref()))
 }

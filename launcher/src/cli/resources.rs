@@ -140,21 +140,21 @@ impl FromStr for SwapLimit {
 
 /// `--cpus`: time in every period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Cpus {
+pub(super) struct Cpus {
     /// Microseconds in each [`Cpus::PERIOD`].
-    quota: i64,
+    pub(super) quota: i64,
 }
 
 impl Cpus {
     /// Microseconds; the kernel's own default.
-    const PERIOD: u64 = 100_000;
+    pub(super) const PERIOD: u64 = 100_000;
     /// The kernel refuses quotas below a millisecond.
     const LEAST: i64 = 1000;
 }
 
 /// A value that an option cannot take.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-enum ValueError {
+pub(super) enum ValueError {
     #[error("it is a number of processors of at least 0.01, such as 0.5 or 2")]
     Cpus,
     #[error("it is a list of processors such as 0-2,5")]
@@ -187,7 +187,7 @@ impl FromStr for Cpus {
 
 /// `--cpuset`: numbers and ranges. Which processors there are, the kernel says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct CpuList(String);
+pub(super) struct CpuList(pub(super) String);
 
 impl FromStr for CpuList {
     type Err = ValueError;

@@ -11,6 +11,7 @@ use common::accounts::UserSpec;
 use common::escape::Escaped;
 use common::report::{self, Diagnostic, ExitCode};
 use common::tree::ImagePath;
+use rustix::io::Errno;
 
 use super::duration::Span;
 use super::output::print_json;
@@ -26,6 +27,7 @@ use crate::spec::{
 };
 use crate::store::ImageSource;
 use crate::supervise::{Ended, Wanted};
+use crate::timing::{self, Mark, mark};
 
 /// Run an image and wait for its program to end.
 ///
@@ -101,6 +103,9 @@ struct Container {
     /// Forget it when it ends; otherwise `paddle ps -a` shows how it ended
     #[arg(long)]
     rm: bool,
+    /// Say on standard error, when it has ended, what each step of its start took
+    #[arg(long)]
+    timing: bool,
     /// Print what would be done, as JSON, and stop
     #[arg(long)]
     print_plan: bool,
@@ -171,8 +176,12 @@ impl std::str::FromStr for Folder {
 struct FolderError;
 
 /// Runs it, or prints what would be done.
-pub(super) fn run(arguments: Arguments, places: &Places) -> Done {
+pub(super) fn run(arguments: Arguments, places: &Places, since: u64) -> Done {
     let print_plan = arguments.container.print_plan;
+    if arguments.container.timing {
+        timing::enable(since).map_err(UsageError::Timing)?;
+        mark(Mark::Parsed);
+    }
     let memory = arguments.resources.memory_limit();
     let request = arguments.into_request(&Host::probe()?)?;
     let store = places.store()?;
@@ -181,8 +190,10 @@ pub(super) fn run(arguments: Arguments, places: &Places) -> Done {
         return Ok(ExitCode::Ok.into());
     }
     let states = places.states()?;
+    mark(Mark::Store);
     let outcome = run::run(&request, &store, &states)?;
     explain(&outcome, &request, memory);
+    super::timing::print();
     Ok(Status::from(outcome.ended.code()))
 }
 
@@ -244,6 +255,8 @@ enum UsageError {
     EnvFile { path: PathBuf, source: io::Error },
     #[error("`{}` holds a line that is no variable", path.display())]
     EnvLine { path: PathBuf, source: ParseError },
+    #[error("no memory to keep times in")]
+    Timing(#[source] Errno),
     #[error("cannot draw a random name")]
     Random(#[source] io::Error),
 }
@@ -254,7 +267,7 @@ impl Diagnostic for UsageError {
             Self::UnknownOption(_) => {
                 Some("options stand before the image; `paddle run --help` lists them".to_owned())
             }
-            Self::NotText(_) | Self::Random(_) => None,
+            Self::NotText(_) | Self::Random(_) | Self::Timing(_) => None,
             Self::EnvFile { .. } | Self::EnvLine { .. } => {
                 Some("it holds one NAME=VALUE, or NAME of the caller's, in each line".to_owned())
             }
@@ -263,7 +276,7 @@ impl Diagnostic for UsageError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Random(_) => ExitCode::Launcher,
+            Self::Random(_) | Self::Timing(_) => ExitCode::Launcher,
             _ => ExitCode::Usage,
         }
     }

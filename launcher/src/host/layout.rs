@@ -99,11 +99,15 @@ pub enum Controller {
     NetCls,
     /// v1 only: priorities of network interfaces.
     NetPrio,
+    /// Scarce resources of the machine, such as encrypted address spaces.
+    Misc,
+    /// Memory of devices (Linux 6.14).
+    Dmem,
 }
 
 impl Controller {
     /// Every controller.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Cpu,
         Self::Cpuacct,
         Self::Cpuset,
@@ -116,6 +120,8 @@ impl Controller {
         Self::Rdma,
         Self::NetCls,
         Self::NetPrio,
+        Self::Misc,
+        Self::Dmem,
     ];
 
     /// The kernel's name for it in that interface.
@@ -134,6 +140,8 @@ impl Controller {
             Self::Rdma => "rdma",
             Self::NetCls => "net_cls",
             Self::NetPrio => "net_prio",
+            Self::Misc => "misc",
+            Self::Dmem => "dmem",
         }
     }
 

@@ -3,8 +3,8 @@
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::{
-    Ground, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, files, ids,
-    kernel, mounts, paths, process, security, sysctls,
+    Ground, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below, ids,
+    kernel, paths, process, security, sysctls,
 };
 use crate::cgroup;
 use crate::host::Host;
@@ -25,7 +25,9 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
             id: ground.id,
             path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
             resources: linux.and_then(|linux| linux.resources().as_ref()),
-            freezer: false,
+            driver: ground.cgroup_driver,
+            annotations: spec.annotations().as_ref(),
+            complete: ground.all_controllers,
         },
         host,
     )
@@ -43,17 +45,18 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         maps.check(&mut process)?;
     }
     let isolated = has_new(NamespaceKind::Network);
-    let scope = mounts::Scope { id_maps: id_maps.as_ref(), own_network: isolated, cgroup: &cgroup };
-    let mut mounts = mounts::plan(spec, &scope, host)?;
-    let resolver = files::resolver(isolated, &mounts)?;
-    mounts.extend(resolver);
+    let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
+    let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);
     kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
         root,
-        devices: mounts::devices()?,
-        files: files::plan(ground, hostname.as_deref(), isolated, &mounts)?,
-        mounts,
+        propagation: below.propagation,
+        mounts: below.mounts,
+        sources: below.sources,
+        devices: below.devices,
+        links: below.links,
+        files: below.files,
         masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
         readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
         domainname: spec.domainname().clone().filter(|_| has_new(NamespaceKind::Uts)),
@@ -64,6 +67,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         process,
         init: ground.init,
         dies_with_parent: ground.foreground,
+        no_pivot: ground.no_pivot,
         id_maps,
         namespaces,
     };
@@ -130,6 +134,9 @@ fn root(spec: &Spec, ground: &Ground<'_>) -> RootPlan {
     let readonly =
         spec.root().as_ref().and_then(oci_spec::runtime::Root::readonly).unwrap_or(false);
     let lower = ground.snapshot.to_owned();
+    if ground.bundle {
+        return RootPlan::Folder { path: lower, readonly };
+    }
     match (readonly, ground.mount_points_exist) {
         (true, true) => RootPlan::Bind { lower },
         (true, false) => RootPlan::Sealed { lower },

@@ -94,6 +94,17 @@ pub enum PlanError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A node that cannot be.
+    #[error("the device `{path}` {problem}")]
+    Device {
+        /// Where.
+        path: common::tree::ImagePath,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// `rootfsPropagation` is none of its words.
+    #[error("`{}` is no way of propagation for the root", common::escape::Escaped(.0.as_bytes()))]
+    Propagation(String),
     /// A kernel parameter that is not of a namespace of the container's own.
     #[error("the kernel parameter `{0}` is not one of a namespace of the container's own")]
     Sysctl(String),
@@ -129,6 +140,9 @@ impl Diagnostic for PlanError {
             Self::Kernel { .. } => "paddle needs Linux 5.12 or newer".to_owned(),
             Self::Unmapped { .. } => {
                 "run as user 0, or give your user ranges in /etc/subuid and /etc/subgid and install newuidmap and newgidmap".to_owned()
+            }
+            Self::Propagation(_) => {
+                "shared, slave, private and unbindable are, and each with an r before it".to_owned()
             }
             Self::NeedsUserNamespace => "use --userns, or run as root".to_owned(),
             Self::Sysctl(_) => {

@@ -5,9 +5,12 @@
 //! opens nothing and changes nothing: `plan/X.rs` decides, `spawn/X.rs` does.
 //! `paddle run --print-plan` prints it as JSON.
 
+mod attributes;
+mod below;
 mod capabilities;
 mod cgroups;
 mod decide;
+mod devices;
 mod error;
 mod files;
 mod ids;
@@ -17,6 +20,7 @@ mod mount;
 mod mounts;
 mod namespaces;
 mod numbers;
+mod options;
 mod paths;
 mod process;
 mod root;
@@ -30,18 +34,23 @@ use std::path::Path;
 use common::tree::ImagePath;
 use serde::{Deserialize, Serialize};
 
-use crate::cgroup::CgroupPlan;
+use crate::cgroup::{CgroupPlan, Driver};
 use crate::network::Network;
 use crate::spec::HostEntry;
 
+pub use attributes::{Attributes, Change};
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use error::PlanError;
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use labels::{Keyring, Labels};
-pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
+pub use mount::{
+    Device, DeviceKind, GeneratedFile, Link, Mount, Node, OwnerMaps, Owners, Propagation, Source,
+    Sources, Spread,
+};
 pub use namespaces::{Namespace, NamespaceKind};
 pub use numbers::Numbers;
+pub use options::mount_options;
 pub use process::{Process, Rlimit, process};
 pub use root::RootPlan;
 pub use scheduling::{Affinity, MemoryPolicy, Scheduler, Scheduling};
@@ -56,10 +65,17 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// What `/` is.
     pub root: RootPlan,
+    /// How mounts and unmounts travel between it and the host; `None` for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Spread>,
     /// File systems and binds below it, in order.
     pub mounts: Vec<Mount>,
+    /// When the host's side of the binds is opened.
+    pub sources: Sources,
     /// Nodes of `/dev`.
     pub devices: Vec<Device>,
+    /// Symbolic links, of `/dev` and beside mounts.
+    pub links: Vec<Link>,
     /// Files that are generated and bound into place (`/etc/hosts` ...).
     pub files: Vec<GeneratedFile>,
     /// Hidden: a folder becomes an empty read-only one, a file `/dev/null`. Absent ones are skipped.
@@ -82,6 +98,8 @@ pub struct Plan {
     pub init: bool,
     /// Whether the container dies with its launcher (`PR_SET_PDEATHSIG`): a run in the foreground.
     pub dies_with_parent: bool,
+    /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
+    pub no_pivot: bool,
 }
 
 /// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
@@ -90,8 +108,10 @@ pub struct Plan {
 pub struct Ground<'a> {
     /// The container's id: the default host name.
     pub id: &'a str,
-    /// The unpacked image, absolute; only ever read.
+    /// The unpacked image, absolute; only ever read. Or a bundle's own root.
     pub snapshot: &'a Path,
+    /// Whether the root is a bundle's own: entered as it is, and written unless the specification forbids that.
+    pub bundle: bool,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
     /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
     /// is the caller's duty; elsewhere it is not touched.
@@ -113,4 +133,10 @@ pub struct Ground<'a> {
     pub session_keyring: bool,
     /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
     pub generate_files: bool,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// Who makes the container's cgroups.
+    pub cgroup_driver: Driver,
+    /// Whether it gets every controller that is to be had, because an engine will look after it.
+    pub all_controllers: bool,
 }

@@ -14,7 +14,7 @@ use common::root::Root;
 
 use oci_spec::runtime::{BoxBuilder, Spec};
 
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, Driver};
 use crate::host::Host;
 use crate::plan::{self, Ground, Plan};
 use crate::runtime::{
@@ -25,6 +25,7 @@ use crate::spawn;
 use crate::spec::{self, Overrides};
 use crate::store::{ImageSource, Snapshot, Store};
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
+use crate::timing::{Mark, mark};
 
 /// What a person asked `paddle run` for.
 #[derive(Debug)]
@@ -76,15 +77,19 @@ pub fn run(request: &Request, store: &Store, states: &StateDirectory) -> Result<
 pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let overrides = &request.overrides;
     let image = store.get(&request.image)?;
+    mark(Mark::Image);
     let snapshot = store.unpack(&image)?;
+    mark(Mark::Snapshot);
     let root = root_of(&snapshot)?;
     let mut spec = spec::from_image(image.config(), overrides, &root)?;
     set_console_size(&mut spec);
+    mark(Mark::Specified);
     let host = Host::probe()?;
     let folder = runtime::private_folder(store, &request.id);
     let ground = Ground {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
+        bundle: false,
         folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
         init: overrides.init,
@@ -94,8 +99,12 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         session_keyring: false,
         bundle_folder: None,
         generate_files: true,
+        no_pivot: false,
+        cgroup_driver: Driver::default(),
+        all_controllers: false,
     };
     let plan = plan::plan(&spec, &ground, &host)?;
+    mark(Mark::Planned);
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };
     let state = State {
         id: request.id.clone(),
@@ -117,9 +126,11 @@ impl Prepared {
         // From here on a signal waits until there is a container that it can be passed on to.
         let signals = Signals::block().map_err(RunError::Signals)?;
         let mut held = states.create(self.state.clone())?;
+        mark(Mark::Entered);
         match self.start_and_wait(&mut held, store, &signals) {
             Ok(mut outcome) => {
                 outcome.left_behind = settle(held, &outcome).err();
+                mark(Mark::Cleared);
                 Ok(outcome)
             }
             Err(error) => {
@@ -141,11 +152,14 @@ impl Prepared {
         let writes = self.plan.root.writable().is_some();
         let _in_use = writes.then(|| claim::private_area(held, store)).transpose()?;
         let group = claim::group(held, &self.plan.cgroup)?;
+        mark(Mark::Grouped);
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
         let child = self.spawn(group.as_ref(), &streams)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
         held.set_status(Status::Running { process })?;
+        mark(Mark::Recorded);
         let ended = supervise::wait(child, signals, streams, self.limits)?;
+        mark(Mark::Ended);
         // How the program ended counts more than a counter that cannot be read.
         let out_of_memory = group.oom_kills().unwrap_or(0);
         Ok(Outcome { ended, out_of_memory, left_behind: None })

@@ -88,7 +88,7 @@ pub fn clear(state: &State) -> Result<(), RuntimeError> {
     if let Status::Running { process } = state.status {
         kill(process).map_err(clean_up(id))?;
     }
-    if !state.cgroup.0.is_empty() {
+    if !state.cgroup.is_empty() {
         // Also when its process 1 is gone: it may have died before it was written down.
         let group = cgroup::reopen(&state.cgroup);
         group.kill().map_err(clean_up(id))?;
@@ -100,7 +100,7 @@ pub fn clear(state: &State) -> Result<(), RuntimeError> {
 /// The same for a container whose process 1 was waited for: its pid namespace is dead with all in
 /// it, so there is nobody to kill.
 pub fn clear_ended(state: &State) -> Result<(), RuntimeError> {
-    if !state.cgroup.0.is_empty() && cgroup::reopen(&state.cgroup).remove().is_err() {
+    if !state.cgroup.is_empty() && cgroup::reopen(&state.cgroup).remove().is_err() {
         return clear(state);
     }
     clear_files(state)

@@ -10,17 +10,22 @@ use rustix::process::{DumpableBehavior, Signal};
 
 use super::handshake;
 use super::prepare::Setup;
+use super::sources::Trees;
 use super::step::{At, Done};
 use super::{
     Step, credentials, devices, home, ids, init, mounts, paths, program, root, sysctls, terminal,
 };
 use crate::network::Network;
-use crate::plan::{NamespaceKind, Plan};
+use crate::plan::{NamespaceKind, Plan, Sources};
 use crate::sys;
 use crate::sys::exec::Strings;
+use crate::timing::{Mark, mark};
 
 /// Becomes the container's program, or says why not and ends.
-pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
+pub(super) fn become_program(setup: &Setup<'_>, launchers: &OwnedFd, socket: &OwnedFd) -> ! {
+    // Closed here, so that the launcher's death is seen as the end of its side.
+    sys::clone::close_copy(launchers.as_fd());
+    mark(Mark::Born);
     let socket = socket.as_fd();
     let Err(failure) = story(setup, socket);
     handshake::fail(socket, &failure);
@@ -29,10 +34,15 @@ pub(super) fn become_program(setup: &Setup<'_>, socket: &OwnedFd) -> ! {
 
 fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     let plan = setup.plan;
-    isolate(setup, socket)?;
-    let root::Mounted { root, files } = root::mount(setup)?;
-    let known = mounts::mount_all(setup, files, root.as_fd())?;
+    let early = isolate(setup, socket)?;
+    let trees = early.as_ref().unwrap_or(&setup.trees);
+    mark(Mark::Isolated);
+    let root::Mounted { root, files } = root::mount(setup, trees)?;
+    mark(Mark::Rooted);
+    let known = mounts::mount_all(setup, trees, files, root.as_fd())?;
+    mark(Mark::Mounted);
     devices::make_all(setup, root.as_fd())?;
+    mark(Mark::Devices);
     let peer = if plan.process.terminal {
         Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
     } else {
@@ -41,32 +51,33 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     // Parameters before `/proc/sys` becomes read-only.
     sysctls::set_all(plan, known.proc.as_ref().or(setup.procfs.as_ref()))?;
     paths::cover(setup, root.as_fd())?;
+    mark(Mark::Covered);
     identity(plan)?;
-    root::enter(root.as_fd())?;
+    mark(Mark::Named);
+    root::enter(plan, root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
+    known.seal()?;
     root::seal(setup, root.as_fd())?;
     match &peer {
         Some(peer) => terminal::take(peer)?,
         None => terminal::streams(setup.stdio)?,
     }
+    mark(Mark::Inside);
     let environment = home::environment(&plan.process, root.as_fd())?;
     let rights = setup.rights(socket);
     rights.confine(|| die_with_launcher(plan, socket))?;
     rights.seal()?;
+    mark(Mark::Confined);
     execute(setup, environment.as_ref().unwrap_or(&setup.environment), socket)
 }
 
-/// Own cgroup, own ids, own session, own mounts.
-fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+/// Own cgroup, own ids, own session, own mounts. Returns what of the host's had to be opened before these were its own.
+fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     let plan = setup.plan;
     die_with_launcher(plan, socket)?;
     credentials::oom_score_adj(&plan.process)?;
-    // Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays
-    // no grace period.
-    for tasks in &setup.cgroup.v1 {
-        rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
-    }
+    join_cgroups(setup, socket)?;
     if let Some(maps) = &plan.id_maps {
         handshake::await_go(socket).at(Step::MapIds, "the container")?;
         ids::become_root(maps)?;
@@ -85,11 +96,26 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;
+    let early = (plan.sources == Sources::Early).then(|| Trees::open(plan, Sources::Early));
+    let early = early.transpose()?;
     // What is mounted from here on stays here.
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change(c"/", private).at(Step::Propagation, "/")?;
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
+    Ok(early)
+}
+
+/// Into the cgroups first: what follows is work of the container and counts as such. A process that writes itself pays no
+/// grace period.
+pub(super) fn join_cgroups(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    if setup.cgroup.scope.is_some() {
+        // The launcher has a scope made around this process.
+        handshake::await_go(socket).at(Step::JoinCgroup, "the scope")?;
+    }
+    for tasks in &setup.cgroup.v1 {
+        rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use common::report::{Diagnostic, ExitCode};
 use rustix::io::Errno;
 
 use super::step::{Failure, Step};
+use crate::cgroup::CgroupError;
 
 /// Why a container did not start.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum SpawnError {
     /// The child died before it could say why (killed, or out of memory in its new cgroup).
     #[error("the container's first process died before its program started ({0})")]
     Died(String),
+    /// The scope that the container's cgroup is cannot be made.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
 }
 
 impl From<Failure> for SpawnError {
@@ -50,15 +54,28 @@ fn reason(step: Step, errno: Errno) -> String {
         }
         (Step::MapMount, Errno::INVAL) => "its file system cannot map ids of a mount",
         (Step::MakeDevice, Errno::NXIO) => "the host has something else there",
-        (Step::MakeMountPoint, Errno::EXIST) => "a dangling link is in the way",
-        (Step::MakeMountPoint, Errno::LOOP) => {
-            "the image has links there, in a loop or where a file system of the kernel belongs"
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::EXIST) => {
+            "a dangling link is in the way"
         }
-        (Step::MakeMountPoint, Errno::XDEV) => "a link of the image leads to the root itself",
-        (Step::MakeMountPoint, Errno::NOTDIR) => "the image has a file in the way",
-        (Step::MakeMountPoint, Errno::ROFS) => {
+        (Step::MakeMountPoint, Errno::LOOP) => "the image has links there, in a loop",
+        // The end of it is what callers look for.
+        (Step::KernelMountPoint, Errno::LOOP) => {
+            "the image has links there, but a file system of the kernel must be mounted on ordinary directory"
+        }
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::XDEV) => {
+            "a link of the image leads to the root itself"
+        }
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::NOTDIR) => {
+            "the image has a file in the way"
+        }
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::ROFS) => {
             "it is missing, and cannot be made on what is read-only"
         }
+        (Step::Remount, Errno::INVAL) => "nothing is mounted there",
+        (Step::Mount, Errno::NODEV) => "this kernel has no such file system",
+        (Step::MakeDevice, Errno::EXIST) => "something else is there",
+        (Step::CopyUp, Errno::NOSPC) => "the file system in memory is too small for it (`size=`)",
+        (Step::CopyUp, Errno::LOOP) => "folders are nested too deep there",
         (Step::Sysctl, Errno::NOSYS) => "the container has no procfs (a volume lies on /proc)",
         (Step::Pivot, Errno::XDEV) => "something is mounted on top of it",
         (Step::Interpreter, Errno::NOENT) => {
@@ -84,6 +101,7 @@ impl Diagnostic for SpawnError {
                 "a memory limit that is too low for the start itself kills it there: see --memory"
                     .to_owned(),
             ),
+            Self::Cgroup(error) => error.hint(),
             Self::Threads(_) => None,
         }
     }

@@ -9,13 +9,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::libc;
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use rustix::fs::{MemfdFlags, OFlags, SealFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions};
 
 use super::handshake;
 use super::step::{At, Failure};
-use super::{Step, program};
+use super::{Step, ourselves, program};
 use crate::sys;
 
 /// The name by which the copy knows what it is.
@@ -41,31 +40,8 @@ impl Init {
             if terminal { "tty" } else { "-" }.to_owned(),
         ];
         let arguments = sys::exec::Strings::new(own.iter().chain(argv).map(String::as_str));
-        Ok(Self { image: copy_of_ourselves()?, arguments: arguments.or(Err(Errno::INVAL))? })
+        Ok(Self { image: ourselves::copy(NAME)?, arguments: arguments.or(Err(Errno::INVAL))? })
     }
-}
-
-/// This program's file, in memory, sealed against every change.
-fn copy_of_ourselves() -> Result<OwnedFd, Errno> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let ours = rustix::fs::open(c"/proc/self/exe", flags, rustix::fs::Mode::empty())?;
-    let size = rustix::fs::fstat(&ours)?.st_size;
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    // EXEC is asked for by name since Linux 6.3, whose `vm.memfd_noexec` may deny it otherwise.
-    let copy = match rustix::fs::memfd_create(NAME, flags | MemfdFlags::EXEC) {
-        Err(Errno::INVAL) => rustix::fs::memfd_create(NAME, flags)?,
-        other => other?,
-    };
-    let mut left = usize::try_from(size).or(Err(Errno::FBIG))?;
-    while left > 0 {
-        match rustix::fs::sendfile(&copy, &ours, None, left)? {
-            0 => return Err(Errno::IO),
-            sent => left = left.saturating_sub(sent),
-        }
-    }
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    rustix::fs::fcntl_add_seals(&copy, seals)?;
-    Ok(copy)
 }
 
 /// In the child, last of all: becomes process 1. Returns only to say why not.

@@ -17,6 +17,7 @@
 
 mod child;
 mod confine;
+mod copy_up;
 mod credentials;
 mod devices;
 mod error;
@@ -30,6 +31,9 @@ mod labels;
 mod listener;
 mod mounts;
 mod namespaces;
+mod no_pivot;
+mod ourselves;
+mod owners;
 mod paths;
 mod place;
 mod prepare;
@@ -37,18 +41,21 @@ mod program;
 mod root;
 mod scheduling;
 mod scratch;
+mod sources;
 mod step;
 mod sysctls;
 mod terminal;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::cgroup::Join;
 use crate::plan::Plan;
 use crate::sys;
 use crate::sys::clone::Side;
+use crate::timing::{Mark, mark};
 use handshake::Word;
 use prepare::Setup;
 
@@ -56,6 +63,7 @@ use step::At;
 
 pub use error::SpawnError;
 pub use inside::inside;
+pub use ourselves::out_of_reach;
 pub use program::DEFAULT_PATH;
 pub use step::Step;
 
@@ -101,23 +109,39 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
     }
     let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
     let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd())?;
-    let side = sys::clone::fork_into(plan.clone_flags(), cgroup.v2.as_ref().map(AsFd::as_fd))
-        .at(Step::Clone, plan.namespace_names())?;
-    let (pid, pidfd) = match side {
-        Side::Child => {
-            // Closed here, so that the launcher's death is seen as the end of its side.
-            drop(ours);
-            child::become_program(&setup, &theirs)
-        }
-        Side::Parent { pid, pidfd } => (pid, pidfd),
-    };
+    mark(Mark::Prepared);
+    let (pid, pidfd) = clone(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
     drop(theirs);
-    match accompany(&setup, pid, &pidfd, &ours) {
+    mark(Mark::Cloned);
+    match surround(cgroup, pid, &ours).and_then(|()| accompany(&setup, pid, &pidfd, &ours)) {
         Ok(console) => Ok(Child { pid, pidfd, console }),
         Err(error) => {
             abandon(&pidfd);
             Err(error)
         }
+    }
+}
+
+/// Has systemd make a scope around the process, where that is how it gets its cgroup.
+fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
+    let Some(scope) = &cgroup.scope else { return Ok(()) };
+    scope.start(pid.as_raw_nonzero().get().unsigned_abs())?;
+    handshake::go(socket.as_fd()).at(Step::JoinCgroup, "the scope")?;
+    Ok(())
+}
+
+/// The child, in its namespaces and on its way. Where the launcher has nothing to do for it, it borrows the launcher's memory,
+/// and has executed its program when this returns.
+fn clone(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Result<(Pid, OwnedFd), Errno> {
+    let (flags, cgroup) = (setup.plan.clone_flags(), setup.cgroup.v2.as_ref().map(AsFd::as_fd));
+    let mut child = || child::become_program(setup, ours, theirs);
+    let alone = setup.plan.id_maps.is_none() && setup.cgroup.scope.is_none();
+    if alone && setup.plan.security.listener.is_none() {
+        return sys::clone::run_into(flags, cgroup, &mut child);
+    }
+    match sys::clone::fork_into(flags, cgroup)? {
+        Side::Child => child::become_program(setup, ours, theirs),
+        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
     }
 }
 
@@ -130,9 +154,7 @@ fn accompany(
 ) -> Result<Option<OwnedFd>, SpawnError> {
     if let Some(maps) = &setup.plan.id_maps {
         ids::map(maps, pid)?;
-        if maps.idmapped_root {
-            ids::show_mapped(setup, pid)?;
-        }
+        owners::map_as_the_container(setup.plan, &setup.trees, pid)?;
         handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
     }
     // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's listener cannot
@@ -153,7 +175,10 @@ fn accompany(
             }
             Word::Executing => executing = true,
             Word::Failed(failure) => return Err(failure.into()),
-            Word::Gone if executing => return Ok(console),
+            Word::Gone if executing => {
+                mark(Mark::Executed);
+                return Ok(console);
+            }
             Word::Gone => return Err(SpawnError::Died(end_of(pidfd))),
         }
     }

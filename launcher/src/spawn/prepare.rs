@@ -2,17 +2,18 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::confine::Rights;
 use super::init::Init;
+use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, place, program};
+use super::{Stdio, Step, labels, owners, program};
 use crate::cgroup::Join;
-use crate::plan::{MapWriter, Mount, Plan, Source};
+use crate::plan::{Mount, Plan, Source, Sources};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -32,8 +33,8 @@ pub(super) struct Setup<'a> {
     pub(super) filter: Option<Filter>,
     /// The host's procfs, when something is written there.
     pub(super) procfs: Option<OwnedFd>,
-    /// Detached copies of folders that root inside may not be allowed to reach by path.
-    trees: Vec<(PathBuf, OwnedFd)>,
+    /// Detached copies of what root inside may not be allowed to reach by path.
+    pub(super) trees: Trees,
 }
 
 impl<'a> Setup<'a> {
@@ -47,6 +48,9 @@ impl<'a> Setup<'a> {
         let process = &plan.process;
         let argument = |_| Errno::INVAL;
         make_layer(plan)?;
+        let trees = Trees::open(plan, Sources::Launcher)?;
+        owners::map_own(plan, &trees)?;
+        owners::map_as_joined(plan, &trees)?;
         let init =
             plan.init.then(|| Init::new(socket, process.terminal, &process.argv)).transpose();
         Ok(Self {
@@ -65,7 +69,7 @@ impl<'a> Setup<'a> {
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
             procfs: labels::open_procfs(needs_procfs(plan))?,
-            trees: open_trees(plan)?,
+            trees,
         })
     }
 
@@ -80,19 +84,6 @@ impl<'a> Setup<'a> {
             launcher,
             close_from: 3,
         }
-    }
-
-    /// A detached copy of the mount at `path`: the prepared one, or one made now.
-    pub(super) fn tree(&self, path: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
-        match self.prepared(path) {
-            Some(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3),
-            None => place::tree(path, recursive),
-        }
-    }
-
-    /// The prepared copy of the mount at `path`.
-    pub(super) fn prepared(&self, path: &Path) -> Option<BorrowedFd<'_>> {
-        self.trees.iter().find(|(known, _)| known == path).map(|(_, tree)| tree.as_fd())
     }
 }
 
@@ -147,26 +138,4 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), Errno> {
 fn owner(plan: &Plan) -> Option<(Uid, Gid)> {
     let maps = plan.id_maps.as_ref().filter(|maps| maps.idmapped_root)?;
     Some((Uid::from_raw(maps.root_uid()?), Gid::from_raw(maps.root_gid()?)))
-}
-
-/// Launched by root with a user namespace, root inside may pass through none of the host's private folders: the launcher
-/// takes copies of the mounts along. (Everyone else's child has the rights that its launcher has.)
-fn open_trees(plan: &Plan) -> Done<Vec<(PathBuf, OwnedFd)>> {
-    let Some(maps) = plan.id_maps.as_ref().filter(|maps| maps.idmapped_root) else {
-        return Ok(Vec::new());
-    };
-    debug_assert_eq!(maps.writer, MapWriter::Launcher, "only root shows idmapped mounts");
-    let mut wanted = vec![(plan.root.lower().to_owned(), false)];
-    wanted.extend(plan.root.writable().map(|writable| (writable.to_owned(), false)));
-    wanted.extend(plan.mounts.iter().filter_map(|mount| match &mount.source {
-        Source::Bind { path, recursive } => Some((path.clone(), *recursive)),
-        Source::New { .. } => None,
-    }));
-    wanted
-        .into_iter()
-        .map(|(path, recursive)| {
-            let tree = place::tree(&path, recursive).at(Step::OpenSource, path.display())?;
-            Ok((path, tree))
-        })
-        .collect()
 }

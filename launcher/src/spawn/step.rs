@@ -28,6 +28,7 @@ macro_rules! steps {
 
 steps! {
     Prepare = "prepare",
+    Protect = "keep out of containers' reach",
     Clone = "create namespaces",
     MapIds = "map ids of",
     MapMount = "show with mapped ids",
@@ -37,7 +38,11 @@ steps! {
     OpenSource = "open",
     MountRoot = "mount the root from",
     MakeMountPoint = "make mount point",
+    KernelMountPoint = "make mount point",
     Mount = "mount",
+    Remount = "remount",
+    CopyUp = "copy what is at",
+    Link = "make link",
     MakeDevice = "make device",
     Mask = "hide",
     Readonly = "make read-only",

@@ -15,7 +15,7 @@ use super::step::{At, Done};
 use super::{Stdio, Step};
 use crate::plan::Process;
 
-/// A new terminal from the container's devpts. Its program side is taken from its controlling side by descriptor
+/// The first process's terminal, new, from the container's devpts. Its program side is taken from its controlling side by descriptor
 /// (TIOCGPTPEER, Linux 4.13), never by a path, at which anything could lie (R8, CVE-2025-52565); it becomes
 /// `/dev/console`, and the controlling side goes to the launcher. The caller's own terminal never comes in (R9).
 pub(super) fn open(
@@ -25,24 +25,30 @@ pub(super) fn open(
     process: &Process,
 ) -> Done<OwnedFd> {
     let devpts = devpts.ok_or(Errno::NOTTY).at(Step::Terminal, "/dev/pts")?;
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let console = rustix::fs::openat(devpts, c"ptmx", flags, Mode::empty())
-        .at(Step::Terminal, "/dev/pts/ptmx")?;
-    unlockpt(&console).at(Step::Terminal, "/dev/pts/ptmx")?;
-    let peer_flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let peer = ioctl_tiocgptpeer(&console, peer_flags).at(Step::Terminal, "/dev/pts/0")?;
-    rustix::fs::fchown(&peer, Some(Uid::from_raw(process.uid)), None)
-        .at(Step::Terminal, "/dev/pts/0")?;
-    if let Some((ws_col, ws_row)) = process.console_size {
-        let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&peer, size).at(Step::Terminal, "/dev/pts/0")?;
-    }
+    let (console, peer) = new(devpts.as_fd(), process)?;
     let path = ImagePath::new("/dev/console").or(Err(Errno::INVAL)).at(Step::Terminal, "")?;
     let point = place::mount_point(root, &path, Shape::File)?;
     let tree = place::tree_of(&peer, false).at(Step::Terminal, &path)?;
     place::attach(tree, point).at(Step::Terminal, &path)?;
     handshake::send_console(socket, console.as_fd()).at(Step::Terminal, "/dev/pts/ptmx")?;
     Ok(peer)
+}
+
+/// A new terminal of a devpts: its controlling side, and the program's.
+pub(super) fn new(devpts: BorrowedFd<'_>, process: &Process) -> Done<(OwnedFd, OwnedFd)> {
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let console = rustix::fs::openat(devpts, c"ptmx", flags, Mode::empty())
+        .at(Step::Terminal, "/dev/pts/ptmx")?;
+    unlockpt(&console).at(Step::Terminal, "/dev/pts/ptmx")?;
+    let peer_flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let peer = ioctl_tiocgptpeer(&console, peer_flags).at(Step::Terminal, "/dev/pts")?;
+    rustix::fs::fchown(&peer, Some(Uid::from_raw(process.uid)), None)
+        .at(Step::Terminal, "/dev/pts")?;
+    if let Some((ws_col, ws_row)) = process.console_size {
+        let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&peer, size).at(Step::Terminal, "/dev/pts")?;
+    }
+    Ok((console, peer))
 }
 
 /// Makes the terminal the controlling one of this session and its three streams.

@@ -204,6 +204,8 @@ fn linux(overrides: &Overrides) -> Result<Linux, SpecError> {
         .namespaces(namespaces(overrides)?)
         .masked_paths(strings(&MASKED))
         .readonly_paths(strings(&READONLY))
+        // What the host mounts and unmounts stays there.
+        .rootfs_propagation("private")
         .build()
         .map_err(SpecError::Build)?;
     linux.set_resources(overrides.resources.clone());

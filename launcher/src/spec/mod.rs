@@ -6,6 +6,7 @@
 
 mod capability;
 mod error;
+mod example;
 mod image;
 mod mounts;
 mod overrides;
@@ -15,6 +16,7 @@ mod validate;
 
 pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
+pub use example::example;
 pub use image::from_image;
 pub use mounts::mount_points_exist;
 pub use overrides::{

@@ -8,12 +8,14 @@
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
-use common::digest::{Digest, Digesting};
-use common::oci::compression::{self, Compression, Decoder};
+use common::digest::Digest;
+use common::oci::compression::{self, Compression};
 use rustix::fs::{Mode, mkdirat};
 
 use super::image::{Content, Layer, Packed, chain_id};
+use super::objects::Objects;
 use super::pending::Claim;
+use super::pipeline::{self, Blocks};
 use super::snapshot::{Found, Record, Snapshot, current_boot};
 use super::tarball::{Identity, Tarball};
 use super::unpack::{self, Budget, Tree, UnpackError};
@@ -65,11 +67,14 @@ impl Store {
         mkdirat(claim.folder(), ROOT, Mode::RWXU).map_err(StoreError::io("create", path()))?;
         let root =
             below::open(claim.folder(), ROOT.as_bytes()).map_err(StoreError::io("open", path()))?;
-        let mut work = Work::new(self, root, image.label());
+        let mut work = Work::new(self, root, image.label())?;
         let chain = match &image.content {
             Content::Layers(blobs, layers) => work.layers(blobs.as_ref(), layers)?,
             Content::Tarball(tarball) => work.tarball(tarball)?,
         };
+        work.objects
+            .write_list(claim.folder())
+            .map_err(StoreError::io("write a list in", path()))?;
         let record = work.finish(self)?;
         record.write(claim.folder()).map_err(StoreError::io("write a record in", path()))?;
         if let Content::Tarball(tarball) = &image.content {
@@ -95,17 +100,19 @@ struct Work<'a> {
     tree: Tree,
     budget: Budget,
     policy: unpack::Policy,
+    objects: Objects,
     label: &'a str,
 }
 
 impl<'a> Work<'a> {
-    fn new(store: &Store, root: OwnedFd, label: &'a str) -> Self {
-        Self {
+    fn new(store: &Store, root: OwnedFd, label: &'a str) -> Result<Self, StoreError> {
+        Ok(Self {
             tree: Tree::new(root),
             budget: Budget::new(store.limits),
             policy: store.policy(),
+            objects: Objects::open(store)?,
             label,
-        }
+        })
     }
 
     fn layers(&mut self, blobs: &dyn Packed, layers: &[Layer]) -> Result<Digest, StoreError> {
@@ -137,15 +144,17 @@ impl<'a> Work<'a> {
     /// Applies a layer; the digest of its unpacked bytes, to the last.
     fn layer(
         &mut self,
-        packed: impl Read,
+        packed: impl Read + Send,
         compression: Compression,
     ) -> Result<Digest, UnpackError> {
         let limits =
             compression::Limits { bytes: self.budget.archive(), ratio: self.budget.ratio() };
-        let mut bytes = Digesting::new(Decoder::new(compression, packed, limits)?);
-        unpack::apply(&mut self.tree, &mut bytes, &mut self.budget, self.policy)?;
-        // The reader of the tar has read to the end, where the blob's own digest was verified (U7).
-        Ok(bytes.finish().0)
+        // The reader of the tar reads to the end, where the blob's own digest is verified (U7).
+        let apply = |bytes: &mut Blocks| {
+            let Self { tree, budget, policy, objects, .. } = self;
+            unpack::apply(tree, bytes, budget, *policy, objects)
+        };
+        Ok(pipeline::decode(packed, compression, limits, apply)?.1)
     }
 
     fn failed(&self, number: usize, source: UnpackError) -> StoreError {

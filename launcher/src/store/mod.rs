@@ -8,6 +8,8 @@
 //! <store>/oci-layout index.json blobs/    the images, shared with `coracle` (common::oci::layout)
 //! <store>/snapshots/<chain>/root          a root filesystem, read-only, shared by its containers
 //! <store>/snapshots/<chain>/record        what was unpacked, and in which boot; mtime: last use
+//! <store>/snapshots/<chain>/objects       which of its files are objects
+//! <store>/objects/<ab>/<key>              files that several snapshots have (objects.rs)
 //! <store>/pending/<key>                   being unpacked (flock held) or left by a killed process
 //! <store>/sources/<key>                   tarballs outside that were unpacked before: their chain
 //! <store>/containers/<id>                 what a container writes
@@ -22,7 +24,9 @@ mod error;
 mod gc;
 mod image;
 mod layers;
+mod objects;
 mod pending;
+mod pipeline;
 mod private;
 mod snapshot;
 mod source;
@@ -52,6 +56,7 @@ use tarball::{Identity, Tarball};
 
 const SNAPSHOTS: &str = "snapshots";
 const PENDING: &str = "pending";
+const OBJECTS: &str = "objects";
 const SOURCES: &str = "sources";
 const CONTAINERS: &str = "containers";
 /// The root filesystem within a snapshot.

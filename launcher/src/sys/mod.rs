@@ -16,6 +16,7 @@ pub mod pidfd;
 pub mod probe;
 pub mod schedule;
 pub mod seccomp;
+pub mod shared;
 pub mod signal;
 
 use rustix::io::Errno;

@@ -98,6 +98,7 @@ impl Box {
         let ground = Ground {
             id: self.name,
             snapshot: &self.root(),
+            bundle: false,
             folder: &folder,
             mount_points_exist: spec::mount_points_exist(&spec, &root),
             init: overrides.init,
@@ -107,6 +108,9 @@ impl Box {
             session_keyring: false,
             bundle_folder: None,
             generate_files: true,
+            no_pivot: false,
+            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+            all_controllers: false,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }

@@ -109,7 +109,7 @@ fn same(profile: &Value, architectures: &[Architecture], arguments: &[[u64; 6]])
         // Those that are named, and their neighbours.
         let mut numbers: Vec<u32> =
             naive.rules.keys().flat_map(|&number| number.saturating_sub(1)..number + 2).collect();
-        numbers.extend([0, 999, X32 | 999]);
+        numbers.extend([0, 999, X32 + 999]);
         for number in numbers {
             if (architecture == Architecture::X32) != (number >= X32) {
                 continue;

@@ -18,7 +18,7 @@ use common::oci::blobs;
 use common::oci::layout::LayoutError;
 use common::oci::reference::Reference;
 
-use super::{Store, StoreError, below};
+use super::{Store, StoreError, below, objects};
 use reach::Reach;
 
 /// A blob that no name reaches may belong to an image that is being built. Its builder has named it
@@ -36,6 +36,8 @@ pub struct Listed {
     pub size: u64,
     /// Bytes of its unpacked files; `None` where it was not unpacked.
     pub unpacked: Option<u64>,
+    /// Bytes of those files that unpacked files of other images are too: they are on the disk once.
+    pub shared: u64,
     /// When it was last run; or, if it is not unpacked, when it came into the store.
     pub last_used: SystemTime,
     /// Its snapshots, by chain id: one, but for an index of several platforms.
@@ -51,7 +53,7 @@ pub struct Removed {
     pub snapshots: Vec<Digest>,
     /// Number of blobs.
     pub blobs: u64,
-    /// Bytes of those blobs, and of the files of those snapshots.
+    /// Bytes of those blobs, and of the files of those snapshots that no other has.
     pub bytes: u64,
     /// Snapshots that stay because a container uses them.
     pub in_use: Vec<Digest>,
@@ -106,12 +108,15 @@ impl Store {
         let digest = blobs::digest(descriptor)?;
         let reach = Reach::of(&self.layout, [descriptor])?;
         let records: Vec<_> = reach.chains.iter().filter_map(|chain| self.record(*chain)).collect();
+        let objects = reach.chains.iter().flat_map(|chain| self.objects_of(*chain));
+        let shared = self.shared(&objects.collect::<Vec<_>>())?;
         let arrived = || modified(&self.layout.blob_path(&digest));
         Ok(Listed {
             name,
             digest,
             size: reach.blobs.values().sum(),
             unpacked: records.iter().map(|(record, _)| record.bytes).reduce(|a, b| a + b),
+            shared,
             last_used: records.iter().map(|(_, used)| *used).max().unwrap_or_else(arrived),
             chains: reach.chains,
         })
@@ -138,6 +143,7 @@ impl Store {
         for chain in before.chains.difference(&live.chains) {
             self.remove_unless_used(*chain, &mut removed)?;
         }
+        removed.bytes += self.sweep_objects()?;
         Ok(removed)
     }
 
@@ -165,6 +171,7 @@ impl Store {
             }
         }
         self.remove_dangling(now, &mut removed)?;
+        removed.bytes += self.sweep_objects()?;
         self.forget_tarballs()?;
         self.settle_all()?;
         Ok(removed)
@@ -190,10 +197,12 @@ impl Store {
 
     fn remove_unless_used(&self, chain: Digest, removed: &mut Removed) -> Result<(), StoreError> {
         let bytes = self.record(chain).map_or(0, |(record, _)| record.bytes);
+        // Objects are counted when they go.
+        let objects: u64 = self.objects_of(chain).iter().map(|(_, size)| size).sum();
         match self.remove_snapshot(chain) {
             Ok(true) => {
                 removed.snapshots.push(chain);
-                removed.bytes += bytes;
+                removed.bytes += bytes.saturating_sub(objects);
             }
             Ok(false) => {}
             Err(StoreError::InUse { digest }) => removed.in_use.push(digest),
@@ -236,6 +245,11 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(StoreError::io("remove", path)(error)),
         }
+    }
+
+    /// The objects of a snapshot, if it is there.
+    fn objects_of(&self, chain: Digest) -> Vec<(objects::Key, u64)> {
+        below::enter(&self.snapshots, chain.hex().as_bytes()).map_or_else(|_| vec![], objects::list)
     }
 
     /// The chain ids of all snapshots.

@@ -24,6 +24,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::UnpackError;
+use crate::store::objects::Shape;
 
 /// Whose files are made.
 #[derive(Debug, Clone, Copy)]
@@ -100,6 +101,14 @@ impl Policy {
             chownat(folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
         }
         utimensat(folder, name, &times(metadata), AtFlags::SYMLINK_NOFOLLOW)
+    }
+
+    /// What a file of this size will look like; `None` where it has attributes besides.
+    pub(super) fn shape(self, metadata: &Metadata, size: u64) -> Option<Shape> {
+        let owner = if self.keep_ids { (metadata.uid, metadata.gid) } else { self.own };
+        let mode = self.mode(metadata).as_raw_mode();
+        let plain = !metadata.xattrs.iter().any(|(name, _)| self.keeps(name));
+        plain.then_some(Shape { size, mode, owner, mtime: metadata.mtime })
     }
 
     /// The owner to set; `None` where a new file has it already.

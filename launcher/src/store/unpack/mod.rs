@@ -3,7 +3,7 @@
 //! ```text
 //! Budget       is it within the limits?                      limits.rs
 //! Tree::parent the folder it goes into, link by no link      tree.rs
-//! apply        folder, file, link or whiteout                mod.rs, whiteout.rs
+//! apply        folder, file, link or whiteout                mod.rs, file.rs, whiteout.rs
 //! Policy       owner, mode, attributes, time                 metadata.rs
 //! ```
 //!
@@ -12,6 +12,7 @@
 //! publish the folder before it knows.
 
 mod error;
+mod file;
 mod limits;
 mod metadata;
 mod tree;
@@ -23,19 +24,16 @@ pub use limits::Limits;
 pub(super) use metadata::Policy;
 pub(super) use tree::Tree;
 
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::Read;
 
 use common::tree::tar::{Entry, EntryKind, Reader};
 use common::tree::{ImagePath, Metadata};
-use rustix::fs::{AtFlags, Mode, OFlags, linkat, mkdirat, openat, statat, symlinkat};
+use rustix::fs::{AtFlags, Mode, linkat, mkdirat, statat, symlinkat};
 use rustix::io::Errno;
 
 use super::below;
+use super::objects::Objects;
 use tree::Made;
-
-/// Bytes that move from the archive to a file at once.
-const CHUNK: usize = 128 << 10;
 
 /// Applies one layer, already decompressed, to `tree`.
 pub(super) fn apply(
@@ -43,9 +41,10 @@ pub(super) fn apply(
     layer: impl Read,
     budget: &mut Budget,
     policy: Policy,
+    objects: &mut Objects,
 ) -> Result<(), UnpackError> {
     let mut archive = Reader::new(layer);
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; file::CHUNK];
     tree.start_layer();
     while let Some(entry) = archive.next_entry()? {
         budget.admit(&entry)?;
@@ -66,8 +65,8 @@ pub(super) fn apply(
         match kind {
             EntryKind::Directory => directory(tree, path, metadata)?,
             EntryKind::File { size } => {
-                let mut content = Content { archive: &mut archive, buffer: &mut buffer, size };
-                file(tree, path, &metadata, &mut content, policy)?;
+                let content = file::Content::new(&mut archive, &mut buffer, size);
+                file::make(tree, path, &metadata, content, policy, objects)?;
             }
             EntryKind::Symlink { target } => symlink(tree, path, &metadata, &target, policy)?,
             EntryKind::Hardlink { target } => hardlink(tree, path, &target)?,
@@ -95,53 +94,6 @@ fn directory(tree: &mut Tree, path: ImagePath, metadata: Metadata) -> Result<(),
         Err(error) => return Err(UnpackError::file("create", &path)(error)),
     }
     tree.describe(path, metadata);
-    Ok(())
-}
-
-/// The rest of the current entry.
-struct Content<'a, R> {
-    archive: &'a mut Reader<R>,
-    buffer: &'a mut [u8],
-    size: u64,
-}
-
-impl<R: Read> Content<'_, R> {
-    fn write(&mut self, path: &ImagePath, fd: OwnedFd) -> Result<OwnedFd, UnpackError> {
-        let mut file = std::fs::File::from(fd);
-        let mut left = self.size;
-        while left > 0 {
-            let wanted = usize::try_from(left).unwrap_or(CHUNK).min(CHUNK);
-            let read = self.archive.read(&mut self.buffer[..wanted])?;
-            if read == 0 {
-                return Err(UnpackError::Truncated { path: path.clone() });
-            }
-            file.write_all(&self.buffer[..read]).map_err(|source| UnpackError::File {
-                action: "write",
-                path: path.clone(),
-                source,
-            })?;
-            left -= read as u64;
-        }
-        Ok(file.into())
-    }
-}
-
-fn file<R: Read>(
-    tree: &mut Tree,
-    path: ImagePath,
-    metadata: &Metadata,
-    content: &mut Content<'_, R>,
-    policy: Policy,
-) -> Result<(), UnpackError> {
-    let name = name(&path)?;
-    // O_EXCL follows no link and opens nothing that is there: what is made is new, or it is an error.
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let private = Mode::RUSR | Mode::WUSR;
-    let fd = tree.replace("create", &path, |parent| openat(parent, name, flags, private))?;
-    let fd = content.write(&path, fd)?;
-    policy.file(&fd, metadata).map_err(|error| error.of(&path))?;
-    let inode = rustix::fs::fstat(&fd).map_err(UnpackError::file("read", &path))?.st_ino;
-    tree.made(path, Made::File { inode });
     Ok(())
 }
 

@@ -4,19 +4,38 @@
 //! the two this host has is decided in `plan`. An empty list means that the interface has no such
 //! limit. Source: OCI runtime-spec config-linux.md, the kernel's admin-guide/cgroup-v1 and cgroup-v2.rst.
 
+mod check;
+mod io;
+
 use std::borrow::Cow;
 
-use oci_spec::runtime::{
-    LinuxBlockIo, LinuxCpu, LinuxHugepageLimit, LinuxMemory, LinuxNetwork, LinuxResources,
-    LinuxThrottleDevice,
-};
+use check::{check_list, swap_alone};
+use oci_spec::runtime::{LinuxCpu, LinuxHugepageLimit, LinuxMemory, LinuxNetwork, LinuxResources};
 
-use super::weight::{io_weight, shares_to_weight};
-use super::{CgroupError, Limit};
+use super::weight::shares_to_weight;
+use super::{CgroupError, Limit, Setting};
 use crate::host::{Controller, Version};
 
-/// File and value; the files are the limit's names in one interface, the best first.
-pub(super) type Choices = Vec<(Cow<'static, str>, String)>;
+/// One value to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Write {
+    /// File and value; the files are the limit's names in one interface, the best first.
+    choices: Vec<(Cow<'static, str>, String)>,
+    /// Whether a kernel without any of the files loses nothing.
+    optional: bool,
+}
+
+impl Write {
+    fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    fn of(self, limit: Limit) -> Setting {
+        let choices = self.choices.into_iter().map(|(file, value)| (file.into_owned(), value));
+        Setting { limit, choices: choices.collect(), optional: self.optional }
+    }
+}
 
 /// One limit in both interfaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,13 +43,13 @@ pub(super) struct Wanted {
     pub(super) limit: Limit,
     /// `None` for a `unified` key of no controller (`cgroup.max.depth`).
     pub(super) controller: Option<Controller>,
-    v1: Vec<Choices>,
-    v2: Vec<Choices>,
+    v1: Vec<Write>,
+    v2: Vec<Write>,
 }
 
 impl Wanted {
     /// What is to be written in that interface, in order.
-    pub(super) fn writes(self, version: Version) -> Result<Vec<Choices>, CgroupError> {
+    pub(super) fn writes(self, version: Version) -> Result<Vec<Setting>, CgroupError> {
         let writes = match version {
             Version::V1 => self.v1,
             Version::V2 => self.v2,
@@ -38,7 +57,7 @@ impl Wanted {
         if writes.is_empty() {
             return Err(CgroupError::NoEquivalent { limit: self.limit, version });
         }
-        Ok(writes)
+        Ok(writes.into_iter().map(|write| write.of(self.limit)).collect())
     }
 }
 
@@ -74,7 +93,7 @@ pub(super) fn wanted(resources: &LinuxResources) -> Result<Vec<Wanted>, CgroupEr
 struct List(Vec<Wanted>);
 
 impl List {
-    fn push(&mut self, limit: Limit, controller: Controller, v1: Vec<Choices>, v2: Vec<Choices>) {
+    fn push(&mut self, limit: Limit, controller: Controller, v1: Vec<Write>, v2: Vec<Write>) {
         self.0.push(Wanted { limit, controller: Some(controller), v1, v2 });
     }
 
@@ -107,11 +126,20 @@ impl List {
             let v1 = ("memory.limit_in_bytes", number_or(bytes, -1, "-1"));
             self.both(Limit::Memory, Memory, v1, ("memory.max", number_or(bytes, -1, "max")));
         }
+        if limit.is_some_and(|bytes| bytes < 0) && memory.swap().is_none_or(|bytes| bytes == 0) {
+            // v1 keeps memory below memory and swap together, so an old limit of the sum has to go as well.
+            let v1 = one("memory.memsw.limit_in_bytes", "-1".to_owned()).optional();
+            let v2 = one("memory.swap.max", "max".to_owned()).optional();
+            self.push(Limit::Swap, Memory, vec![v1], vec![v2]);
+        }
         if let Some(total) = memory.swap().filter(|&bytes| bytes != 0) {
             // The specification counts memory and swap together, as v1 does; v2 counts swap alone.
             let swap = swap_alone(total, limit)?;
-            let v1 = ("memory.memsw.limit_in_bytes", number_or(total, -1, "-1"));
-            self.both(Limit::Swap, Memory, v1, ("memory.swap.max", number_or(swap, -1, "max")));
+            let v1 = one("memory.memsw.limit_in_bytes", number_or(total, -1, "-1"));
+            let v2 = one("memory.swap.max", number_or(swap, -1, "max"));
+            // No swap at all, or any amount of it: that is so where the kernel counts none.
+            let v2 = if swap <= 0 { v2.optional() } else { v2 };
+            self.push(Limit::Swap, Memory, vec![v1], vec![v2]);
         }
         if let Some(bytes) = memory.reservation().filter(|&bytes| bytes != 0) {
             let v1 = ("memory.soft_limit_in_bytes", number_or(bytes, -1, "-1"));
@@ -189,72 +217,6 @@ impl List {
         self.push(Limit::CpuQuota, Controller::Cpu, v1, vec![one("cpu.max", v2)]);
     }
 
-    fn io(&mut self, io: &LinuxBlockIo) -> Result<(), CgroupError> {
-        if let Some(weight) = io.weight().filter(|&weight| weight != 0) {
-            check_weight(weight)?;
-            self.push(
-                Limit::IoWeight,
-                Controller::Io,
-                vec![either(
-                    "blkio.bfq.weight",
-                    weight.to_string(),
-                    "blkio.weight",
-                    weight.to_string(),
-                )],
-                vec![either("io.bfq.weight", weight.to_string(), "io.weight", io_weight(weight))],
-            );
-        }
-        if let Some(weight) = io.leaf_weight().filter(|&weight| weight != 0) {
-            let file = "blkio.leaf_weight";
-            self.only_v1(Limit::IoWeight, Controller::Io, file, weight.to_string());
-        }
-        for device in io.weight_device().iter().flatten() {
-            let node = format!("{}:{}", device.major(), device.minor());
-            if let Some(weight) = device.weight() {
-                check_weight(weight)?;
-                let same = format!("{node} {weight}");
-                let scaled = format!("{node} {}", io_weight(weight));
-                self.push(
-                    Limit::IoWeight,
-                    Controller::Io,
-                    vec![either(
-                        "blkio.bfq.weight_device",
-                        same.clone(),
-                        "blkio.weight_device",
-                        same.clone(),
-                    )],
-                    vec![either("io.bfq.weight", same, "io.weight", scaled)],
-                );
-            }
-            if let Some(weight) = device.leaf_weight() {
-                let value = format!("{node} {weight}");
-                self.only_v1(Limit::IoWeight, Controller::Io, "blkio.leaf_weight_device", value);
-            }
-        }
-        let read_bps = (Limit::ReadBps, "blkio.throttle.read_bps_device", "rbps");
-        let write_bps = (Limit::WriteBps, "blkio.throttle.write_bps_device", "wbps");
-        let read_iops = (Limit::ReadIops, "blkio.throttle.read_iops_device", "riops");
-        let write_iops = (Limit::WriteIops, "blkio.throttle.write_iops_device", "wiops");
-        self.throttle(read_bps, io.throttle_read_bps_device().as_deref());
-        self.throttle(write_bps, io.throttle_write_bps_device().as_deref());
-        self.throttle(read_iops, io.throttle_read_iops_device().as_deref());
-        self.throttle(write_iops, io.throttle_write_iops_device().as_deref());
-        Ok(())
-    }
-
-    fn throttle(
-        &mut self,
-        (limit, file, key): (Limit, &'static str, &str),
-        devices: Option<&[LinuxThrottleDevice]>,
-    ) {
-        for device in devices.into_iter().flatten() {
-            let node = format!("{}:{}", device.major(), device.minor());
-            let v1 = (file, format!("{node} {}", device.rate()));
-            let v2 = ("io.max", format!("{node} {key}={}", device.rate()));
-            self.both(limit, Controller::Io, v1, v2);
-        }
-    }
-
     fn huge_pages(&mut self, pages: &LinuxHugepageLimit) -> Result<(), CgroupError> {
         let size = pages.page_size();
         // The size becomes part of a file's name: `2MB`, `1GB`, nothing else.
@@ -263,14 +225,16 @@ impl List {
             let why = "is no page size, such as 2MB or 1GB";
             return Err(CgroupError::Value { limit: Limit::HugePages, value: size.clone(), why });
         }
-        let (v1, v2) = (format!("hugetlb.{size}.limit_in_bytes"), format!("hugetlb.{size}.max"));
+        let file = |suffix: &str| format!("hugetlb.{size}.{suffix}");
         let value = pages.limit().to_string();
-        self.push(
-            Limit::HugePages,
-            Controller::Hugetlb,
-            vec![vec![(v1.into(), value.clone())]],
-            vec![vec![(v2.into(), value)]],
-        );
+        // Pages in use and, since Linux 5.7, pages that are reserved: without the second a program gets as many as it
+        // likes and is killed when it touches them (config-linux.md).
+        let both = |used: &str, reserved: &str| {
+            vec![any(file(used), value.clone()), any(file(reserved), value.clone()).optional()]
+        };
+        let v1 = both("limit_in_bytes", "rsvd.limit_in_bytes");
+        let v2 = both("max", "rsvd.max");
+        self.push(Limit::HugePages, Controller::Hugetlb, v1, v2);
         Ok(())
     }
 
@@ -315,57 +279,28 @@ impl List {
                 limit: Limit::Unified,
                 controller: Controller::parse_list(prefix, Version::V2).into_iter().next(),
                 v1: Vec::new(),
-                v2: vec![vec![(Cow::Owned(file.clone()), value.clone())]],
+                // The kernel takes one line at a time.
+                v2: value.lines().map(|line| any(file.clone(), line.to_owned())).collect(),
             });
         }
         Ok(())
     }
 }
 
-fn one(file: &'static str, value: String) -> Choices {
-    vec![(Cow::Borrowed(file), value)]
+fn one(file: &'static str, value: String) -> Write {
+    Write { choices: vec![(Cow::Borrowed(file), value)], optional: false }
 }
 
-fn either(a: &'static str, a_value: String, b: &'static str, b_value: String) -> Choices {
-    vec![(Cow::Borrowed(a), a_value), (Cow::Borrowed(b), b_value)]
+fn any(file: String, value: String) -> Write {
+    Write { choices: vec![(Cow::Owned(file), value)], optional: false }
+}
+
+fn either(a: &'static str, a_value: String, b: &'static str, b_value: String) -> Write {
+    let choices = vec![(Cow::Borrowed(a), a_value), (Cow::Borrowed(b), b_value)];
+    Write { choices, optional: false }
 }
 
 /// The number, or what the interface calls "no limit" when it is that low.
 fn number_or(number: i64, unlimited: i64, word: &str) -> String {
     if number <= unlimited { word.to_owned() } else { number.to_string() }
-}
-
-fn swap_alone(total: i64, limit: Option<i64>) -> Result<i64, CgroupError> {
-    let refused =
-        |why| Err(CgroupError::Value { limit: Limit::Swap, value: total.to_string(), why });
-    match limit {
-        _ if total < 0 => Ok(-1),
-        None => refused("needs a memory limit beside it, since it counts memory and swap together"),
-        Some(memory) if memory < 0 => refused("cannot be kept while memory is unlimited"),
-        Some(memory) if total < memory => {
-            refused("is less than the memory limit, which it includes")
-        }
-        Some(memory) => Ok(total - memory),
-    }
-}
-
-/// `0-3,5`: what cpusets take (`cpuset(7)`, "List format").
-fn check_list(limit: Limit, list: &str) -> Result<(), CgroupError> {
-    let number = |text: &str| text.trim().parse::<u16>().ok();
-    let good = list.split(',').all(|part| match part.split_once('-') {
-        Some((low, high)) => matches!((number(low), number(high)), (Some(a), Some(b)) if a <= b),
-        None => number(part).is_some(),
-    });
-    if good {
-        return Ok(());
-    }
-    Err(CgroupError::Value { limit, value: list.to_owned(), why: "is no list, such as 0-3,5" })
-}
-
-fn check_weight(weight: u16) -> Result<(), CgroupError> {
-    if (10..=1000).contains(&weight) {
-        return Ok(());
-    }
-    let value = weight.to_string();
-    Err(CgroupError::Value { limit: Limit::IoWeight, value, why: "is not from 10 to 1000" })
 }

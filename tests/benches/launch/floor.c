@@ -1,0 +1,319 @@
+/* The floor: what the kernel takes for the container that `paddle run` starts, by the shortest program that does
+ * the same work.
+ *
+ *     floor ROOT FILTER UPPER PROGRAM
+ *
+ * The same namespaces by one clone3, the same cgroups with the same limits, the same mounts, nodes, covered paths and
+ * system call filter (FILTER: instructions as the kernel takes them), the same capabilities. No command line to speak of, no
+ * image to find, no state to keep, nothing checked. UPPER "" is a read-only root, otherwise the folder, not there
+ * yet, of a writable layer.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+#define ATTR_RDONLY 1
+#define ATTR_NOSUID 2
+#define ATTR_NODEV 4
+#define ATTR_NOEXEC 8
+
+#define NEED(what) do { if ((long)(what) < 0) { perror(#what); _exit(125); } } while (0)
+
+struct attr { uint64_t set, clear, propagation, userns; };
+struct clone_args_v2 { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; };
+
+static const char *groups[3] = { "memory", "pids", "devices" };
+static char group[3][128];
+static int tasks[3], count, unified = -1;
+
+static void put(const char *folder, const char *name, const char *value) {
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    NEED(fd);
+    NEED(write(fd, value, strlen(value)));
+    close(fd);
+}
+
+static void make_groups(void) {
+    int id = getpid();
+    if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) {
+        count = 1;
+        snprintf(group[0], sizeof group[0], "/sys/fs/cgroup/coracle-floor-%d", id);
+        NEED(mkdir(group[0], 0755));
+        put(group[0], "memory.max", "67108864");
+        put(group[0], "pids.max", "64");
+        NEED(unified = open(group[0], O_PATH | O_DIRECTORY | O_CLOEXEC));
+        return;
+    }
+    for (count = 0; count < 3; count++) {
+        snprintf(group[count], sizeof group[count], "/sys/fs/cgroup/%s/coracle-floor-%d", groups[count], id);
+        NEED(mkdir(group[count], 0755));
+    }
+    put(group[0], "memory.limit_in_bytes", "67108864");
+    put(group[1], "pids.max", "64");
+    const char *rules[] = { "a", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm" };
+    for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++)
+        put(group[2], i ? "devices.allow" : "devices.deny", rules[i]);
+    for (int i = 0; i < 3; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/tasks", group[i]);
+        NEED(tasks[i] = open(path, O_WRONLY | O_CLOEXEC));
+    }
+}
+
+static int tree(int at, const char *path, int flags) {
+    int fd = syscall(SYS_open_tree, at, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | flags);
+    NEED(fd);
+    return fd;
+}
+
+static void set(int fd, uint64_t flags) {
+    struct attr attr = { .set = flags };
+    NEED(syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH, &attr, sizeof attr));
+}
+
+static int below(int root, const char *path) {
+    struct { uint64_t flags, mode, resolve; } how = { O_PATH | O_CLOEXEC, 0, 0x10 | 0x02 };
+    return syscall(SYS_openat2, root, path, &how, sizeof how);
+}
+
+static void attach(int fd, int point) {
+    NEED(syscall(SYS_move_mount, fd, "", point, "", 0x04 | 0x40));
+}
+
+static void attach_at(int fd, int root, const char *path) {
+    int point = below(root, path);
+    NEED(point);
+    attach(fd, point);
+    close(point);
+}
+
+static void fresh(int root, const char *type, const char *path, uint64_t flags, const char *const *options) {
+    int fs = syscall(SYS_fsopen, type, 1);
+    NEED(fs);
+    for (; options && options[0]; options += 2)
+        NEED(syscall(SYS_fsconfig, fs, 1, options[0], options[1], 0));
+    NEED(syscall(SYS_fsconfig, fs, 6, 0, 0, 0));
+    int fd = syscall(SYS_fsmount, fs, 1, flags);
+    NEED(fd);
+    attach_at(fd, root, path);
+    close(fs);
+    close(fd);
+}
+
+static int overlay(int lower, const char *upper) {
+    char value[64], path[512];
+    int fs = syscall(SYS_fsopen, "overlay", 1);
+    NEED(fs);
+    snprintf(value, sizeof value, "/proc/self/fd/%d", lower);
+    NEED(syscall(SYS_fsconfig, fs, 1, "lowerdir", value, 0));
+    snprintf(path, sizeof path, "%s/upper", upper);
+    NEED(syscall(SYS_fsconfig, fs, 1, "upperdir", path, 0));
+    snprintf(path, sizeof path, "%s/work", upper);
+    NEED(syscall(SYS_fsconfig, fs, 1, "workdir", path, 0));
+    NEED(syscall(SYS_fsconfig, fs, 0, "volatile", 0, 0));
+    NEED(syscall(SYS_fsconfig, fs, 6, 0, 0, 0));
+    int fd = syscall(SYS_fsmount, fs, 1, ATTR_NODEV);
+    NEED(fd);
+    close(fs);
+    return fd;
+}
+
+static int mount_root(const char *path, const char *upper) {
+    int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), root;
+    NEED(folder);
+    if (*upper) {
+        root = overlay(folder, upper);
+    } else {
+        root = tree(folder, "", AT_EMPTY_PATH);
+        set(root, ATTR_RDONLY | ATTR_NODEV);
+    }
+    attach(root, folder);
+    return root;
+}
+
+static void mounts(int root) {
+    const char *const dev[] = { "mode", "755", "size", "65536k", 0 };
+    const char *const pts[] = { "ptmxmode", "0666", "mode", "0620", "gid", "5", 0 };
+    const char *const shm[] = { "mode", "1777", "size", "65536k", 0 };
+    fresh(root, "proc", "proc", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, 0);
+    fresh(root, "tmpfs", "dev", ATTR_NOSUID | ATTR_NODEV, dev);
+    int folder = below(root, "dev");
+    NEED(folder);
+    NEED(mkdirat(folder, "pts", 0755));
+    NEED(mkdirat(folder, "mqueue", 0755));
+    NEED(mkdirat(folder, "shm", 0755));
+    fresh(root, "devpts", "dev/pts", ATTR_NOSUID | ATTR_NOEXEC, pts);
+    fresh(root, "mqueue", "dev/mqueue", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, 0);
+    fresh(root, "tmpfs", "dev/shm", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, shm);
+    fresh(root, "sysfs", "sys", ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, 0);
+    const char *nodes[] = { "null", "zero", "full", "random", "urandom", "tty" };
+    for (unsigned i = 0; i < 6; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/dev/%s", nodes[i]);
+        int fd = openat(folder, nodes[i], O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644), node = tree(AT_FDCWD, path, 0);
+        NEED(fd);
+        close(fd);
+        attach_at(node, root, path + 1);
+        close(node);
+    }
+    NEED(symlinkat("/proc/self/fd", folder, "fd"));
+    NEED(symlinkat("/proc/self/fd/0", folder, "stdin"));
+    NEED(symlinkat("/proc/self/fd/1", folder, "stdout"));
+    NEED(symlinkat("/proc/self/fd/2", folder, "stderr"));
+    NEED(symlinkat("pts/ptmx", folder, "ptmx"));
+}
+
+static void cover(int root) {
+    const char *hidden[] = { "proc/acpi", "proc/asound", "proc/interrupts", "proc/kcore", "proc/keys", "proc/latency_stats",
+        "proc/timer_list", "proc/timer_stats", "proc/sched_debug", "proc/scsi", "sys/firmware", "sys/devices/virtual/powercap" };
+    const char *readonly[] = { "proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger" };
+    int fs = syscall(SYS_fsopen, "tmpfs", 1);
+    NEED(fs);
+    NEED(syscall(SYS_fsconfig, fs, 6, 0, 0, 0));
+    int empty = syscall(SYS_fsmount, fs, 1, ATTR_RDONLY), first = 1;
+    NEED(empty);
+    for (unsigned i = 0; i < sizeof hidden / sizeof *hidden; i++) {
+        struct stat stat;
+        int point = below(root, hidden[i]);
+        if (point < 0)
+            continue;
+        NEED(fstat(point, &stat));
+        int cover = S_ISDIR(stat.st_mode) ? (first ? empty : tree(empty, "", AT_EMPTY_PATH)) : tree(AT_FDCWD, "/dev/null", 0);
+        first &= !S_ISDIR(stat.st_mode);
+        attach(cover, point);
+        close(point);
+    }
+    for (unsigned i = 0; i < sizeof readonly / sizeof *readonly; i++) {
+        int point = below(root, readonly[i]);
+        if (point < 0)
+            continue;
+        int cover = tree(point, "", AT_EMPTY_PATH | 0x8000);
+        set(cover, ATTR_RDONLY);
+        attach(cover, point);
+    }
+}
+
+/* The writable layer: three folders, and what overlayfs leaves in them. */
+static void make_layer(const char *upper) {
+    static const char *const made[] = { "", "/upper", "/work" };
+    char path[512];
+    for (int i = 0; i < 3 && *upper; i++) {
+        snprintf(path, sizeof path, "%s%s", upper, made[i]);
+        NEED(mkdir(path, 0755));
+    }
+}
+
+static void remove_layer(const char *upper) {
+    static const char *const left[] = { "/work/work/incompat/volatile/dirty", "/work/work/incompat/volatile", "/work/work/incompat", "/work/work", "/work", "/upper", "" };
+    char path[512];
+    for (int i = 0; i < 7 && *upper; i++) {
+        snprintf(path, sizeof path, "%s%s", upper, left[i]);
+        NEED(remove(path));
+    }
+}
+
+static void loopback(void) {
+    struct ifreq request = { .ifr_flags = IFF_UP | IFF_RUNNING };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    NEED(fd);
+    strcpy(request.ifr_name, "lo");
+    NEED(ioctl(fd, SIOCSIFFLAGS, &request));
+    close(fd);
+}
+
+static void confine(const char *filter) {
+    uint64_t kept = 0xa80425fb; /* Docker's fourteen capabilities */
+    for (int i = 0; i <= 40; i++)
+        if (!(kept >> i & 1))
+            NEED(prctl(PR_CAPBSET_DROP, i, 0, 0, 0));
+    struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct data[2] = { { kept, kept, 0 }, { 0, 0, 0 } };
+    NEED(syscall(SYS_capset, &header, data));
+    NEED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+    static struct sock_filter program[4096];
+    int fd = open(filter, O_RDONLY | O_CLOEXEC);
+    NEED(fd);
+    long length = read(fd, program, sizeof program);
+    NEED(length);
+    struct sock_fprog prog = { length / sizeof *program, program };
+    /* Loaded last; opened first, as the root is another by then. */
+    (void)prog;
+    NEED(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog));
+}
+
+static void child(char **argv) {
+    for (int i = 0; i < count && unified < 0; i++)
+        NEED(write(tasks[i], "0", 1));
+    NEED(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+    NEED(unshare(CLONE_NEWCGROUP));
+    NEED(setsid());
+    NEED(mount(0, "/", 0, MS_REC | MS_PRIVATE, 0));
+    umask(0);
+    int filter = open(argv[2], O_RDONLY);
+    NEED(filter);
+    int root = mount_root(argv[1], argv[3]);
+    mounts(root);
+    cover(root);
+    NEED(sethostname("floor", 5));
+    loopback();
+    NEED(fchdir(root));
+    NEED(syscall(SYS_pivot_root, ".", "."));
+    NEED(umount2(".", MNT_DETACH));
+    NEED(chdir("/"));
+    char path[32];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", filter);
+    confine(path);
+    NEED(syscall(SYS_close_range, 3, ~0U, 4));
+    char *arguments[] = { argv[4], 0 }, *environment[] = { "PATH=/bin", 0 };
+    NEED(execve(argv[4], arguments, environment));
+}
+
+int main(int argc, char **argv) {
+    if (argc != 5)
+        return 2;
+    make_groups();
+    make_layer(argv[3]);
+    int pidfd = -1;
+    struct clone_args_v2 args = {
+        .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD,
+        .pidfd = (uintptr_t)&pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    if (unified >= 0) {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = unified;
+    }
+    pid_t pid = syscall(SYS_clone3, &args, sizeof args);
+    NEED(pid);
+    if (pid == 0)
+        child(argv);
+    int status;
+    NEED(waitpid(pid, &status, 0));
+    for (int i = 0; i < count; i++)
+        NEED(rmdir(group[i]));
+    remove_layer(argv[3]);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
+}

@@ -1,0 +1,99 @@
+//! What starting a program that does nothing costs, beside the peers and beside the floor: what the kernel alone takes
+//! for the same container.
+//!
+//! ```sh
+//! cargo bench -p tests --bench launch            # as root; ROUNDS=200 for more than 50 rounds
+//! ```
+//!
+//! ```text
+//! contestants   who starts what, with which options, on the same root, limits and filter
+//! floor.c       the shortest program that asks the kernel for the same container
+//! idle          what many containers that only wait take of the memory
+//! ```
+//!
+//! The program is a static `true`, compiled here, packed by `coracle`, and laid out as a plain root for the
+//! others. One round starts each once, in turn, so that a busy moment hits all of them; the median of the
+//! rounds counts, from spawn to exit. Only the ratios mean something on another machine.
+
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its purpose")]
+#![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nothing to say")]
+
+mod contestants;
+mod idle;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use contestants::{Contestant, Ground};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use tests::require;
+
+/// Containers that wait at the same time.
+const IDLE: usize = 200;
+
+fn main() {
+    // `cargo test --benches` passes no `--bench`; it asks only whether this runs.
+    let thorough = std::env::args().any(|argument| argument == "--bench");
+    let wanted = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok());
+    let rounds = if thorough { wanted.unwrap_or(50) } else { 1 };
+    if !require::root() {
+        return;
+    }
+    hide_unified();
+    let folder = tempfile::tempdir().expect("a folder");
+    let Some(ground) = Ground::make(folder.path()) else { return };
+    println!("a start, to the end of the program");
+    race(rounds, ground.starts());
+    println!("\ncreate, start and delete, as engines do");
+    race(rounds, ground.lives());
+    println!("\ncontainers that wait, memory of each");
+    idle::measure(&ground, if thorough { IDLE } else { 2 });
+}
+
+/// Runs all in turns, and prints the medians.
+fn race(rounds: usize, mut all: Vec<Contestant>) {
+    let mut times: Vec<Vec<Duration>> = all.iter().map(|_| Vec::with_capacity(rounds)).collect();
+    for round in 0..rounds + 3 {
+        for (contestant, times) in all.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            contestant.once();
+            // The first rounds unpack, and fill caches.
+            if round >= 3 || rounds == 1 {
+                times.push(start.elapsed());
+            }
+        }
+    }
+    for times in &mut times {
+        times.sort();
+    }
+    let quantile = |index: usize, percent: usize| {
+        let times: &Vec<Duration> = &times[index];
+        times[(times.len() - 1) * percent / 100].as_secs_f64() * 1000.0
+    };
+    println!("{:26} {:>9} {:>9} {:>9} {:>9}", "", "median", "10 %", "90 %", "ratio");
+    for (index, contestant) in all.iter().enumerate() {
+        println!(
+            "{:26} {:6.2} ms {:6.2} ms {:6.2} ms {:9.2}",
+            contestant.name,
+            quantile(index, 50),
+            quantile(index, 10),
+            quantile(index, 90),
+            quantile(index, 50) / quantile(0, 50)
+        );
+    }
+    println!("ratio: to `{}`", all[0].name);
+}
+
+/// crun refuses a host that mounts v1 and v2 beside each other; here, in a mount namespace of our own,
+/// v2 is taken away from it, and from the others too.
+fn hide_unified() {
+    let unified = "/sys/fs/cgroup/unified";
+    if !Path::new(unified).join("cgroup.procs").exists() {
+        return;
+    }
+    unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+    let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+    mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
+    umount2(unified, MntFlags::MNT_DETACH).expect("the v2 mount goes");
+}
