@@ -239,8 +239,8 @@ fn a_program_that_cannot_be_started_says_why() {
     file("plain", "text", 0o644);
     file("garbage", "\x01\x02\x03\x04", 0o755);
     for (program, status, message) in [
-        ("nothing", 127, "cannot find program `nothing`: no such file in the container"),
-        ("/nothing", 127, "cannot find program `/nothing`: no such file in the container"),
+        ("nothing", 127, "cannot find program `nothing`: executable file not found in $PATH"),
+        ("/nothing", 127, "cannot find program `/nothing`: no such file or directory"),
         (
             "/script",
             127,

@@ -32,6 +32,7 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         no_pivot: false,
         cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
         all_controllers: false,
+        preserved_descriptors: 0,
     };
     plan::plan(&spec, &ground, host)
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::output::{columns, print, print_json};
 use super::{Done, Places};
-use crate::runtime::{Exit, Found, State, Status, Timestamp};
+use crate::runtime::{self, Exit, State, Status, Timestamp};
 
 /// List containers.
 #[derive(Debug, Args)]
@@ -44,20 +44,13 @@ struct Entry {
 /// Lists them. One that cannot be read hides no other: it is reported, and the status says so.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     let directory = places.states()?;
-    let (mut states, mut code) = (Vec::new(), ExitCode::Ok);
-    for id in directory.ids()? {
-        match directory.claim(&id) {
-            Ok(Found::Living(state)) => states.push(state),
-            Ok(Found::Free(held)) => states.push(held.state().clone()),
-            Ok(Found::Absent) => {}
-            Err(error) => {
-                report::fail(&error);
-                code = ExitCode::Failed;
-            }
-        }
+    let (containers, failures) = runtime::list(&directory)?;
+    let mut states: Vec<State> = containers.into_iter().map(|one| one.state).collect();
+    for failure in &failures {
+        report::fail(failure);
     }
+    let code = if failures.is_empty() { ExitCode::Ok } else { ExitCode::Failed };
     states.retain(|state| arguments.all || !matches!(state.status, Status::Stopped { .. }));
-    states.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
     if arguments.json {
         print_json(&states.iter().map(Entry::from).collect::<Vec<_>>())?;
     } else if arguments.quiet {
@@ -95,13 +88,15 @@ fn command(state: &State) -> String {
 
 fn status(state: &State, now: Timestamp) -> String {
     match state.status {
-        Status::Creating => "creating".to_owned(),
-        Status::Running { .. } => "running".to_owned(),
+        Status::Creating | Status::Created { .. } | Status::Running { .. } => {
+            state.status.word().to_owned()
+        }
         Status::Stopped { exit, finished } => {
             let how = match exit {
                 Some(Exit { code, out_of_memory: false }) => format!("exited ({code})"),
                 Some(Exit { code, out_of_memory: true }) => format!("out of memory ({code})"),
-                None => "killed with its launcher".to_owned(),
+                None if state.monitored => "killed with its launcher".to_owned(),
+                None => return "exited".to_owned(),
             };
             format!("{how} {} ago", finished.age(now))
         }
@@ -114,10 +109,7 @@ impl From<&State> for Entry {
             Status::Stopped { exit, finished } => (exit, Some(finished.to_string())),
             _ => (None, None),
         };
-        let pid = match state.status {
-            Status::Running { process } => Some(process.pid),
-            _ => None,
-        };
+        let pid = state.status.process().map(|process| process.pid);
         Self {
             id: state.id.to_string(),
             image: state.image.clone(),
@@ -143,6 +135,9 @@ mod tests {
         let state = |id: &str, command: &str, status| State {
             id: id.parse().unwrap(),
             image: "app:latest".to_owned(),
+            bundle: None,
+            annotations: std::collections::BTreeMap::new(),
+            monitored: true,
             command: command.split(' ').map(str::to_owned).collect(),
             created: Timestamp(100),
             remove: false,

@@ -13,6 +13,7 @@ mod decide;
 mod devices;
 mod error;
 mod files;
+mod hooks;
 mod ids;
 mod kernel;
 mod labels;
@@ -29,6 +30,7 @@ pub mod seccomp;
 mod security;
 mod sysctls;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::tree::ImagePath;
@@ -42,13 +44,14 @@ pub use attributes::{Attributes, Change};
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
 pub use error::PlanError;
+pub use hooks::{Hook, HookKind, Hooks, hooks_of};
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use labels::{Keyring, Labels};
 pub use mount::{
     Device, DeviceKind, GeneratedFile, Link, Mount, Node, OwnerMaps, Owners, Propagation, Source,
     Sources, Spread,
 };
-pub use namespaces::{Namespace, NamespaceKind};
+pub use namespaces::{Namespace, NamespaceKind, TimeOffset};
 pub use numbers::Numbers;
 pub use options::mount_options;
 pub use process::{Process, Rlimit, process};
@@ -100,6 +103,15 @@ pub struct Plan {
     pub dies_with_parent: bool,
     /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
     pub no_pivot: bool,
+    /// By how much the clocks of a new time namespace differ from the host's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// Programs that run at moments of the container's life.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
+    /// How many descriptors from 3 on the program keeps.
+    #[serde(default)]
+    pub preserved_descriptors: u32,
 }
 
 /// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
@@ -139,4 +151,6 @@ pub struct Ground<'a> {
     pub cgroup_driver: Driver,
     /// Whether it gets every controller that is to be had, because an engine will look after it.
     pub all_controllers: bool,
+    /// `--preserve-fds`.
+    pub preserved_descriptors: u32,
 }

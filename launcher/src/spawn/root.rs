@@ -15,7 +15,7 @@ use super::scratch::Scratch;
 use super::sources::Trees;
 use super::step::{At, Done};
 use super::{Step, mounts, no_pivot, place};
-use crate::plan::{Plan, Propagation, RootPlan, Spread};
+use crate::plan::{NamespaceKind, Plan, Propagation, RootPlan, Spread};
 use crate::sys;
 use crate::sys::mount::{Extent, Travel};
 
@@ -164,6 +164,11 @@ pub(super) fn seal(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
 /// Makes the mounted root the process's root and lets go of the host's.
 pub(super) fn enter(plan: &Plan, root: BorrowedFd<'_>) -> Done {
     rustix::process::fchdir(root).at(Step::Pivot, "/")?;
+    if !plan.has_new(NamespaceKind::Mount) {
+        // The mounts are not the container's alone: nobody else's root may change.
+        rustix::process::chroot(c".").at(Step::Pivot, "/")?;
+        return rustix::process::chdir(c"/").at(Step::Pivot, "/");
+    }
     if plan.no_pivot {
         no_pivot::enter(root)?;
     } else {

@@ -4,6 +4,7 @@
 //! Decides what the *image* means (entrypoint, user, environment, working directory) by Docker's rules. Refuses to
 //! know what the host can do: that is `plan`'s.
 
+mod bundle;
 mod capability;
 mod error;
 mod example;
@@ -14,9 +15,11 @@ mod rlimit;
 mod users;
 mod validate;
 
+pub use bundle::Bundle;
 pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
 pub use example::example;
+pub(crate) use image::OCI_VERSION;
 pub use image::from_image;
 pub use mounts::mount_points_exist;
 pub use overrides::{

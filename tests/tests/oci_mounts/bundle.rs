@@ -155,6 +155,7 @@ impl Bundle {
             bundle_folder: None,
             cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
+            preserved_descriptors: 0,
             generate_files: false,
             no_pivot: self.no_pivot,
         };

@@ -32,6 +32,7 @@ fn plan_for(uid: u32, mounts: &Value, linux: &Value) -> Result<Plan, PlanError> 
         bundle_folder: None,
         cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
         all_controllers: false,
+        preserved_descriptors: 0,
         generate_files: false,
         no_pivot: false,
     };

@@ -111,6 +111,7 @@ impl Box {
             no_pivot: false,
             cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
+            preserved_descriptors: 0,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
