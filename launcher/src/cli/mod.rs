@@ -8,6 +8,7 @@ mod delete;
 mod duration;
 mod events;
 mod exec;
+mod features;
 mod images;
 mod kill;
 mod list;
@@ -126,6 +127,7 @@ enum Verb {
     Resume(pause::Resume),
     Update(Box<update::Arguments>),
     Events(events::Arguments),
+    Features(features::Arguments),
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
@@ -177,6 +179,7 @@ impl Verb {
             Self::Resume(arguments) => pause::resume(&arguments, places),
             Self::Update(arguments) => update::run(&arguments, places),
             Self::Events(arguments) => events::run(&arguments, places),
+            Self::Features(_) => features::run(),
             Self::Images(arguments) => images::run(&arguments, places),
             Self::Rmi(arguments) => rmi::run(&arguments, places),
             Self::Prune(arguments) => prune::run(&arguments, places),

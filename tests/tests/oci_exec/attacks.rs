@@ -41,7 +41,10 @@ fn r4_who_enters_is_not_dumpable() {
     entering.kill().unwrap();
     entering.wait().unwrap();
     drop((first, second));
-    assert!(status.contains(&format!("Uid:\t{USER}\t")), "or the owner would prove nothing: {status}");
+    assert!(
+        status.contains(&format!("Uid:\t{USER}\t")),
+        "or the owner would prove nothing: {status}"
+    );
     assert_eq!(owner, 0, "it is dumpable before it executes its program");
 }
 
