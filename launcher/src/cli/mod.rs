@@ -3,6 +3,7 @@
 //! One file for each verb. Verbs print; nothing below them does. Exit statuses are those of
 //! docs/paddle.md.
 
+mod checkpoint;
 mod create;
 mod delete;
 mod duration;
@@ -128,6 +129,8 @@ enum Verb {
     Update(Box<update::Arguments>),
     Events(events::Arguments),
     Features(features::Arguments),
+    Checkpoint(Box<checkpoint::Checkpoint>),
+    Restore(Box<checkpoint::Restore>),
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
@@ -180,6 +183,8 @@ impl Verb {
             Self::Update(arguments) => update::run(&arguments, places),
             Self::Events(arguments) => events::run(&arguments, places),
             Self::Features(_) => features::run(),
+            Self::Checkpoint(arguments) => checkpoint::checkpoint(*arguments, globals),
+            Self::Restore(arguments) => checkpoint::restore(*arguments, globals),
             Self::Images(arguments) => images::run(&arguments, places),
             Self::Rmi(arguments) => rmi::run(&arguments, places),
             Self::Prune(arguments) => prune::run(&arguments, places),
