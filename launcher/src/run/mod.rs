@@ -43,6 +43,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether it is forgotten when it ends.
     pub remove: bool,
+    /// Who makes its cgroups.
+    pub cgroup_driver: Driver,
 }
 
 /// How a container ended.
@@ -102,7 +104,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         bundle_folder: None,
         generate_files: true,
         no_pivot: false,
-        cgroup_driver: Driver::default(),
+        cgroup_driver: request.cgroup_driver,
         all_controllers: false,
         preserved_descriptors: 0,
     };
