@@ -78,7 +78,7 @@ struct Management {
     /// Have systemd make cgroups: --cgroup-manager systemd
     #[arg(long)]
     systemd_cgroup: bool,
-    /// Who makes the cgroups of bundles' containers
+    /// Who makes the cgroups of containers
     #[arg(long, value_name = "cgroupfs|systemd|disabled", default_value = "cgroupfs")]
     cgroup_manager: Driver,
     /// Accepted: what an ordinary user cannot do is found out
