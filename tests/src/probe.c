@@ -91,6 +91,9 @@ int main(int argc, char **argv) {
             wait(NULL); usleep(200000); list("/proc");
         }
         else if (!strcmp(q, "seals")) { int fd = open(a, O_RDONLY | O_CLOEXEC), s = fcntl(fd, F_GET_SEALS); if (s < 0) printf("%s\n", err(1)); else printf("%x\n", s); close(fd); }
+        else if (!strcmp(q, "wait")) { int n = 0; while (access(a, F_OK) && n++ < 1000) usleep(10000); printf("%s\n", access(a, F_OK) ? "never" : "there"); }
+        else if (!strcmp(q, "bind")) { char *to = strchr(a, ':'); *to++ = 0; printf("%s\n", err(mount(a, to, NULL, MS_BIND, NULL))); }
+        else if (!strcmp(q, "remount")) printf("%s\n", err(mount(NULL, a, NULL, MS_REMOUNT | MS_BIND, NULL))); /* clears all flags */
         else if (!strcmp(q, "sleep")) usleep(atoi(a) * 1000);
         else printf("unknown question %s\n", q);
     }

@@ -15,10 +15,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use common::report::Diagnostic as _;
+use launcher::cgroup::OomEvent;
 use launcher::cgroup::{
     self, Cgroup, CgroupError, CgroupPlan, Driver, GroupPlan, Limit, Request, Setting,
 };
 use launcher::host::{Anchor, Controller, Hierarchy, Host, Kernel, Layout, Version};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde_json::{Value, json};
 use tests::require;
 
@@ -37,9 +39,14 @@ impl Drop for Group {
 fn plan(host: &Host, name: &str, resources: &Value, complete: bool) -> CgroupPlan {
     let path = PathBuf::from(format!("/coracle-test-{}-{name}", std::process::id()));
     let resources = serde_json::from_value(resources.clone()).expect("resources");
-    let driver = Driver::Cgroupfs;
-    let request =
-        Request { id: name, path: Some(&path), resources: Some(&resources), driver, complete };
+    let request = Request {
+        id: name,
+        path: Some(&path),
+        resources: Some(&resources),
+        driver: Driver::Cgroupfs,
+        annotations: None,
+        complete,
+    };
     cgroup::plan(&request, host).expect("this host can keep the limits")
 }
 
@@ -201,6 +208,288 @@ fn device_programs_of_v2_decide_as_their_rules_say() {
     }
 }
 
+/// The content of a file of the group of that controller, by its name in either interface.
+fn value(group: &Group, controller: Controller, v1: &str, v2: &str) -> String {
+    let paths = &group.cgroup.paths().groups;
+    let found = paths.iter().find(|path| path.controllers.contains(&controller)).expect("a group");
+    let name = if found.version == Version::V1 { v1 } else { v2 };
+    fs::read_to_string(found.path.join(name)).expect(name).trim().to_owned()
+}
+
+fn update(group: &mut Group, resources: Value) -> Result<(), CgroupError> {
+    group.cgroup.update(&serde_json::from_value(resources).unwrap())
+}
+
+#[test]
+fn only_what_is_given_is_changed() {
+    if !require::root() || require::controller("cpu").is_none() {
+        return;
+    }
+    let limits = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 10},
+        "cpu": {"quota": 50_000, "period": 100_000, "shares": 512}});
+    let mut group = Group::new("change", &limits);
+    let memory =
+        |group: &Group| value(group, Controller::Memory, "memory.limit_in_bytes", "memory.max");
+    let quota = |group: &Group| value(group, Controller::Cpu, "cpu.cfs_quota_us", "cpu.max");
+    update(&mut group, json!({"pids": {"limit": 20}})).unwrap();
+    assert_eq!(value(&group, Controller::Pids, "pids.max", "pids.max"), "20");
+    assert_eq!(memory(&group), (64 << 20).to_string());
+    assert!(quota(&group).starts_with("50000"));
+    update(&mut group, json!({"cpu": {"quota": -1}})).unwrap();
+    assert!(["-1", "max 100000"].contains(&quota(&group).as_str()), "{}", quota(&group));
+    assert!(
+        ["512", "59"]
+            .contains(&value(&group, Controller::Cpu, "cpu.shares", "cpu.weight").as_str())
+    );
+}
+
+#[test]
+fn memory_and_swap_are_raised_and_lowered_together() {
+    if !require::root() || require::controller("memory").is_none() {
+        return;
+    }
+    let at = |limit: i64| json!({"memory": {"limit": limit << 20, "swap": limit << 20}});
+    let mut group = Group::new("swap", &at(32));
+    let memory =
+        |group: &Group| value(group, Controller::Memory, "memory.limit_in_bytes", "memory.max");
+    for limit in [64, 16, 128] {
+        update(&mut group, at(limit)).unwrap_or_else(|error| panic!("{limit}: {error}"));
+        assert_eq!(memory(&group), (limit << 20).to_string());
+    }
+    // Without the limit of both there is none of memory either.
+    update(&mut group, json!({"memory": {"limit": -1}})).unwrap();
+    assert_ne!(memory(&group), (128_i64 << 20).to_string());
+}
+
+#[test]
+fn an_update_that_is_refused_changes_nothing() {
+    if !require::root() || require::controller("cpuset").is_none() {
+        return;
+    }
+    let mut group = Group::new("undo", &json!({"pids": {"limit": 10}, "cpu": {"cpus": "0"}}));
+    let error = update(&mut group, json!({"pids": {"limit": 20}, "cpu": {"cpus": "4000"}}));
+    assert!(matches!(error, Err(CgroupError::Write { limit: Limit::Cpus, .. })), "{error:?}");
+    assert_eq!(value(&group, Controller::Pids, "pids.max", "pids.max"), "10");
+    assert_eq!(value(&group, Controller::Cpuset, "cpuset.cpus", "cpuset.cpus"), "0");
+}
+
+#[test]
+fn a_limit_of_a_new_controller_takes_the_running_processes_along() {
+    if !require::root() || require::controller("cpu").is_none() {
+        return;
+    }
+    let plan = plan(&Host::probe().unwrap(), "grow", &json!({}), false);
+    let mut group = Group { cgroup: cgroup::create(&plan).unwrap() };
+    let mut child = group.start("sleep 100 & wait");
+    wait_until("it forks", || group.cgroup.processes().unwrap().len() > 1);
+    update(&mut group, json!({"cpu": {"quota": 20_000}})).unwrap();
+    assert!(value(&group, Controller::Cpu, "cpu.cfs_quota_us", "cpu.max").starts_with("20000"));
+    let held = value(&group, Controller::Cpu, "cgroup.procs", "cgroup.procs");
+    assert_eq!(held.lines().count(), group.cgroup.processes().unwrap().len());
+    group.cgroup.kill().unwrap();
+    child.wait().unwrap();
+    group.cgroup.remove().unwrap();
+    assert!(group.folders().iter().all(|folder| !folder.exists()));
+}
+
+#[test]
+fn a_new_device_program_takes_the_place_of_the_old_one() {
+    let Some(unified) = unified() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let plan = plan(&only_v2(&unified), "bpf-update", &json!({}), false);
+    let mut group = Group { cgroup: cgroup::create(&plan).unwrap() };
+    let path = folder.path().join("kmsg");
+    assert!(group.run(&format!("mknod {} c 1 11", path.display())).success());
+    let opens = |group: &Group| group.run(&format!(": < {}", path.display())).success();
+    assert!(!opens(&group));
+    let rule = |allow| json!({"devices": [{"allow": allow, "type": "c", "major": 1, "minor": 11}]});
+    // Programs add up to what all of them allow, so this works only if the old one is gone.
+    update(&mut group, rule(true)).unwrap();
+    assert!(opens(&group));
+    update(&mut group, rule(false)).unwrap();
+    assert!(!opens(&group));
+}
+
+#[test]
+fn an_empty_group_of_the_callers_choice_is_used_and_a_busy_one_is_not() {
+    if !require::root() {
+        return;
+    }
+    let plan = plan(&Host::probe().unwrap(), "chosen", &json!({}), true);
+    let group = Group { cgroup: cgroup::create(&plan).unwrap() };
+    let mut child = group.start("exec sleep 100");
+    wait_until("it is there", || !group.cgroup.processes().unwrap().is_empty());
+    let error = cgroup::create(&plan).unwrap_err();
+    assert!(matches!(error, CgroupError::Occupied { count: 1, .. }), "{error}");
+    group.cgroup.kill().unwrap();
+    child.wait().unwrap();
+    wait_until("it is gone", || group.cgroup.processes().unwrap().is_empty());
+    cgroup::create(&plan).unwrap();
+    group.cgroup.freeze(true).unwrap();
+    let error = cgroup::create(&plan).unwrap_err();
+    assert!(matches!(error, CgroupError::Frozen { .. }), "{error}");
+    assert!(group.cgroup.frozen().unwrap());
+    group.cgroup.freeze(false).unwrap();
+    assert!(!group.cgroup.frozen().unwrap());
+}
+
+#[test]
+fn statistics_bear_the_names_that_callers_parse() {
+    if !require::root() || require::controller("memory").is_none() {
+        return;
+    }
+    let limits = json!({"memory": {"limit": 64 << 20}, "pids": {"limit": 10}});
+    let group = Group::new("stats", &limits);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let script = "head -c 8000000 /dev/zero > FILE; i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exec sleep 100";
+    let mut child = group.start(&script.replace("FILE", &file.path().display().to_string()));
+    wait_until("it has worked", || {
+        let line = fs::read_to_string(format!("/proc/{}/cmdline", child.id())).unwrap();
+        line.starts_with("sleep")
+    });
+    let stats = serde_json::to_value(group.cgroup.stats().unwrap()).unwrap();
+    let number = |path: &str| stats.pointer(path).and_then(Value::as_u64).unwrap_or(0);
+    assert_eq!(number("/memory/usage/limit"), 64 << 20, "{stats}");
+    assert_eq!(number("/pids/limit"), 10, "{stats}");
+    assert_eq!(number("/pids/current"), 1, "{stats}");
+    for counted in [
+        "/memory/usage/usage",
+        "/memory/usage/max",
+        "/memory/cache",
+        "/memory/raw/pgfault",
+        "/cpu/usage/total",
+        "/cpu/usage/user",
+    ] {
+        assert!(number(counted) > 0, "{counted}: {stats}");
+    }
+    assert!(stats.pointer("/cpu/usage/kernel").is_some() && stats["hugetlb"].is_object());
+    group.cgroup.kill().unwrap();
+    child.wait().unwrap();
+    // And back.
+    serde_json::from_value::<cgroup::Stats>(stats).unwrap();
+}
+
+#[test]
+fn a_v2_group_counts_under_the_names_of_v1() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [
+        ("memory.current", "1000\n"),
+        ("memory.max", "4000\n"),
+        ("memory.peak", "2000\n"),
+        ("memory.swap.current", "10\n"),
+        ("memory.swap.max", "max\n"),
+        ("memory.stat", "anon 600\nfile 300\n"),
+        ("memory.pressure", "some avg10=1.50 avg60=0.00 avg300=0.00 total=9\n"),
+        (
+            "cpu.stat",
+            "usage_usec 7\nuser_usec 4\nsystem_usec 3\nnr_periods 2\nnr_throttled 1\nthrottled_usec 5\n",
+        ),
+        ("pids.current", "3\n"),
+        ("pids.max", "max\n"),
+        ("io.stat", "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n254:1 \n"),
+        ("hugetlb.2MB.current", "0\n"),
+        ("hugetlb.2MB.rsvd.current", "2097152\n"),
+        ("hugetlb.2MB.events", "max 8\n"),
+    ] {
+        fs::write(folder.path().join(name), content).unwrap();
+    }
+    let paths = json!({"groups": [
+        {"version": "V2", "controllers": ["memory"], "path": folder.path()},
+    ]});
+    let group = cgroup::reopen(&serde_json::from_value(paths).unwrap());
+    let stats = serde_json::to_value(group.stats().unwrap()).unwrap();
+    let none = u64::MAX;
+    assert_eq!(
+        stats["memory"],
+        json!({
+            "cache": 300, "raw": {"anon": 600, "file": 300},
+            "usage": {"limit": 4000, "usage": 1000, "max": 2000, "failcnt": 0},
+            "swap": {"limit": none, "usage": 1010, "failcnt": 0},
+            "kernel": {"limit": 0, "failcnt": 0}, "kernelTCP": {"limit": 0, "failcnt": 0},
+            "psi": {"some": {"avg10": 1.5, "avg60": 0.0, "avg300": 0.0, "total": 9},
+                    "full": {"avg10": 0.0, "avg60": 0.0, "avg300": 0.0, "total": 0}},
+        })
+    );
+    assert_eq!(
+        stats["cpu"],
+        json!({
+            "usage": {"total": 7000, "user": 4000, "kernel": 3000},
+            "throttling": {"periods": 2, "throttledPeriods": 1, "throttledTime": 5000},
+        })
+    );
+    assert_eq!(stats["pids"], json!({"current": 3}));
+    assert_eq!(
+        stats["blkio"],
+        json!({
+            "ioServiceBytesRecursive": [
+                {"major": 8, "op": "Read", "value": 1}, {"major": 8, "op": "Write", "value": 2},
+            ],
+            "ioServicedRecursive": [
+                {"major": 8, "op": "Read", "value": 3}, {"major": 8, "op": "Write", "value": 4},
+            ],
+        })
+    );
+    assert_eq!(stats["hugetlb"], json!({"2MB": {"usage": 2_097_152, "failcnt": 8}}));
+}
+
+#[test]
+fn an_update_of_a_v2_group_keeps_what_shares_a_file_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    for (name, content) in [
+        ("cgroup.procs", ""),
+        ("cpu.max", "50000 200000\n"),
+        ("memory.max", "1000\n"),
+        ("memory.current", "600\n"),
+        ("memory.swap.max", "max\n"),
+    ] {
+        fs::write(file(name), content).unwrap();
+    }
+    let paths = json!({"groups": [
+        {"version": "V2", "controllers": ["memory", "cpu"], "path": folder.path()},
+    ]});
+    let mut group = Group { cgroup: cgroup::reopen(&serde_json::from_value(paths).unwrap()) };
+    // Files of a made-up group keep the tail of a longer old value.
+    let is = |name: &str, wanted: &str| {
+        let text = fs::read_to_string(file(name)).unwrap();
+        assert!(text.starts_with(wanted), "{name}: {text}");
+        fs::write(file(name), wanted).unwrap();
+    };
+    update(&mut group, json!({"cpu": {"quota": 20_000}})).unwrap();
+    is("cpu.max", "20000 200000");
+    update(&mut group, json!({"cpu": {"period": 100_000}})).unwrap();
+    is("cpu.max", "20000 100000");
+    update(&mut group, json!({"memory": {"swap": 1500}})).unwrap();
+    is("memory.swap.max", "500");
+    is("memory.max", "1000");
+    let low = json!({"memory": {"limit": 500, "checkBeforeUpdate": true}});
+    let error = update(&mut group, low).unwrap_err();
+    assert!(matches!(error, CgroupError::InUse { limit: Limit::Memory, value: 500, used: 600 }));
+    is("memory.max", "1000");
+}
+
+#[test]
+fn running_out_of_memory_is_reported_and_so_is_the_end() {
+    if !require::root() || require::controller("memory").is_none() {
+        return;
+    }
+    let group = Group::new("watch", &json!({"memory": {"limit": 16 << 20}}));
+    let mut watch = group.cgroup.watch_memory().unwrap();
+    let mut heard = |wanted: OomEvent| {
+        wait_until("the event", || {
+            let mut poll = [PollFd::new(&watch, PollFlags::IN)];
+            let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+            rustix::event::poll(&mut poll, Some(&second)).unwrap();
+            watch.take().unwrap() == wanted
+        });
+    };
+    let status = group.run("exec tail /dev/zero");
+    assert_eq!(status.signal(), Some(9));
+    heard(OomEvent::OutOfMemory);
+    group.cgroup.remove().unwrap();
+    heard(OomEvent::Gone);
+}
+
 #[test]
 fn killing_reaches_every_process_and_removing_leaves_nothing() {
     if !require::root() {
@@ -347,7 +636,7 @@ fn controllers_are_enabled_from_the_anchor_down() {
         settings: Vec::new(),
         devices: None,
     };
-    let plan = CgroupPlan { groups: vec![group] };
+    let plan = CgroupPlan { groups: vec![group], scope: None };
     cgroup::create(&plan).unwrap();
     let text = |path: &Path| fs::read_to_string(path.join("cgroup.subtree_control")).unwrap();
     assert_eq!(text(&anchor), "+memory +pids");
@@ -376,7 +665,7 @@ fn a_limit_without_its_file_says_what_the_kernel_lacks() {
         settings: vec![setting],
         devices: None,
     };
-    let error = cgroup::create(&CgroupPlan { groups: vec![group] }).unwrap_err();
+    let error = cgroup::create(&CgroupPlan { groups: vec![group], scope: None }).unwrap_err();
     let file = path.join("io.bfq.weight");
     let expected = format!(
         "cannot keep the disk weight (--io-weight): this kernel has no `{}`",

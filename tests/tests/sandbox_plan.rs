@@ -20,6 +20,7 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
     let ground = Ground {
         id: "id",
         snapshot: Path::new("/snapshot"),
+        bundle: false,
         format: Format::Folder,
         folder: Path::new("/container"),
         mount_points_exist: false,
@@ -30,8 +31,10 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         session_keyring: false,
         bundle_folder: None,
         generate_files: true,
+        no_pivot: false,
         cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
         all_controllers: false,
+        preserved_descriptors: 0,
     };
     plan::plan(&spec, &ground, host)
 }
@@ -51,15 +54,9 @@ fn mounts(plan: &Plan) -> String {
                     .collect();
                 format!("{filesystem} {}", options.join(","))
             }
+            Source::Remount { .. } => "remount".to_owned(),
         };
-        let set = mount.attributes;
-        let words = [
-            (set.readonly, "ro"),
-            (set.nosuid, "nosuid"),
-            (set.nodev, "nodev"),
-            (set.noexec, "noexec"),
-        ];
-        let words: Vec<&str> = words.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
+        let words = mount.attributes.words();
         format!("{} {} [{}]\n", mount.destination, source.trim_end(), words.join(","))
     };
     plan.mounts.iter().map(line).collect()
@@ -91,12 +88,12 @@ fn mounts_of_an_ordinary_user_on_the_hosts_network() {
     /proc proc [nosuid,nodev,noexec]
     /dev tmpfs mode=755,size=65536k [nosuid,nodev,noexec]
     /dev/pts devpts ptmxmode=0666,mode=0620 [nosuid,noexec]
-    /sys bind /sys [ro,nosuid,nodev,noexec]
+    /sys bind /sys [rro,rnosuid,rnodev,rnoexec]
     /sys/fs/cgroup tmpfs mode=755 [ro,nosuid,nodev,noexec]
     /dev/mqueue mqueue [nosuid,nodev,noexec]
-    /dev/shm tmpfs size=1m [nosuid,nodev]
-    /x bind /a [nosuid,nodev]
-    /x/y bind /b [ro,nosuid,nodev]
+    /dev/shm tmpfs size=1m [nosuid,nodev,exec]
+    /x bind /a [rnosuid,rnodev]
+    /x/y bind /b [rro,rnosuid,rnodev]
     /etc/resolv.conf bind /etc/resolv.conf [ro,nosuid,nodev,noexec]
     ");
 }

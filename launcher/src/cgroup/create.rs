@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, access, keyed, read};
-use super::{Cgroup, CgroupError, CgroupPlan, GroupPlan, devices, reopen, write};
+use super::{Cgroup, CgroupError, CgroupPlan, GroupPlan, devices, reopen, systemd, write};
 use crate::host::{Controller, Version};
 use crate::sys::bpf;
 
@@ -17,6 +17,9 @@ use crate::sys::bpf;
 /// # Errors
 /// A group exists, or the kernel refuses a folder, a controller or a value. Nothing that was made is left then.
 pub fn create(plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, CgroupError> {
+    if let Some(scope) = &plan.scope {
+        return systemd::create(plan, scope);
+    }
     let mut made = Made::default();
     for group in &plan.groups {
         made.group(group)?;
@@ -30,7 +33,7 @@ pub fn create(plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, CgroupError> {
 pub(super) fn fill(group: &GroupPlan) -> Result<(), CgroupError> {
     write::all(&group.path, &group.settings)?;
     match &group.devices {
-        Some(rules) => attach(&group.path, rules),
+        Some(rules) => attach(&group.path, rules, !group.reuse),
         None => Ok(()),
     }
 }
@@ -178,10 +181,15 @@ fn inherit_cpuset(group: &Path) -> Result<(), CgroupError> {
     Ok(())
 }
 
-/// The program of these rules takes the place of the one that is there.
-pub(super) fn attach(group: &Path, rules: &[devices::DeviceRule]) -> Result<(), CgroupError> {
+/// The program of these rules; in a group that has existed before in place of the one that is there.
+pub(super) fn attach(
+    group: &Path,
+    rules: &[devices::DeviceRule],
+    fresh: bool,
+) -> Result<(), CgroupError> {
     let failed = |source: io::Error| CgroupError::Devices { path: group.to_owned(), source };
     let folder = fs::File::open(group).map_err(failed)?;
     let program = bpf::load_device_program(&devices::program(rules)).map_err(failed)?;
-    bpf::attach_device_program(folder.as_fd(), program.as_fd()).map_err(failed)
+    let attach = if fresh { bpf::attach_device_program } else { bpf::replace_device_program };
+    attach(folder.as_fd(), program.as_fd()).map_err(failed)
 }

@@ -63,7 +63,7 @@ impl Access {
         Some(Self { read: has('r'), write: has('w'), mknod: has('m') })
     }
 
-    fn letters(self) -> String {
+    pub(super) fn letters(self) -> String {
         [(self.read, 'r'), (self.write, 'w'), (self.mknod, 'm')]
             .into_iter()
             .filter_map(|(yes, letter)| yes.then_some(letter))

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use common::report::{Diagnostic, ExitCode};
 
-use super::Limit;
+use super::systemd::ManagerError;
+use super::{Limit, hint};
 use crate::host::{Controller, HostError, Version};
 
 /// Why the groups cannot be planned, made, used or removed.
@@ -93,6 +94,41 @@ pub enum CgroupError {
         controllers: String,
         /// What `cgroup.type` says.
         kind: String,
+    },
+    /// A path for the systemd driver in another form than it needs.
+    #[error("the cgroup path `{}` is no scope for systemd", path.display())]
+    SystemdPath {
+        /// The path.
+        path: PathBuf,
+    },
+    /// An annotation that asks for a property in a way that means nothing.
+    #[error("the annotation `{annotation}` is no property of systemd")]
+    Annotation {
+        /// Key and value.
+        annotation: String,
+    },
+    /// A user's systemd manages nothing on this host.
+    #[error("a user's systemd has no control groups on a host with cgroup v1")]
+    UserScope,
+    /// systemd does not do what it is asked.
+    #[error("the scope `{unit}` cannot {what}")]
+    Systemd {
+        /// What was asked.
+        what: &'static str,
+        /// The scope.
+        unit: String,
+        /// What went wrong.
+        source: ManagerError,
+    },
+    /// systemd put the scope somewhere else than its slice says.
+    #[error("systemd put the scope `{unit}` at `{}`, not at `{}`", path.display(), expected.display())]
+    Elsewhere {
+        /// The scope.
+        unit: String,
+        /// Where it is.
+        path: PathBuf,
+        /// Where it was expected.
+        expected: PathBuf,
     },
     /// Running out of memory cannot be watched without the controller.
     #[error("the container has no memory cgroup")]
@@ -236,59 +272,7 @@ impl std::fmt::Display for Unavailable {
 
 impl Diagnostic for CgroupError {
     fn hint(&self) -> Option<String> {
-        match self {
-            Self::Host(error) => error.hint(),
-            Self::NoController { controller, why, .. } => Some(match why {
-                Unavailable::NotMounted => format!(
-                    "see /proc/cgroups whether the kernel has it; mount it, or remove `cgroup_disable={controller}` from the kernel's command line"
-                ),
-                Unavailable::NotDelegated { .. } => format!(
-                    "run paddle as root, or by `systemd-run --user --scope -p Delegate=yes paddle ...`, with `Delegate={controller}` for user@.service"
-                ),
-                Unavailable::NotEnabled { .. } => format!(
-                    "let the administrator add `Delegate={controller}` to user@.service (systemctl edit user@.service)"
-                ),
-                Unavailable::NotJoined => "start the container with any such limit".to_owned(),
-                Unavailable::Occupied { .. } => {
-                    "move those processes to a group below it, then enable the controller in its cgroup.subtree_control".to_owned()
-                }
-            }),
-            Self::NoEquivalent { version: Version::V1, .. } => {
-                Some("this limit needs a host with cgroup v2".to_owned())
-            }
-            Self::NoEquivalent { version: Version::V2, .. } => {
-                Some("this limit was dropped by the kernel in cgroup v2; leave it out".to_owned())
-            }
-            Self::Exists { .. } => {
-                Some("a container of that name runs, or one was killed; see `paddle ps -a`, `paddle rm`".to_owned())
-            }
-            Self::Occupied { .. } => {
-                Some("another container uses it, or one was killed: stop it, or choose another cgroupsPath".to_owned())
-            }
-            Self::Frozen { path } => Some(format!(
-                "thaw it: write 0 to `{0}/cgroup.freeze`, or THAWED to `{0}/freezer.state` in v1", path.display()
-            )),
-            Self::Threaded { .. } => Some(
-                "the group is part of a threaded subtree, or lies below one with processes; put the container somewhere else".to_owned(),
-            ),
-            Self::Write { limit: Limit::Memory | Limit::Swap, source, .. } if source.raw_os_error() == Some(16) => {
-                Some("the container uses more than that now".to_owned())
-            }
-            Self::Missing { limit, .. } => limit.missing_hint().map(str::to_owned),
-            Self::Create { source, .. } | Self::Enable { source, .. }
-                if source.raw_os_error() == Some(30) =>
-            {
-                Some("the cgroup file system is mounted read-only here, as in a container".to_owned())
-            }
-            Self::Enable { source, .. } if source.raw_os_error() == Some(16) => Some(
-                "processes live in that group itself; move them to a group below it".to_owned(),
-            ),
-            Self::Devices { .. } => {
-                Some("the kernel needs CONFIG_CGROUP_BPF, and paddle CAP_SYS_ADMIN".to_owned())
-            }
-            Self::Timeout { .. } => Some("a process is stuck in the kernel; see `ps -o pid,stat,wchan`".to_owned()),
-            _ => None,
-        }
+        hint::of(self)
     }
 
     fn exit_code(&self) -> ExitCode {

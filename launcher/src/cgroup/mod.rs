@@ -27,10 +27,12 @@ mod devices;
 mod driver;
 mod error;
 mod folder;
+mod hint;
 mod limit;
 mod limits;
 mod plan;
 pub mod stats;
+pub mod systemd;
 mod update;
 mod v1;
 mod v2;
@@ -54,6 +56,7 @@ pub use error::{CgroupError, Unavailable};
 pub use limit::Limit;
 pub use plan::{Request, plan};
 pub use stats::Stats;
+pub use systemd::{ScopePlan, Unit};
 pub use watch::{OomEvent, OomWatch};
 pub use weight::{shares_to_weight, weight_to_shares};
 
@@ -64,6 +67,8 @@ use crate::host::{Controller, Version};
 pub struct CgroupPlan {
     /// In the order of creation, one for each hierarchy; at most one is v2.
     pub groups: Vec<GroupPlan>,
+    /// The scope that the groups belong to, where systemd makes them.
+    pub scope: Option<ScopePlan>,
 }
 
 /// One group.
@@ -112,6 +117,9 @@ pub struct Setting {
 pub struct CgroupPaths {
     /// One for each hierarchy.
     pub groups: Vec<GroupPath>,
+    /// The scope that they belong to, where systemd made them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
 }
 
 impl CgroupPaths {
@@ -145,7 +153,8 @@ impl CgroupPlan {
             controllers: group.controllers(),
             path: group.path.clone(),
         });
-        CgroupPaths { groups: paths.collect() }
+        let unit = self.scope.as_ref().map(|scope| scope.unit.clone());
+        CgroupPaths { groups: paths.collect(), unit }
     }
 }
 
@@ -157,6 +166,9 @@ pub struct Join {
     /// The v1 groups' `tasks`, open for writing: the child writes `0` into each, which moves the
     /// calling thread, within 30 microseconds and without waiting for other CPUs.
     pub v1: Vec<OwnedFd>,
+    /// A scope that systemd makes around the child: the parent [starts](systemd::Pending::start) it, and the child waits
+    /// for that before it does anything that a group counts or a cgroup namespace shows.
+    pub scope: Option<systemd::Pending>,
 }
 
 /// The groups of one container, which exist (or did until lately).
@@ -169,6 +181,14 @@ pub trait Cgroup: fmt::Debug {
     /// # Errors
     /// A group is gone, or not ours to join.
     fn join(&self) -> Result<Join, CgroupError>;
+
+    /// Opens what a further process needs in order to join. A container that is handed its v2 group may have made groups
+    /// below it and moved its first process there; then the group itself may hold none any more, and the newcomer joins
+    /// `process`, a process of the container, where it is.
+    ///
+    /// # Errors
+    /// As [`Cgroup::join`].
+    fn join_beside(&self, process: u32) -> Result<Join, CgroupError>;
 
     /// Sends SIGKILL to every process in the groups and in groups below them, such that no fork escapes.
     /// Returns when the signals are sent, not when the processes are gone. Groups that are gone count
@@ -233,6 +253,9 @@ pub trait Cgroup: fmt::Debug {
 
 /// The groups of a container that another process made, from its state.
 pub fn reopen(paths: &CgroupPaths) -> Box<dyn Cgroup> {
+    if paths.unit.is_some() {
+        return Box::new(systemd::Scoped::reopen(paths.clone()));
+    }
     let (v2, v1) =
         paths.groups.iter().cloned().partition::<Vec<_>, _>(|g| g.version == Version::V2);
     match (v1.is_empty(), v2.into_iter().next()) {

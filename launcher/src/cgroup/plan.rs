@@ -1,11 +1,13 @@
 //! Which groups a container gets: pure, so that it is tested with made-up hosts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Component, Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
 
+use super::devices::DeviceRule;
 use super::limits::{Wanted, wanted};
+use super::systemd::scope;
 use super::{CgroupError, CgroupPlan, Driver, GroupPlan, Limit, Setting, Unavailable, devices};
 use crate::host::{Anchor, Controller, Hierarchy, Host, Layout, Version};
 
@@ -21,6 +23,8 @@ pub struct Request<'a> {
     pub resources: Option<&'a LinuxResources>,
     /// Who makes them.
     pub driver: Driver,
+    /// `annotations`: with the systemd driver those that begin with `org.systemd.property.` are properties of the scope.
+    pub annotations: Option<&'a HashMap<String, String>>,
     /// Whether the container gets every controller that is to be had: an engine pauses, measures and updates what it has
     /// made. Otherwise those that limits need, and cheap ones.
     pub complete: bool,
@@ -58,14 +62,26 @@ pub fn plan(request: &Request<'_>, host: &Host) -> Result<CgroupPlan, CgroupErro
             None => Ok(CgroupPlan::default()),
         };
     }
-    let always = host.uid() == 0;
+    let systemd = request.driver == Driver::Systemd;
+    let always = host.uid() == 0 || systemd;
     if wanted.is_empty() && !always {
         // Nothing to limit; the pid namespace is what kills all of it.
         return Ok(CgroupPlan::default());
     }
-    let name = name(request)?;
-    let reuse = request.path.is_some();
-    let mut planner = Planner { layout: host.cgroups()?, name, reuse, groups: BTreeMap::new() };
+    let layout = host.cgroups()?;
+    // An ordinary user's device nodes open nothing (they cannot make any), and neither interface lets
+    // such a user write rules.
+    let rules = host.privileged().then(|| devices::rules(resources.devices().as_deref()));
+    let rules = rules.transpose()?;
+    let scope = systemd
+        .then(|| scope::plan(request, resources, rules.as_deref(), layout, !host.privileged()));
+    let scope = scope.transpose()?;
+    let name = match &scope {
+        Some(scope) => scope.path(),
+        None => name(request)?,
+    };
+    let reuse = request.path.is_some() || systemd;
+    let mut planner = Planner { layout, name, reuse, systemd, groups: BTreeMap::new() };
     for limit in wanted {
         planner.limit(limit)?;
     }
@@ -73,12 +89,10 @@ pub fn plan(request: &Request<'_>, host: &Host) -> Result<CgroupPlan, CgroupErro
         planner.welcome(if request.complete { &COMPLETE } else { &CHEAP });
         planner.at_least_one();
     }
-    // An ordinary user's device nodes open nothing (they cannot make any), and neither interface lets
-    // such a user write rules.
-    if host.privileged() {
-        planner.devices(resources)?;
+    if let Some(rules) = rules {
+        planner.devices(rules, resources.devices().is_some())?;
     }
-    planner.finish()
+    Ok(CgroupPlan { groups: planner.finish()?, scope })
 }
 
 /// The group's path below the anchor, in plain components.
@@ -104,13 +118,14 @@ struct Gathered {
     /// Controllers that are taken where they are to be had.
     welcome: BTreeSet<Controller>,
     settings: Vec<Setting>,
-    devices: Option<Vec<devices::DeviceRule>>,
+    devices: Option<Vec<DeviceRule>>,
 }
 
 struct Planner<'a> {
     layout: &'a Layout,
     name: PathBuf,
     reuse: bool,
+    systemd: bool,
     /// By the hierarchy's index in the layout.
     groups: BTreeMap<usize, Gathered>,
 }
@@ -166,14 +181,13 @@ impl Planner<'_> {
         }
     }
 
-    fn devices(&mut self, resources: &LinuxResources) -> Result<(), CgroupError> {
-        let rules = devices::rules(resources.devices().as_deref())?;
+    fn devices(&mut self, rules: Vec<DeviceRule>, asked: bool) -> Result<(), CgroupError> {
         if let Some((Version::V1, group)) = self.group(Controller::Devices) {
             group.needed.insert(Controller::Devices, Limit::Devices);
             group.settings.extend(devices::v1_settings(&rules));
         } else if let Some(group) = self.unified() {
             group.devices = Some(rules);
-        } else if resources.devices().is_some() {
+        } else if asked {
             let why = Unavailable::NotMounted;
             let (limit, controller) = (Limit::Devices, Controller::Devices);
             return Err(CgroupError::NoController { limit, controller, why });
@@ -181,10 +195,29 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<CgroupPlan, CgroupError> {
+    fn scoped(&self, hierarchy: &Hierarchy, gathered: Gathered) -> GroupPlan {
+        let welcome = gathered.welcome.intersection(&hierarchy.controllers);
+        GroupPlan {
+            version: hierarchy.version,
+            path: hierarchy.mount.join(&self.name),
+            anchor: hierarchy.mount.clone(),
+            welcome: welcome.filter(|c| !gathered.needed.contains_key(c)).copied().collect(),
+            needed: gathered.needed.into_keys().collect(),
+            reuse: true,
+            settings: gathered.settings,
+            devices: gathered.devices,
+        }
+    }
+
+    fn finish(mut self) -> Result<Vec<GroupPlan>, CgroupError> {
         let mut groups = Vec::new();
-        for (index, gathered) in self.groups {
+        for (index, gathered) in std::mem::take(&mut self.groups) {
             let hierarchy = &self.layout.hierarchies[index];
+            if self.systemd && hierarchy.version == Version::V2 {
+                // systemd makes it, wherever that is, and enables what it can.
+                groups.push(self.scoped(hierarchy, gathered));
+                continue;
+            }
             let Some(anchor) = choose(hierarchy, &gathered.needed)? else { continue };
             let available = available(anchor);
             let welcome = gathered.welcome.intersection(available);
@@ -200,7 +233,7 @@ impl Planner<'_> {
                 devices: gathered.devices,
             });
         }
-        Ok(CgroupPlan { groups })
+        Ok(groups)
     }
 }
 

@@ -83,7 +83,7 @@ impl Changes {
             .iter()
             .try_for_each(|(group, settings)| write::all(group, settings))
             .and_then(|()| match &self.program {
-                Some((group, rules)) => attach(group, rules),
+                Some((group, rules)) => attach(group, rules, false),
                 None => Ok(()),
             });
         if written.is_err() {
@@ -250,7 +250,11 @@ fn move_all(group: &Path, processes: &BTreeSet<u32>) -> Result<(), CgroupError> 
 }
 
 /// Enables a controller from the mount down to the group's parent.
-fn enable_above(mount: &Path, group: &Path, controller: Controller) -> Result<(), CgroupError> {
+pub(super) fn enable_above(
+    mount: &Path,
+    group: &Path,
+    controller: Controller,
+) -> Result<(), CgroupError> {
     let wanted = BTreeSet::from([controller]);
     let has = |folder: &Path, file: &str| {
         let text = fs::read_to_string(folder.join(file)).unwrap_or_default();

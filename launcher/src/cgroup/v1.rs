@@ -21,7 +21,8 @@ pub(super) struct Legacy {
 
 impl Legacy {
     pub(super) fn new(groups: Vec<GroupPath>, unified: Option<GroupPath>) -> Self {
-        let paths = CgroupPaths { groups: groups.iter().chain(&unified).cloned().collect() };
+        let paths =
+            CgroupPaths { groups: groups.iter().chain(&unified).cloned().collect(), unit: None };
         Self { paths, groups, unified: unified.map(Unified::new) }
     }
 
@@ -59,6 +60,14 @@ impl Cgroup for Legacy {
             let file = group.path.join("tasks");
             let opened = openat(CWD, &file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
             join.v1.push(opened.map_err(|errno| access(&file)(errno.into()))?);
+        }
+        Ok(join)
+    }
+
+    fn join_beside(&self, process: u32) -> Result<Join, CgroupError> {
+        let mut join = self.join()?;
+        if let Some(unified) = &self.unified {
+            join.v2 = unified.join_beside(process)?.v2;
         }
         Ok(join)
     }

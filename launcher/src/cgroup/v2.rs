@@ -1,6 +1,6 @@
 //! A group of the unified hierarchy.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -18,11 +18,25 @@ pub(super) struct Unified {
 
 impl Unified {
     pub(super) fn new(group: GroupPath) -> Self {
-        Self { paths: CgroupPaths { groups: vec![group.clone()] }, group }
+        Self { paths: CgroupPaths { groups: vec![group.clone()], unit: None }, group }
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.group.path
+    }
+
+    /// The group of a process, if it is below ours. `/proc/<pid>/cgroup` counts from where we see the root, as the mount
+    /// does, so the path ends with ours and what is below it.
+    fn below(&self, process: u32) -> Result<Option<PathBuf>, CgroupError> {
+        let Some(text) = maybe(folder::read(&PathBuf::from(format!("/proc/{process}/cgroup"))))?
+        else {
+            return Ok(None);
+        };
+        let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else {
+            return Ok(None);
+        };
+        let found = self.path().ancestors().skip(1).map(|above| above.join(path));
+        Ok(found.into_iter().find(|found| found.starts_with(self.path()) && found.is_dir()))
     }
 
     fn has(&self, controller: Controller) -> bool {
@@ -36,10 +50,15 @@ impl Cgroup for Unified {
     }
 
     fn join(&self) -> Result<Join, CgroupError> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let group = openat(CWD, self.path(), flags, Mode::empty())
-            .map_err(|errno| access(self.path())(errno.into()))?;
-        Ok(Join { v2: Some(group), v1: Vec::new() })
+        open(self.path())
+    }
+
+    fn join_beside(&self, process: u32) -> Result<Join, CgroupError> {
+        let file = self.path().join("cgroup.subtree_control");
+        if maybe(folder::read(&file))?.is_none_or(|enabled| enabled.trim().is_empty()) {
+            return self.join();
+        }
+        open(&self.below(process)?.unwrap_or_else(|| self.path().to_owned()))
     }
 
     fn kill(&self) -> Result<(), CgroupError> {
@@ -104,4 +123,11 @@ impl Cgroup for Unified {
     fn remove(&self) -> Result<(), CgroupError> {
         folder::remove_populated(self.path())
     }
+}
+
+fn open(group: &Path) -> Result<Join, CgroupError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let group =
+        openat(CWD, group, flags, Mode::empty()).map_err(|errno| access(group)(errno.into()))?;
+    Ok(Join { v2: Some(group), ..Join::default() })
 }

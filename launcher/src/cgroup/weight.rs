@@ -1,8 +1,13 @@
 //! Shares of CPU and disk: each interface counts them on a scale of its own.
 
 /// From the specification's 10 to 1000 to `io.weight`'s 1 to 10000, linearly, as runc does.
+pub(super) fn io_weight_number(weight: u16) -> u32 {
+    1 + (u32::from(weight).saturating_sub(10)) * 9999 / 990
+}
+
+/// As the file takes it.
 pub(super) fn io_weight(weight: u16) -> String {
-    (1 + (u32::from(weight).saturating_sub(10)) * 9999 / 990).to_string()
+    io_weight_number(weight).to_string()
 }
 
 /// From the specification's CPU shares (2 to 262144, default 1024) to v2's `cpu.weight` (1 to 10000,

@@ -1,62 +1,84 @@
-//! How the container sees its own cgroups: read-only (R10; CVE-2022-0492, CVE-2023-25809).
+//! How the container sees its own cgroups.
+//!
+//! On a pure v2 host that is one file system; otherwise a folder with each hierarchy in which the container has a group, and
+//! no other: each costs a mount, and what it would show is the host's. In a cgroup namespace they are mounted anew, and their root is
+//! the container's group; without one, its group is bound from the host's.
 
 use common::tree::ImagePath;
 
-use super::{Attributes, Mount, PlanError, Source};
-use crate::cgroup::CgroupPlan;
-use crate::host::{Host, Version};
+use super::mounts::Scope;
+use super::{Attributes, Link, Mount, NamespaceKind, PlanError, Source, Spread};
+use crate::cgroup::GroupPlan;
+use crate::host::{Host, Layout, Version};
 
-const ATTRIBUTES: Attributes = Attributes {
-    readonly: true,
-    nosuid: true,
-    nodev: true,
-    noexec: true,
-    noatime: false,
-    nosymfollow: false,
-};
-
-/// On a pure v2 host its one file system; otherwise a folder with each hierarchy in which the container has a group, and
-/// no other: each costs a mount, and what it would show is the host's.
+/// The mounts at `destination`, and links beside them.
 pub(super) fn plan(
     destination: &ImagePath,
-    cgroup: &CgroupPlan,
+    attributes: Attributes,
+    scope: &Scope<'_>,
     host: &Host,
-) -> Result<Vec<Mount>, PlanError> {
+) -> Result<(Vec<Mount>, Vec<Link>), PlanError> {
     let layout = host.cgroups().map_err(|error| PlanError::Cgroup(error.into()))?;
-    let new = |at: ImagePath, filesystem: &str, options: Vec<(String, Option<String>)>| Mount {
-        destination: at,
-        source: Source::New {
-            filesystem: filesystem.to_owned(),
-            name: "cgroup".to_owned(),
-            options,
-        },
-        attributes: ATTRIBUTES,
+    let at = |at: ImagePath, source: Source| {
+        let bound = matches!(source, Source::Bind { .. });
+        let propagation = bound.then_some(Spread::PRIVATE).into_iter().collect();
+        Mount { destination: at, source, attributes, propagation }
     };
+    let namespace = scope.has(NamespaceKind::Cgroup);
     if layout.is_pure_v2() {
-        return Ok(vec![new(destination.clone(), "cgroup2", Vec::new())]);
+        // Outside of a cgroup namespace, only root of the host may mount it.
+        let source = match (namespace, scope.id_maps) {
+            (false, Some(_)) => {
+                Source::Bind { path: "/sys/fs/cgroup".into(), recursive: false, owners: None }
+            }
+            _ => new("cgroup2", Vec::new()),
+        };
+        return Ok((vec![at(destination.clone(), source)], Vec::new()));
     }
     let mode = vec![("mode".to_owned(), Some("755".to_owned()))];
-    let mut all = vec![new(destination.clone(), "tmpfs", mode)];
-    for group in &cgroup.groups {
-        let first = group.controllers().first().copied();
-        match (group.version, first.and_then(|controller| layout.of(controller))) {
-            (Version::V1, Some(hierarchy)) => {
-                // The kernel wants all controllers of a hierarchy named.
-                let names: Vec<&str> = hierarchy
-                    .controllers
-                    .iter()
-                    .map(|controller| controller.name(Version::V1))
-                    .collect();
-                let at = destination.join(names.join(",")).map_err(PlanError::Path)?;
-                let options = names.iter().map(|&name| (name.to_owned(), None)).collect();
-                all.push(new(at, "cgroup", options));
-            }
-            (Version::V1, None) => {}
-            (Version::V2, _) => {
-                let at = destination.join("unified").map_err(PlanError::Path)?;
-                all.push(new(at, "cgroup2", Vec::new()));
+    let mut all = vec![at(destination.clone(), new("tmpfs", mode))];
+    let mut links = Vec::new();
+    for group in &scope.cgroup.groups {
+        let Some(names) = names(group, layout) else { continue };
+        let folder = names.join(",");
+        let path = destination.join(&folder).map_err(PlanError::Path)?;
+        if names.len() > 1 {
+            // The names by which programs look for them.
+            for name in &names {
+                let path = destination.join(name).map_err(PlanError::Path)?;
+                links.push(Link { path, target: folder.clone(), replaces: false });
             }
         }
+        let source = match (namespace, group.version) {
+            (false, _) => Source::Bind { path: group.path.clone(), recursive: false, owners: None },
+            (true, Version::V2) => new("cgroup2", Vec::new()),
+            // The kernel wants all controllers of a hierarchy named.
+            (true, Version::V1) => {
+                new("cgroup", names.iter().map(|&name| (name.to_owned(), None)).collect())
+            }
+        };
+        all.push(at(path, source));
     }
-    Ok(all)
+    Ok((all, links))
+}
+
+fn new(filesystem: &str, options: Vec<(String, Option<String>)>) -> Source {
+    Source::New {
+        filesystem: filesystem.to_owned(),
+        name: "cgroup".to_owned(),
+        options,
+        copy_up: false,
+    }
+}
+
+/// What a hierarchy's folder is called: `memory`, `cpu,cpuacct`, `unified`.
+fn names<'a>(group: &GroupPlan, layout: &'a Layout) -> Option<Vec<&'a str>> {
+    match group.version {
+        Version::V2 => Some(vec!["unified"]),
+        Version::V1 => {
+            let first = group.controllers().first().copied()?;
+            let all = &layout.of(first)?.controllers;
+            Some(all.iter().map(|controller| controller.name(Version::V1)).collect())
+        }
+    }
 }

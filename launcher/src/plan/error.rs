@@ -31,18 +31,34 @@ pub enum PlanError {
     /// A path of the specification is none.
     #[error("the specification has an unusable path")]
     Path(#[source] PathError),
-    /// A kind of namespace that is not supported.
-    #[error("a {0} namespace is not supported")]
-    Namespace(&'static str),
     /// A kind of namespace twice.
-    #[error("the {0:?} namespace is given twice")]
+    #[error("the {0} namespace is given twice")]
     DuplicateNamespace(NamespaceKind),
-    /// A kind of namespace that can only be new.
-    #[error("an existing {0:?} namespace cannot be joined")]
-    JoinedNamespace(NamespaceKind),
-    /// A kind of namespace that cannot be the host's.
-    #[error("the {0:?} namespace cannot be shared with the host")]
-    SharedNamespace(NamespaceKind),
+    /// A namespace whose path depends on where the launcher is.
+    #[error("the path `{}` of the {kind} namespace is not absolute", path.display())]
+    NamespacePath {
+        /// Of what kind.
+        kind: NamespaceKind,
+        /// The path.
+        path: std::path::PathBuf,
+    },
+    /// Clocks cannot differ in the host's time namespace, or in one that exists.
+    #[error("clock offsets need a new time namespace")]
+    TimeOffsets,
+    /// A clock that cannot differ, or an offset that is none.
+    #[error("the offset of the clock `{0}` is unusable")]
+    Clock(String),
+    /// A name for the whole host.
+    #[error("the host name `{0}` would change the host's: there is no uts namespace")]
+    Hostname(String),
+    /// A hook that cannot be run.
+    #[error("a `{kind}` hook {problem}")]
+    Hook {
+        /// `prestart`, `createRuntime` ...
+        kind: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A kind of limit that the kernel does not have.
     #[error("`{0}` is no resource limit")]
     Limit(String),
@@ -80,6 +96,9 @@ pub enum PlanError {
     /// A label that nothing enforces.
     #[error("the specification has a label for {0}, which is not enabled on this host")]
     SecurityModule(&'static str),
+    /// A flag of the filter that this kernel does not know.
+    #[error("this kernel does not know all flags of the seccomp profile ({0:#x})")]
+    SeccompFlag(u32),
     /// A filter that asks a listener, and nobody to listen, or the other way round.
     #[error("the seccomp profile {0}")]
     Listener(&'static str),
@@ -91,8 +110,19 @@ pub enum PlanError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A node that cannot be.
+    #[error("the device `{path}` {problem}")]
+    Device {
+        /// Where.
+        path: common::tree::ImagePath,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// `rootfsPropagation` is none of its words.
+    #[error("`{}` is no way of propagation for the root", common::escape::Escaped(.0.as_bytes()))]
+    Propagation(String),
     /// A kernel parameter that is not of a namespace of the container's own.
-    #[error("the kernel parameter `{0}` would change the host")]
+    #[error("the kernel parameter `{0}` is not one of a namespace of the container's own")]
     Sysctl(String),
     /// Nothing to map: the host gives this user no further ids, or root no range.
     #[error("user {uid} and group {gid} do not exist in this user namespace")]
@@ -127,9 +157,15 @@ impl Diagnostic for PlanError {
             Self::Unmapped { .. } => {
                 "run as user 0, or give your user ranges in /etc/subuid and /etc/subgid and install newuidmap and newgidmap".to_owned()
             }
+            Self::Clock(_) => {
+                "`monotonic` and `boottime` can differ, with nanoseconds below 1000000000".to_owned()
+            }
+            Self::Propagation(_) => {
+                "shared, slave, private and unbindable are, and each with an r before it".to_owned()
+            }
             Self::NeedsUserNamespace => "use --userns, or run as root".to_owned(),
             Self::Sysctl(_) => {
-                "net.* needs a network namespace; kernel.msg*, kernel.sem, kernel.shm* and fs.mqueue.* an ipc namespace".to_owned()
+                "net.* needs a network namespace, kernel.msg*, kernel.sem, kernel.shm* and fs.mqueue.* an ipc namespace, user.* a user namespace; for the host name there is an option".to_owned()
             }
             Self::Variable(_) => "write NAME=VALUE".to_owned(),
             Self::Numbers { .. } => "write numbers and ranges with commas between: 0-3,7".to_owned(),

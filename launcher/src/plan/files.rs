@@ -2,7 +2,7 @@
 
 use common::tree::ImagePath;
 
-use super::{GeneratedFile, Ground, Mount, PlanError, Source};
+use super::{Attributes, GeneratedFile, Ground, Mount, PlanError, Source, Spread};
 
 /// `/etc/hostname` and `/etc/hosts`: about names of the container itself, so no image can have them right. What
 /// is mounted at one of these places (a volume) is what the person wants there instead.
@@ -47,13 +47,8 @@ pub(super) fn resolver(isolated: bool, mounts: &[Mount]) -> Result<Option<Mount>
     }
     Ok(Some(Mount {
         destination,
-        source: Source::Bind { path: "/etc/resolv.conf".into(), recursive: false },
-        attributes: super::Attributes {
-            readonly: true,
-            nosuid: true,
-            nodev: true,
-            noexec: true,
-            ..super::Attributes::default()
-        },
+        source: Source::Bind { path: "/etc/resolv.conf".into(), recursive: false, owners: None },
+        attributes: Attributes::of(&["ro", "nosuid", "nodev", "noexec"]),
+        propagation: vec![Spread::PRIVATE],
     }))
 }

@@ -6,7 +6,7 @@ use crate::host::{Host, Kernel};
 /// Refuses with the name of what is missing, so that nobody learns it from an ENOSYS halfway.
 pub(super) fn check(root: &RootPlan, maps: Option<&IdMaps>, host: &Host) -> Result<(), PlanError> {
     let has = host.features();
-    let overlay = !matches!(root, RootPlan::Bind { .. });
+    let overlay = !matches!(root, RootPlan::Folder { .. } | RootPlan::Bind { .. });
     let idmapped = maps.is_some_and(|maps| maps.idmapped_root);
     let needs = [
         (true, has.mount_descriptors, "fsopen and move_mount", Kernel::new(5, 2)),

@@ -5,11 +5,16 @@
 //! opens nothing and changes nothing: `plan/X.rs` decides, `spawn/X.rs` does.
 //! `paddle run --print-plan` prints it as JSON.
 
+mod attributes;
+mod below;
 mod capabilities;
 mod cgroups;
 mod decide;
+mod devices;
+mod enter;
 mod error;
 mod files;
+mod hooks;
 mod ids;
 mod kernel;
 mod labels;
@@ -17,6 +22,7 @@ mod mount;
 mod mounts;
 mod namespaces;
 mod numbers;
+mod options;
 mod paths;
 mod process;
 mod root;
@@ -25,6 +31,7 @@ pub mod seccomp;
 mod security;
 mod sysctls;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::tree::ImagePath;
@@ -35,14 +42,21 @@ use crate::network::Network;
 use crate::spec::HostEntry;
 use crate::store::Format;
 
+pub use attributes::{Attributes, Change};
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
+pub use enter::{EnterPlan, Manner, enter};
 pub use error::PlanError;
+pub use hooks::{Hook, HookKind, Hooks, hooks_of};
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use labels::{Keyring, Labels};
-pub use mount::{Attributes, Device, DeviceKind, GeneratedFile, Mount, Source};
-pub use namespaces::{Namespace, NamespaceKind};
+pub use mount::{
+    Device, DeviceKind, GeneratedFile, Link, Mount, Node, OwnerMaps, Owners, Propagation, Source,
+    Sources, Spread,
+};
+pub use namespaces::{Namespace, NamespaceKind, TimeOffset};
 pub use numbers::Numbers;
+pub use options::mount_options;
 pub use process::{Process, Rlimit, process};
 pub use root::RootPlan;
 pub use scheduling::{Affinity, MemoryPolicy, Scheduler, Scheduling};
@@ -57,13 +71,20 @@ pub struct Plan {
     pub id_maps: Option<IdMaps>,
     /// What `/` is.
     pub root: RootPlan,
+    /// How mounts and unmounts travel between it and the host; `None` for the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagation: Option<Spread>,
     /// What the root's lower layer is on the disk: a folder, or a file that is mounted first.
     #[serde(default, skip_serializing_if = "Format::is_folder")]
     pub lower: Format,
     /// File systems and binds below it, in order.
     pub mounts: Vec<Mount>,
+    /// When the host's side of the binds is opened.
+    pub sources: Sources,
     /// Nodes of `/dev`.
     pub devices: Vec<Device>,
+    /// Symbolic links, of `/dev` and beside mounts.
+    pub links: Vec<Link>,
     /// Files that are generated and bound into place (`/etc/hosts` ...).
     pub files: Vec<GeneratedFile>,
     /// Hidden: a folder becomes an empty read-only one, a file `/dev/null`. Absent ones are skipped.
@@ -86,6 +107,17 @@ pub struct Plan {
     pub init: bool,
     /// Whether the container dies with its launcher (`PR_SET_PDEATHSIG`): a run in the foreground.
     pub dies_with_parent: bool,
+    /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
+    pub no_pivot: bool,
+    /// By how much the clocks of a new time namespace differ from the host's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// Programs that run at moments of the container's life.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
+    /// How many descriptors from 3 on the program keeps.
+    #[serde(default)]
+    pub preserved_descriptors: u32,
 }
 
 /// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
@@ -94,8 +126,10 @@ pub struct Plan {
 pub struct Ground<'a> {
     /// The container's id: the default host name.
     pub id: &'a str,
-    /// The unpacked image, absolute; only ever read.
+    /// The unpacked image, absolute; only ever read. Or a bundle's own root.
     pub snapshot: &'a Path,
+    /// Whether the root is a bundle's own: entered as it is, and written unless the specification forbids that.
+    pub bundle: bool,
     /// What that is: a folder, or a file that is mounted first.
     pub format: Format,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
@@ -119,8 +153,12 @@ pub struct Ground<'a> {
     pub session_keyring: bool,
     /// Whether `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf` are the launcher's. (A bundle brings its own.)
     pub generate_files: bool,
+    /// `--no-pivot`.
+    pub no_pivot: bool,
     /// Who makes the container's cgroups.
     pub cgroup_driver: Driver,
     /// Whether it gets every controller that is to be had, because an engine will look after it.
     pub all_controllers: bool,
+    /// `--preserve-fds`.
+    pub preserved_descriptors: u32,
 }

@@ -1,139 +1,307 @@
-//! What is mounted below the root, and which nodes `/dev` has.
+//! What is mounted below the root.
+
+use std::path::{Path, PathBuf};
 
 use common::tree::ImagePath;
-use oci_spec::runtime::{Mount as OciMount, Spec};
+use oci_spec::runtime::{LinuxIdMapping, Mount as OciMount, Spec};
 
 use super::ids::outside;
-use super::mount::{Attributes, Device, DeviceKind, Mount, Source};
-use super::{IdMaps, PlanError, cgroups, paths};
+use super::mount::{Link, Mount, OwnerMaps, Owners, Propagation, Source, Sources, Spread};
+use super::options::Options;
+use super::{
+    Attributes, Ground, IdMaps, IdRange, Namespace, NamespaceKind, PlanError, cgroups, paths,
+};
 use crate::cgroup::CgroupPlan;
 use crate::host::Host;
 
-/// What decides how file systems of the kernel can be mounted.
+/// File systems that are windows into the kernel, or of which this one instance is all: read-only is then the mount alone,
+/// because the file system is others' too, or because mount points have to be made on it first.
+const WINDOWS: [&str; 16] = [
+    "proc",
+    "sysfs",
+    "tmpfs",
+    "ramfs",
+    "devpts",
+    "devtmpfs",
+    "mqueue",
+    "cgroup",
+    "cgroup2",
+    "bpf",
+    "debugfs",
+    "tracefs",
+    "securityfs",
+    "configfs",
+    "fusectl",
+    "hugetlbfs",
+];
+
+/// What decides how things can be mounted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scope<'a> {
+    pub(super) namespaces: &'a [Namespace],
     pub(super) id_maps: Option<&'a IdMaps>,
-    /// Whether the network namespace is new.
-    pub(super) own_network: bool,
     pub(super) cgroup: &'a CgroupPlan,
+    /// What `rootfsPropagation` says.
+    pub(super) root: Option<Spread>,
 }
 
-/// The specification's mounts, in its order.
-pub(super) fn plan(spec: &Spec, scope: &Scope<'_>, host: &Host) -> Result<Vec<Mount>, PlanError> {
-    let mut all = Vec::new();
+impl Scope<'_> {
+    pub(super) fn has_new(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|one| one.kind == kind && one.path.is_none())
+    }
+
+    pub(super) fn has(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.iter().any(|one| one.kind == kind)
+    }
+
+    /// How a copy of a mount of the host's begins.
+    fn inherited(&self) -> Option<Spread> {
+        let kind = match self.root.map(|spread| spread.kind) {
+            Some(Propagation::Private | Propagation::Unbindable) => Propagation::Private,
+            // Mounts and unmounts of the host are seen inside: nobody keeps busy what the host gives up.
+            Some(Propagation::Slave) | None => Propagation::Slave,
+            Some(Propagation::Shared) => return None,
+        };
+        Some(Spread { kind, recursive: true })
+    }
+}
+
+/// `rootfsPropagation`.
+pub(super) fn root_propagation(spec: &Spec) -> Result<Option<Spread>, PlanError> {
+    let word = spec.linux().as_ref().and_then(|linux| linux.rootfs_propagation().clone());
+    let Some(word) = word.filter(|word| !word.is_empty()) else { return Ok(None) };
+    Spread::try_from(word.clone()).map(Some).or(Err(PlanError::Propagation(word)))
+}
+
+/// The specification's mounts, in its order, and links that belong to them.
+pub(super) fn plan(
+    spec: &Spec,
+    scope: &Scope<'_>,
+    host: &Host,
+) -> Result<(Vec<Mount>, Vec<Link>), PlanError> {
+    let (mut all, mut links) = (Vec::new(), Vec::new());
     for mount in spec.mounts().as_deref().unwrap_or_default() {
-        let destination = paths::one(mount.destination())?;
-        match mount.typ().as_deref() {
-            Some("cgroup" | "cgroup2") => {
-                all.extend(cgroups::plan(&destination, scope.cgroup, host)?);
+        let wanted = Wanted {
+            destination: paths::destination(mount.destination())?,
+            options: Options::parse(mount.options().as_deref().unwrap_or_default()),
+            mount,
+        };
+        match wanted.sort()? {
+            Sort::Remount => all.push(wanted.remount()),
+            Sort::Bind { recursive } => all.push(wanted.bind(recursive, scope, host)?),
+            Sort::Cgroup => {
+                let attributes = wanted.options.attributes;
+                let (mounts, names) = cgroups::plan(&wanted.destination, attributes, scope, host)?;
+                all.extend(mounts);
+                links.extend(names);
             }
-            _ => all.push(one(mount, destination, scope)?),
+            Sort::New(filesystem) => all.push(wanted.instance(filesystem, scope)?),
         }
     }
-    Ok(all)
+    Ok((all, links))
 }
 
-fn one(mount: &OciMount, destination: ImagePath, scope: &Scope<'_>) -> Result<Mount, PlanError> {
-    let refused = |problem| PlanError::Mount { destination: destination.clone(), problem };
-    let words = Words::parse(mount.options().as_deref().unwrap_or_default());
-    if words.shared {
-        return Err(refused("asks to be shared with the host"));
+/// When the host's side of the binds is opened.
+pub(super) fn sources(
+    mounts: &[Mount],
+    scope: &Scope<'_>,
+    ground: &Ground<'_>,
+    host: &Host,
+) -> Sources {
+    let mapped = |mount: &Mount| matches!(&mount.source, Source::Bind { owners: Some(_), .. });
+    let privileged = host.privileged();
+    // Root inside may pass through none of the host's private folders. (Everyone else's container has the rights that its
+    // launcher has.) And only a mount that nobody has can show its owners by other ids.
+    if privileged && (scope.has(NamespaceKind::User) || mounts.iter().any(mapped)) {
+        return Sources::Launcher;
     }
-    let filesystem = mount.typ().as_deref().unwrap_or("bind");
-    let bind = words.bind.or((filesystem == "bind").then_some(true));
-    let mut attributes = words.attributes;
-    // Nodes are opened through the mounts that `devices` makes and nowhere else; a terminal's are devpts's business.
-    attributes.nodev |= filesystem != "devpts" && !words.dev;
-    if let Some(recursive) = bind {
-        let path = mount.source().clone().ok_or_else(|| refused("has no source"))?;
+    let travels = |mount: &Mount| {
+        let private = mount.propagation.first().is_some_and(|first| first.ends_all());
+        matches!(mount.source, Source::Bind { .. }) && !private
+    };
+    let root_receives =
+        ground.bundle && scope.root.is_some_and(|root| root.kind == Propagation::Slave);
+    if root_receives || mounts.iter().any(travels) { Sources::Early } else { Sources::Late }
+}
+
+/// What sort of mount something is.
+enum Sort<'a> {
+    Remount,
+    Bind {
+        recursive: bool,
+    },
+    /// The view of the container's own groups, whichever interface the host has.
+    Cgroup,
+    New(&'a str),
+}
+
+/// A mount of the specification, read.
+struct Wanted<'a> {
+    mount: &'a OciMount,
+    destination: ImagePath,
+    options: Options,
+}
+
+impl Wanted<'_> {
+    fn refused(&self, problem: &'static str) -> PlanError {
+        PlanError::Mount { destination: self.destination.clone(), problem }
+    }
+
+    fn sort(&self) -> Result<Sort<'_>, PlanError> {
+        let typ = self.mount.typ().as_deref().filter(|typ| !typ.is_empty());
+        if self.destination == ImagePath::root() {
+            return Err(self.refused("would hide the root itself"));
+        }
+        if self.options.copy_up && (typ != Some("tmpfs") || self.options.bind.is_some()) {
+            return Err(self.refused("asks for `tmpcopyup`, which only a tmpfs can do"));
+        }
+        if self.options.remount {
+            return Ok(Sort::Remount);
+        }
+        match (self.options.bind, typ) {
+            (Some(recursive), _) => Ok(Sort::Bind { recursive }),
+            (None, Some("bind") | None) => Ok(Sort::Bind { recursive: true }),
+            (None, Some("cgroup")) => Ok(Sort::Cgroup),
+            (None, Some(filesystem)) => Ok(Sort::New(filesystem)),
+        }
+    }
+
+    /// `remount`: as mount(8) means it, what is not named stays. With `bind` the mount alone is changed.
+    fn remount(&self) -> Mount {
+        let options = match self.options.bind {
+            Some(_) => Vec::new(),
+            None => self.filesystem_options(),
+        };
+        Mount {
+            destination: self.destination.clone(),
+            source: Source::Remount { options },
+            attributes: self.options.attributes,
+            propagation: self.options.propagation.clone(),
+        }
+    }
+
+    /// A copy of the host's. Options of a file system have no meaning for it and are passed over, as mount(2) does.
+    fn bind(&self, recursive: bool, scope: &Scope<'_>, host: &Host) -> Result<Mount, PlanError> {
+        let source = self.mount.source().as_ref().filter(|source| !source.as_os_str().is_empty());
+        let path = source.ok_or_else(|| self.refused("has no source"))?.clone();
         if !path.is_absolute() {
-            return Err(refused("has a source that is not absolute"));
+            return Err(self.refused("has a source that is not absolute"));
         }
-        return Ok(Mount { destination, source: Source::Bind { path, recursive }, attributes });
+        let owners = self.owners(scope, host)?;
+        Ok(Mount {
+            destination: self.destination.clone(),
+            source: Source::Bind { path, recursive, owners },
+            attributes: self.options.attributes,
+            propagation: self.relations(scope),
+        })
     }
-    // The kernel shows devices of a network namespace there, and only to the owner of that.
-    if filesystem == "sysfs" && scope.id_maps.is_some() && !scope.own_network {
-        let source = Source::Bind { path: "/sys".into(), recursive: true };
-        attributes.readonly = true;
-        return Ok(Mount { destination, source, attributes });
-    }
-    let mut options = words.rest;
-    if let Some(maps) = scope.id_maps {
-        // devpts refuses a group that does not exist in the namespace.
-        options.retain(|(key, value)| {
-            let id = value.as_deref().and_then(|value| value.parse().ok());
-            !(filesystem == "devpts" && key == "gid")
-                || id.is_some_and(|id| outside(&maps.gids, id).is_some())
-        });
-    }
-    let name = mount
-        .source()
-        .as_ref()
-        .map_or_else(|| filesystem.to_owned(), |source| source.to_string_lossy().into_owned());
-    let source = Source::New { filesystem: filesystem.to_owned(), name, options };
-    Ok(Mount { destination, source, attributes })
-}
 
-/// mount(8)'s words, sorted by what they are.
-#[derive(Debug, Default)]
-struct Words {
-    attributes: Attributes,
-    /// `bind` (false) or `rbind` (true).
-    bind: Option<bool>,
-    /// `dev` was said.
-    dev: bool,
-    shared: bool,
-    /// For the file system itself.
-    rest: Vec<(String, Option<String>)>,
-}
-
-impl Words {
-    fn parse(options: &[String]) -> Self {
-        let mut words = Self::default();
-        let set = &mut words.attributes;
-        for option in options {
-            match option.as_str() {
-                "ro" => set.readonly = true,
-                "rw" => set.readonly = false,
-                "nosuid" => set.nosuid = true,
-                "suid" => set.nosuid = false,
-                "nodev" => (set.nodev, words.dev) = (true, false),
-                "dev" => (set.nodev, words.dev) = (false, true),
-                "noexec" => set.noexec = true,
-                "exec" => set.noexec = false,
-                "noatime" => set.noatime = true,
-                "nosymfollow" => set.nosymfollow = true,
-                "bind" => words.bind = Some(words.bind.unwrap_or(false)),
-                "rbind" => words.bind = Some(true),
-                "shared" | "rshared" => words.shared = true,
-                // What holds anyway: mounts are private, times relative, devpts instances always new.
-                "private" | "rprivate" | "slave" | "rslave" | "relatime" | "strictatime"
-                | "defaults" | "newinstance" | "async" => {}
-                other => words.rest.push(match other.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                    None => (other.to_owned(), None),
-                }),
-            }
+    /// How a copy of the host's begins, and then what the options make of it.
+    fn relations(&self, scope: &Scope<'_>) -> Vec<Spread> {
+        let mut all: Vec<Spread> = scope.inherited().into_iter().collect();
+        all.extend(&self.options.propagation);
+        // What comes before an end of all relations has no effect.
+        if let Some(last) = all.iter().rposition(|spread| spread.ends_all()) {
+            all.drain(..last);
         }
-        words
+        all
+    }
+
+    fn owners(&self, scope: &Scope<'_>, host: &Host) -> Result<Option<Owners>, PlanError> {
+        let ranges = |list: &Option<Vec<LinuxIdMapping>>| -> Vec<IdRange> {
+            let range = |one: &LinuxIdMapping| IdRange {
+                inside: one.container_id(),
+                outside: one.host_id(),
+                count: one.size(),
+            };
+            list.iter().flatten().map(range).collect()
+        };
+        let uids = ranges(self.mount.uid_mappings());
+        let gids = ranges(self.mount.gid_mappings());
+        let own = !uids.is_empty() || !gids.is_empty();
+        if self.options.map_ids.is_none() && !own {
+            return Ok(None);
+        }
+        if own && (uids.is_empty() || gids.is_empty()) {
+            return Err(self.refused("maps owners of one sort only: users and groups, or neither"));
+        }
+        if !own && !scope.has(NamespaceKind::User) {
+            return Err(self.refused(
+                "is to show its owners by other ids, but has no maps and the container no user namespace",
+            ));
+        }
+        if !host.privileged() {
+            return Err(self
+                .refused("is to show its owners by other ids, which only the host's root can do"));
+        }
+        let maps = own.then_some(OwnerMaps { uids, gids });
+        Ok(Some(Owners { maps, recursive: self.options.map_ids.unwrap_or(false) }))
+    }
+
+    fn instance(&self, filesystem: &str, scope: &Scope<'_>) -> Result<Mount, PlanError> {
+        if self.options.map_ids.is_some()
+            || self.mount.uid_mappings().as_ref().is_some_and(|maps| !maps.is_empty())
+        {
+            return Err(
+                self.refused("is to show its owners by other ids, which only a bind can do")
+            );
+        }
+        let destination = self.destination.clone();
+        if let Some(path) = the_hosts(filesystem, scope) {
+            // Read-only with all below: it is the host's.
+            let attributes = self.options.attributes.and_of_all(Attributes::of(&["rro"]));
+            let source = Source::Bind { path, recursive: true, owners: None };
+            let propagation = self.relations(scope);
+            return Ok(Mount { destination, source, attributes, propagation });
+        }
+        let mut options = self.filesystem_options();
+        if let Some(maps) = scope.id_maps {
+            // devpts refuses a group that does not exist in the namespace.
+            options.retain(|(key, value)| {
+                let id = value.as_deref().and_then(|value| value.parse().ok());
+                !(filesystem == "devpts" && key == "gid")
+                    || id.is_some_and(|id| outside(&maps.gids, id).is_some())
+            });
+        }
+        let source = self.mount.source().as_deref().filter(|source| !source.as_os_str().is_empty());
+        let name = source.map_or_else(
+            || filesystem.to_owned(),
+            |source: &Path| source.to_string_lossy().into_owned(),
+        );
+        let source = Source::New {
+            filesystem: filesystem.to_owned(),
+            name,
+            options,
+            copy_up: self.options.copy_up,
+        };
+        let propagation = self.options.propagation.clone();
+        Ok(Mount { destination, source, attributes: self.options.attributes, propagation })
+    }
+
+    /// What a file system is told.
+    fn filesystem_options(&self) -> Vec<(String, Option<String>)> {
+        let typ = self.mount.typ().as_deref().unwrap_or_default();
+        // As mount(8) does: a device that cannot be written cannot even be mounted otherwise.
+        let readonly =
+            self.options.attributes.readonly() && !WINDOWS.contains(&typ) && !typ.is_empty();
+        let common =
+            readonly.then_some("ro").into_iter().chain(self.options.superblock.iter().copied());
+        common
+            .map(|word| (word.to_owned(), None))
+            .chain(self.options.rest.iter().cloned())
+            .collect()
     }
 }
 
-/// The nodes that every container has (runtime-spec, config-linux "Default Devices").
-pub(super) fn devices() -> Result<Vec<Device>, PlanError> {
-    [
-        ("null", 1, 3),
-        ("zero", 1, 5),
-        ("full", 1, 7),
-        ("random", 1, 8),
-        ("urandom", 1, 9),
-        ("tty", 5, 0),
-    ]
-    .into_iter()
-    .map(|(name, major, minor)| {
-        let path = ImagePath::new(format!("/dev/{name}")).map_err(PlanError::Path)?;
-        let source = path.as_path().to_owned();
-        Ok(Device { path, source, kind: DeviceKind::Character, major, minor })
-    })
-    .collect()
+/// Where the host has what only the owner of a namespace can mount, and this container shares that namespace with the host: its network
+/// devices, its processes, its message queues.
+fn the_hosts(filesystem: &str, scope: &Scope<'_>) -> Option<PathBuf> {
+    scope.id_maps?;
+    let path = match filesystem {
+        "sysfs" if !scope.has_new(NamespaceKind::Network) => "/sys",
+        "proc" if !scope.has(NamespaceKind::Pid) => "/proc",
+        "mqueue" if !scope.has(NamespaceKind::Ipc) => "/dev/mqueue",
+        _ => return None,
+    };
+    Some(path.into())
 }

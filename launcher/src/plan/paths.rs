@@ -6,12 +6,18 @@ use common::tree::ImagePath;
 
 use super::PlanError;
 
-/// One.
+/// One, which has to be absolute.
 pub(super) fn one(path: &Path) -> Result<ImagePath, PlanError> {
     ImagePath::new(path.as_os_str().as_encoded_bytes()).map_err(PlanError::Path)
 }
 
-/// A list, empty where there is none.
+/// A mount's destination. Before version 1.0 of the specification it could be relative, and meant from the root; so
+/// it is taken still.
+pub(super) fn destination(path: &Path) -> Result<ImagePath, PlanError> {
+    ImagePath::root().join(path.as_os_str().as_encoded_bytes()).map_err(PlanError::Path)
+}
+
+/// A list, empty where there is none. A relative one is taken from the root, too.
 pub(super) fn all(list: Option<&[String]>) -> Result<Vec<ImagePath>, PlanError> {
-    list.unwrap_or_default().iter().map(|text| one(Path::new(text))).collect()
+    list.unwrap_or_default().iter().map(|text| destination(Path::new(text))).collect()
 }

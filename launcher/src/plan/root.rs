@@ -12,6 +12,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RootPlan {
+    /// A bundle's own folder, with all that is mounted in it.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Whether nothing of it can be written, once the mount points are made.
+        readonly: bool,
+    },
     /// The snapshot itself, read-only.
     Bind {
         /// The unpacked image.
@@ -36,15 +43,21 @@ impl RootPlan {
     /// The unpacked image.
     pub fn lower(&self) -> &Path {
         match self {
+            Self::Folder { path, .. } => path,
             Self::Bind { lower } | Self::Sealed { lower } | Self::Overlay { lower, .. } => lower,
         }
+    }
+
+    /// Whether what is mounted below it comes along.
+    pub fn is_recursive(&self) -> bool {
+        matches!(self, Self::Folder { .. })
     }
 
     /// The folder on the disk that receives what the program writes; `None` where it can write nothing.
     pub fn writable(&self) -> Option<&Path> {
         match self {
             Self::Overlay { writable, .. } => Some(writable),
-            Self::Bind { .. } | Self::Sealed { .. } => None,
+            Self::Folder { .. } | Self::Bind { .. } | Self::Sealed { .. } => None,
         }
     }
 }

@@ -3,11 +3,12 @@
 //! [`prepare`] decides and changes nothing but the store; what it returns can be printed.
 //! [`Prepared::launch`] makes the container, waits for its end and clears up after it.
 
-mod claim;
+pub(crate) mod claim;
 mod error;
 
 pub use error::RunError;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::root::Root;
@@ -63,6 +64,7 @@ pub struct Outcome {
 pub struct Prepared {
     /// What will be done to start it: what `--print-plan` prints.
     pub plan: Plan,
+    spec: Spec,
     state: State,
     limits: Limits,
     streams: Wanted,
@@ -94,6 +96,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let ground = Ground {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
+        bundle: false,
         format: snapshot.format(),
         folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
@@ -104,8 +107,10 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         session_keyring: false,
         bundle_folder: None,
         generate_files: true,
+        no_pivot: false,
         cgroup_driver: Driver::default(),
         all_controllers: false,
+        preserved_descriptors: 0,
     };
     let plan = plan::plan(&spec, &ground, &host)?;
     mark(Mark::Planned);
@@ -113,6 +118,9 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let state = State {
         id: request.id.clone(),
         image: image.label().to_owned(),
+        bundle: None,
+        annotations: BTreeMap::new(),
+        monitored: true,
         command: plan.process.argv.clone(),
         created: Timestamp::now(),
         remove: request.remove,
@@ -120,7 +128,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         cgroup: plan.cgroup.paths(),
         status: Status::Creating,
     };
-    Ok(Prepared { plan, state, limits, streams: request.streams, _lease: snapshot })
+    Ok(Prepared { plan, spec, state, limits, streams: request.streams, _lease: snapshot })
 }
 
 impl Prepared {
@@ -158,6 +166,7 @@ impl Prepared {
         let group = claim::group(held, &self.plan.cgroup)?;
         mark(Mark::Grouped);
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
+        held.save_config(&self.spec)?;
         let child = self.spawn(group.as_ref(), &streams)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
         held.set_status(Status::Running { process })?;

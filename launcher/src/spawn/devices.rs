@@ -1,44 +1,95 @@
-//! The nodes of `/dev`.
+//! Nodes and links of the container.
 //!
-//! Each is a bind of the host's node, checked to be what its name says, and a mount of its own. Everything else that the
-//! container can write is mounted `nodev`, so that a node which it makes itself (`CAP_MKNOD` is in Docker's default set)
-//! cannot be opened, whatever the cgroup says.
+//! A bind of the host's node is checked to be what its name says, and is a mount of its own. A node that is made is made in the
+//! folder that was found below the root, and looked at by descriptor afterwards: what lies at its name may be somebody else's doing
+//! (CVE-2025-31133, CVE-2025-52565).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{FileType, OFlags};
+use common::tree::ImagePath;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid, fstat, mknodat, openat};
 use rustix::io::Errno;
 
 use super::Step;
 use super::place::{self, Shape};
 use super::prepare::Setup;
 use super::step::{At, Done};
-use crate::plan::{Device, DeviceKind};
+use crate::plan::{Device, DeviceKind, Link, Node};
 
-/// Links that programs expect (runtime-spec, config-linux, "Default Devices" and dev symbolic links).
-const LINKS: [(&str, &str); 5] = [
-    ("fd", "/proc/self/fd"),
-    ("stdin", "/proc/self/fd/0"),
-    ("stdout", "/proc/self/fd/1"),
-    ("stderr", "/proc/self/fd/2"),
-    ("ptmx", "pts/ptmx"),
-];
-
-/// Binds all nodes and makes the links.
+/// Makes or binds all nodes, and makes the links.
 pub(super) fn make_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
     for device in &setup.plan.devices {
-        let tree = node(&device.source, device).at(Step::MakeDevice, &device.path)?;
-        let point = place::mount_point(root, &device.path, Shape::File)?;
-        place::attach(tree, point).at(Step::MakeDevice, &device.path)?;
-    }
-    let dev = place::open(root, b"/dev", OFlags::DIRECTORY).at(Step::MakeDevice, "/dev")?;
-    for (name, target) in LINKS {
-        match rustix::fs::symlinkat(target, dev.as_fd(), name) {
-            // A read-only or foreign `/dev` has what it has.
-            Ok(()) | Err(Errno::EXIST | Errno::ROFS) => {}
-            Err(errno) => return Err(errno).at(Step::MakeDevice, format_args!("/dev/{name}")),
+        match &device.node {
+            Some(node) => make(device, node, root)?,
+            None => bind(device, root)?,
         }
+    }
+    // Most are in one folder.
+    let mut last: Option<(ImagePath, OwnedFd)> = None;
+    for link in &setup.plan.links {
+        let (Some(parent), Some(name)) = (link.path.parent(), link.path.file_name()) else {
+            continue;
+        };
+        let folder = match last {
+            Some((path, folder)) if path == parent => folder,
+            _ => place::folder(root, &parent).at(Step::Link, &link.path)?,
+        };
+        make_link(link, folder.as_fd(), name).at(Step::Link, &link.path)?;
+        last = Some((parent, folder));
+    }
+    Ok(())
+}
+
+/// A bind of the host's node.
+fn bind(device: &Device, root: BorrowedFd<'_>) -> Done {
+    let tree = node(&device.source, device).at(Step::MakeDevice, &device.path)?;
+    let point = place::mount_point(root, &device.path, Shape::File)?;
+    place::attach(tree, point).at(Step::MakeDevice, &device.path)
+}
+
+/// A node of its own. The process's umask is 0 by now.
+fn make(device: &Device, node: &Node, root: BorrowedFd<'_>) -> Done {
+    let done = |result: Result<(), Errno>| result.at(Step::MakeDevice, &device.path);
+    let (folder, name) = place::parent(root, &device.path).at(Step::MakeDevice, &device.path)?;
+    let made = mknodat(
+        &folder,
+        name,
+        file_type(device.kind),
+        Mode::from_raw_mode(node.mode),
+        rustix::fs::makedev(device.major, device.minor),
+    );
+    match made {
+        // Something may be there already: the very device, or what has to give way.
+        Ok(()) | Err(Errno::EXIST) => {}
+        // Not allowed to this launcher, or by a device rule; or its folder cannot be written. The host's will do.
+        Err(Errno::PERM | Errno::ROFS) if device.kind != DeviceKind::Fifo => {
+            return bind(device, root);
+        }
+        Err(errno) => return done(Err(errno)),
+    }
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let there = openat(&folder, name, flags, Mode::empty()).at(Step::MakeDevice, &device.path)?;
+    let stat = fstat(&there).at(Step::MakeDevice, &device.path)?;
+    if !is(device, &stat) {
+        // runtime-spec, config-linux, "Devices": "If a file already exists at path that does not match the requested device, the
+        // runtime MUST generate an error." A default one was not requested.
+        return if node.explicit { done(Err(Errno::EXIST)) } else { bind(device, root) };
+    }
+    if made.is_err() && !node.explicit {
+        return Ok(());
+    }
+    done(own(&there, &stat, node))
+}
+
+/// Owner and permissions, where they are not right already.
+fn own(there: &OwnedFd, stat: &Stat, node: &Node) -> Result<(), Errno> {
+    if (stat.st_uid, stat.st_gid) != (node.uid, node.gid) {
+        let (uid, gid) = (Uid::from_raw(node.uid), Gid::from_raw(node.gid));
+        rustix::fs::chownat(there, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+    }
+    if stat.st_mode & 0o7777 != node.mode {
+        place::chmod(there, Mode::from_raw_mode(node.mode))?;
     }
     Ok(())
 }
@@ -47,14 +98,40 @@ pub(super) fn make_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
 /// place of /dev/null). ENXIO, as for a device that is not there, when it is something else.
 pub(super) fn node(source: &Path, device: &Device) -> Result<OwnedFd, Errno> {
     let tree = place::tree(source, false)?;
-    let stat = rustix::fs::fstat(&tree)?;
-    let kind = match device.kind {
+    if is(device, &fstat(&tree)?) { Ok(tree) } else { Err(Errno::NXIO) }
+}
+
+fn is(device: &Device, stat: &Stat) -> bool {
+    let number = rustix::fs::makedev(device.major, device.minor);
+    FileType::from_raw_mode(stat.st_mode) == file_type(device.kind)
+        && (device.kind == DeviceKind::Fifo || stat.st_rdev == number)
+}
+
+fn file_type(kind: DeviceKind) -> FileType {
+    match kind {
         DeviceKind::Character => FileType::CharacterDevice,
         DeviceKind::Block => FileType::BlockDevice,
-    };
-    let number = rustix::fs::makedev(device.major, device.minor);
-    if FileType::from_raw_mode(stat.st_mode) != kind || stat.st_rdev != number {
-        return Err(Errno::NXIO);
+        DeviceKind::Fifo => FileType::Fifo,
     }
-    Ok(tree)
+}
+
+fn make_link(link: &Link, folder: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
+    let make = || rustix::fs::symlinkat(link.target.as_str(), folder, name);
+    match make() {
+        Err(Errno::EXIST) if link.replaces => {
+            let there = rustix::fs::readlinkat(folder, name, Vec::new());
+            if there.is_ok_and(|target| target.as_bytes() == link.target.as_bytes()) {
+                return Ok(());
+            }
+            match rustix::fs::unlinkat(folder, name, AtFlags::empty()) {
+                Ok(()) => make(),
+                // A folder or a mount is there; it stays.
+                Err(Errno::ISDIR | Errno::BUSY | Errno::ROFS) => Ok(()),
+                Err(errno) => Err(errno),
+            }
+        }
+        // What cannot be written has what it has.
+        Err(Errno::EXIST | Errno::ROFS) => Ok(()),
+        other => other,
+    }
 }

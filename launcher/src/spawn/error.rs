@@ -5,6 +5,7 @@ use common::report::{Diagnostic, ExitCode};
 use rustix::io::Errno;
 
 use super::step::{Failure, Step};
+use crate::cgroup::CgroupError;
 
 /// Why a container did not start.
 #[derive(Debug, thiserror::Error)]
@@ -27,12 +28,22 @@ pub enum SpawnError {
     /// The child died before it could say why (killed, or out of memory in its new cgroup).
     #[error("the container's first process died before its program started ({0})")]
     Died(String),
+    /// The scope that the container's cgroup is cannot be made.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
 }
 
 impl From<Failure> for SpawnError {
     fn from(Failure { step, object, errno }: Failure) -> Self {
         let object = Escaped(object.as_bytes()).to_string();
-        Self::Step { step, object, reason: reason(step, errno), errno }
+        let reason = match (step, errno) {
+            // Callers of OCI runtimes look for exactly these words.
+            (Step::Find, Errno::NOENT) if object.contains('/') => {
+                "no such file or directory".to_owned()
+            }
+            _ => reason(step, errno),
+        };
+        Self::Step { step, object, reason, errno }
     }
 }
 
@@ -50,21 +61,40 @@ fn reason(step: Step, errno: Errno) -> String {
         }
         (Step::MapMount, Errno::INVAL) => "its file system cannot map ids of a mount",
         (Step::MakeDevice, Errno::NXIO) => "the host has something else there",
-        (Step::MakeMountPoint, Errno::EXIST) => "a dangling link is in the way",
-        (Step::MakeMountPoint, Errno::LOOP) => {
-            "the image has links there, in a loop or where a file system of the kernel belongs"
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::EXIST) => {
+            "a dangling link is in the way"
         }
-        (Step::MakeMountPoint, Errno::XDEV) => "a link of the image leads to the root itself",
-        (Step::MakeMountPoint, Errno::NOTDIR) => "the image has a file in the way",
-        (Step::MakeMountPoint, Errno::ROFS) => {
+        (Step::MakeMountPoint, Errno::LOOP) => "the image has links there, in a loop",
+        // The end of it is what callers look for.
+        (Step::KernelMountPoint, Errno::LOOP) => {
+            "the image has links there, but a file system of the kernel must be mounted on ordinary directory"
+        }
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::XDEV) => {
+            "a link of the image leads to the root itself"
+        }
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::NOTDIR) => {
+            "the image has a file in the way"
+        }
+        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::ROFS) => {
             "it is missing, and cannot be made on what is read-only"
         }
+        (Step::Remount, Errno::INVAL) => "nothing is mounted there",
+        (Step::Mount, Errno::NODEV) => "this kernel has no such file system",
+        (Step::MakeDevice, Errno::EXIST) => "something else is there",
+        (Step::CopyUp, Errno::NOSPC) => "the file system in memory is too small for it (`size=`)",
+        (Step::CopyUp, Errno::LOOP) => "folders are nested too deep there",
         (Step::Sysctl, Errno::NOSYS) => "the container has no procfs (a volume lies on /proc)",
         (Step::Pivot, Errno::XDEV) => "something is mounted on top of it",
         (Step::Interpreter, Errno::NOENT) => {
             "the file is there, but what it asks to be run by is not: the program of its `#!` line or its dynamic loader"
         }
-        (Step::Find, Errno::NOENT) => "no such file in the container",
+        (Step::Find, Errno::NOENT) => "executable file not found in $PATH",
+        (Step::Hook, Errno::CANCELED) => "it failed",
+        (Step::Hook, Errno::TIMEDOUT) => "it took too long and was killed",
+        (Step::JoinNamespace, Errno::INVAL) => {
+            "it is no namespace of this kind, or cannot be joined by this process"
+        }
+        (Step::Start, Errno::CONNREFUSED | Errno::NOENT) => "its process 1 does not wait",
         (Step::Exec, Errno::NOEXEC) => {
             "not a program that this kernel can execute (of another architecture, or a script without `#!`)"
         }
@@ -84,6 +114,7 @@ impl Diagnostic for SpawnError {
                 "a memory limit that is too low for the start itself kills it there: see --memory"
                     .to_owned(),
             ),
+            Self::Cgroup(error) => error.hint(),
             Self::Threads(_) => None,
         }
     }
@@ -113,6 +144,18 @@ fn hint(step: Step, errno: Errno) -> Option<String> {
         (Step::MountRoot, Errno::INVAL | Errno::NODEV | Errno::PERM) => {
             "the file system of the store may not support this; --store moves it, --read-only avoids the overlay"
         }
+        (Step::Listener, Errno::PERM) => {
+            "this user may not take the listener from its own container: let the profile allow `sendmsg`"
+        }
+        (Step::Listener, _) => "is the seccomp agent running, and its socket at listenerPath?",
+        (Step::Keyring, Errno::DQUOT) => {
+            "the user has too many keys (/proc/sys/kernel/keys/maxkeys); --no-new-keyring does without"
+        }
+        (Step::Label, _) => "is the profile or policy loaded on this host?",
+        (Step::Scheduler | Step::IoPriority, Errno::PERM) => {
+            "real-time priorities, and those above the launcher's own, need CAP_SYS_NICE"
+        }
+        (Step::MemoryPolicy, Errno::NOSYS) => "this kernel is built without NUMA",
         (Step::Find, _) => "check the image's entrypoint, or name the program by its full path",
         _ => return None,
     };

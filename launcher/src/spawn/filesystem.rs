@@ -1,42 +1,154 @@
-//! New instances of file systems, detached: what they are mounted with is set before anyone can reach them (R3).
+//! New instances of file systems, detached: what they are mounted with is set before anyone can reach them (R3). What a file
+//! system dislikes it says itself, in the log of its context (fsopen(2)), and that is passed on.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, fsconfig_create,
+    fsconfig_reconfigure, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, fspick, mount,
 };
 
-use crate::plan::Attributes;
+use super::Step;
+use super::step::{At, Done};
+use crate::plan::Change;
+
+/// A value of fsconfig(2) is cut at this length, its end included (fs/fsopen.c).
+const LONGEST: usize = 255;
+
+/// An option: a key, and a value unless it is a flag.
+pub(super) type Opt = (String, Option<String>);
+
+/// A file system that was refused.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) errno: Errno,
+    /// The kernel's own words.
+    why: String,
+}
+
+/// Gives a refusal its step and object.
+pub(super) trait Explain<T> {
+    fn explain(self, step: Step, object: impl fmt::Display) -> Done<T>;
+}
+
+impl<T> Explain<T> for Result<T, Refused> {
+    fn explain(self, step: Step, object: impl fmt::Display) -> Done<T> {
+        match self {
+            Ok(it) => Ok(it),
+            Err(Refused { errno, why }) if why.is_empty() => Err(errno).at(step, object),
+            Err(Refused { errno, why }) => Err(errno).at(step, format_args!("{object} ({why})")),
+        }
+    }
+}
+
+impl From<Errno> for Refused {
+    fn from(errno: Errno) -> Self {
+        Self { errno, why: String::new() }
+    }
+}
 
 /// A detached new instance of a file system.
 pub(super) fn new(
     filesystem: &str,
     name: &str,
-    options: &[(String, Option<String>)],
-    set: Attributes,
-) -> Result<OwnedFd, Errno> {
+    options: &[Opt],
+    change: Change,
+) -> Result<OwnedFd, Refused> {
     let context = fsopen(filesystem, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(context.as_fd(), c"source", name)?;
-    for (key, value) in options {
-        match value {
-            Some(value) => fsconfig_set_string(context.as_fd(), key.as_str(), value.as_str())?,
-            None => fsconfig_set_flag(context.as_fd(), key.as_str())?,
-        }
-    }
-    fsconfig_create(context.as_fd())?;
-    fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes(set))
+    let mounted = fsconfig_set_string(context.as_fd(), c"source", name)
+        .and_then(|()| configure(context.as_fd(), options))
+        .and_then(|()| fsconfig_create(context.as_fd()))
+        .and_then(|()| fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags(change)));
+    mounted.map_err(|errno| refused(&context, errno))
 }
 
-/// In the kernel's bits.
-pub(super) fn attributes(set: Attributes) -> MountAttrFlags {
-    let mut flags = MountAttrFlags::empty();
-    flags.set(MountAttrFlags::MOUNT_ATTR_RDONLY, set.readonly);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOSUID, set.nosuid);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NODEV, set.nodev);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, set.noexec);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOATIME, set.noatime);
-    flags.set(MountAttrFlags::MOUNT_ATTR_NOSYMFOLLOW, set.nosymfollow);
-    flags
+/// Changes a file system that is mounted, wherever that is.
+pub(super) fn reconfigure(mount: BorrowedFd<'_>, options: &[Opt]) -> Result<(), Refused> {
+    let flags = FsPickFlags::FSPICK_CLOEXEC | FsPickFlags::FSPICK_EMPTY_PATH;
+    let context = fspick(mount, c"", flags)?;
+    configure(context.as_fd(), options)
+        .and_then(|()| fsconfig_reconfigure(context.as_fd()))
+        .map_err(|errno| refused(&context, errno))
+}
+
+fn configure(context: BorrowedFd<'_>, options: &[Opt]) -> Result<(), Errno> {
+    for (key, value) in options {
+        match value {
+            Some(value) => fsconfig_set_string(context, key.as_str(), value.as_str())?,
+            None => fsconfig_set_flag(context, key.as_str())?,
+        }
+    }
+    Ok(())
+}
+
+/// The errors that the context has noted: one a line, `e` before each.
+fn refused(context: &OwnedFd, errno: Errno) -> Refused {
+    let mut why = String::new();
+    let mut line = [0; 256];
+    // ENODATA at the end; a handful at most is kept (fs/fs_context.c).
+    while let Ok(length @ 1..) = rustix::io::read(context, &mut line) {
+        let text = String::from_utf8_lossy(line.get(..length).unwrap_or_default());
+        if let Some(text) = text.trim_end().strip_prefix("e ") {
+            let separator = if why.is_empty() { "" } else { "; " };
+            why.push_str(separator);
+            why.push_str(text);
+        }
+    }
+    Refused { errno, why }
+}
+
+/// Whether an option is longer than fsconfig(2) takes: the layers of an overlay, say.
+pub(super) fn is_long(name: &str, options: &[Opt]) -> bool {
+    let long = |text: &str| text.len() > LONGEST;
+    long(name) || options.iter().any(|(_, value)| value.as_deref().is_some_and(long))
+}
+
+/// Mounts a new instance at once, with options of up to a page, for those that are too [long](is_long) otherwise. Attributes
+/// are there from the first moment, too.
+pub(super) fn mount_long(
+    filesystem: &str,
+    name: &str,
+    options: &[Opt],
+    change: Change,
+    point: BorrowedFd<'_>,
+) -> Result<(), Errno> {
+    let words: Vec<String> = options
+        .iter()
+        .map(|(key, value)| match value {
+            // What mount(8) wants around a security context; see the plan's table of options.
+            Some(value) if key.ends_with("context") => format!("{key}=\"{value}\""),
+            Some(value) => format!("{key}={value}"),
+            None => key.clone(),
+        })
+        .collect();
+    let data = std::ffi::CString::new(words.join(",")).or(Err(Errno::INVAL))?;
+    // The host's procfs, and a descriptor of our own in it: no path that anyone else could change.
+    let target = format!("/proc/self/fd/{}", point.as_raw_fd());
+    mount(name, target, filesystem, legacy(change), data.as_c_str())
+}
+
+/// In the kernel's bits for a new mount.
+fn flags(change: Change) -> MountAttrFlags {
+    MountAttrFlags::from_bits_retain(u32::try_from(change.set).unwrap_or_default())
+}
+
+/// In the bits of mount(2).
+fn legacy(change: Change) -> MountFlags {
+    let set = flags(change);
+    let pairs = [
+        (MountAttrFlags::MOUNT_ATTR_RDONLY, MountFlags::RDONLY),
+        (MountAttrFlags::MOUNT_ATTR_NOSUID, MountFlags::NOSUID),
+        (MountAttrFlags::MOUNT_ATTR_NODEV, MountFlags::NODEV),
+        (MountAttrFlags::MOUNT_ATTR_NOEXEC, MountFlags::NOEXEC),
+        (MountAttrFlags::MOUNT_ATTR_NOATIME, MountFlags::NOATIME),
+        (MountAttrFlags::MOUNT_ATTR_STRICTATIME, MountFlags::STRICTATIME),
+        (MountAttrFlags::MOUNT_ATTR_NODIRATIME, MountFlags::NODIRATIME),
+        (MountAttrFlags::MOUNT_ATTR_NOSYMFOLLOW, MountFlags::NOSYMFOLLOW),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(bit, _)| set.contains(*bit))
+        .fold(MountFlags::empty(), |all, (_, flag)| all | flag)
 }

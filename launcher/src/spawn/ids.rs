@@ -1,6 +1,5 @@
 //! The maps of a new user namespace are written, and the child becomes its root.
 
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -9,10 +8,8 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::Step;
-use super::prepare::Setup;
 use super::step::{At, Done};
 use crate::plan::{IdMaps, IdRange, MapWriter};
-use crate::sys;
 
 /// In the launcher: maps the ids of the child's user namespace.
 ///
@@ -37,20 +34,6 @@ pub(super) fn map(maps: &IdMaps, pid: Pid) -> Done {
 
 fn proc(pid: Pid) -> PathBuf {
     PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()))
-}
-
-/// The snapshot's files belong to the host's root; inside they are to belong to the root inside. Needs support by the file
-/// system (ext4, xfs, btrfs since 5.12 to 5.19, tmpfs since 6.3).
-pub(super) fn show_mapped(setup: &Setup<'_>, pid: Pid) -> Done {
-    let lower = setup.plan.root.lower();
-    let Some(tree) = setup.prepared(lower) else { return Ok(()) };
-    open(&proc(pid).join("ns/user"))
-        .and_then(|namespace| sys::mount::map_ids(tree, namespace.as_fd()))
-        .at(Step::MapMount, lower.display())
-}
-
-fn open(path: &Path) -> Result<OwnedFd, Errno> {
-    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// A map must be written by one call (`user_namespaces(7)`).

@@ -19,6 +19,7 @@ use super::step::At;
 use super::{SpawnError, Step, place};
 use crate::sys;
 use crate::sys::exec::Strings;
+use crate::sys::mount::{Extent, Travel};
 
 const LINK: &std::ffi::CStr = c"/proc/self/exe";
 
@@ -78,7 +79,8 @@ fn open() -> Result<OwnedFd, Errno> {
 /// A mount of our file alone, attached nowhere, so that nobody can make it writable again.
 fn read_only() -> Result<OwnedFd, Errno> {
     let tree = place::tree_of(open()?, false)?;
-    sys::mount::set_attributes(&tree, MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into(), false)?;
+    let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into();
+    sys::mount::change(&tree, readonly, 0, Some(Travel::Private), Extent::One)?;
     Ok(tree)
 }
 

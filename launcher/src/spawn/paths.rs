@@ -12,8 +12,9 @@ use super::place::{self, Shape};
 use super::prepare::Setup;
 use super::step::{At, Done};
 use super::{Step, devices, filesystem};
-use crate::plan::{Attributes, Device, DeviceKind};
+use crate::plan::{Change, Device, DeviceKind};
 use crate::sys;
+use crate::sys::mount::Extent;
 
 /// Hides the masked paths and seals the read-only ones.
 pub(super) fn cover(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
@@ -39,7 +40,8 @@ pub(super) fn cover(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
 
 fn readonly(target: OwnedFd) -> Result<(), Errno> {
     let copy = place::tree_of(&target, true)?;
-    sys::mount::set_attributes(&copy, MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into(), true)?;
+    let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY.bits().into();
+    sys::mount::set_attributes(&copy, readonly, Extent::All)?;
     place::attach(copy, target)
 }
 
@@ -68,19 +70,14 @@ impl Covers {
 
 /// An empty folder that nobody can write.
 fn empty_folder() -> Result<OwnedFd, Errno> {
-    let set = Attributes {
-        readonly: true,
-        nosuid: true,
-        nodev: true,
-        noexec: true,
-        ..Attributes::default()
-    };
+    let set = Change::EMPTY_FOLDER;
     filesystem::new("tmpfs", "tmpfs", &[("mode".to_owned(), Some("555".to_owned()))], set)
+        .map_err(|refused| refused.errno)
 }
 
 /// What `/dev/null` is.
 fn null() -> Result<Device, Errno> {
     let path = ImagePath::new("/dev/null").or(Err(Errno::INVAL))?;
     let source = Path::new("/dev/null").to_owned();
-    Ok(Device { path, source, kind: DeviceKind::Character, major: 1, minor: 3 })
+    Ok(Device { path, source, kind: DeviceKind::Character, major: 1, minor: 3, node: None })
 }

@@ -57,11 +57,28 @@ fn resolve(
     }
 }
 
+/// A mount point.
+#[derive(Debug)]
+pub(super) struct Point {
+    pub(super) fd: OwnedFd,
+    /// Whether it was made just now.
+    pub(super) made: bool,
+}
+
 /// The mount point at `path`, made where it is missing, its missing parents as folders.
 ///
 /// Never the root itself, to which a link may lead: what is mounted on top of that shows at `/..`, and the paths that
 /// have to be covered in it are not found below the root.
 pub(super) fn mount_point(root: BorrowedFd<'_>, path: &ImagePath, shape: Shape) -> Done<OwnedFd> {
+    mount_point_known(root, path, shape).map(|point| point.fd)
+}
+
+/// As [`mount_point`], and whether it was there.
+pub(super) fn mount_point_known(
+    root: BorrowedFd<'_>,
+    path: &ImagePath,
+    shape: Shape,
+) -> Done<Point> {
     reach(root, path, shape, Links::Inside)
         .and_then(|point| below(root, point))
         .at(Step::MakeMountPoint, path)
@@ -69,20 +86,38 @@ pub(super) fn mount_point(root: BorrowedFd<'_>, path: &ImagePath, shape: Shape) 
 
 /// As [`mount_point`], where the kernel's own file systems go: by no link. What they show is covered by path afterwards,
 /// and an image must not choose where that is looked for (CVE-2019-19921, CVE-2023-27561).
-pub(super) fn kernel_mount_point(root: BorrowedFd<'_>, path: &ImagePath) -> Done<OwnedFd> {
+pub(super) fn kernel_mount_point(root: BorrowedFd<'_>, path: &ImagePath) -> Done<Point> {
     reach(root, path, Shape::Folder, Links::Refused)
         .and_then(|point| below(root, point))
-        .at(Step::MakeMountPoint, path)
+        .at(Step::KernelMountPoint, path)
 }
 
 /// The folder at `path`, made where it is missing.
 pub(super) fn folder(root: BorrowedFd<'_>, path: &ImagePath) -> Result<OwnedFd, Errno> {
-    reach(root, path, Shape::Folder, Links::Inside)
+    reach(root, path, Shape::Folder, Links::Inside).map(|point| point.fd)
+}
+
+/// The folder in which `path` is or will be, made where it is missing, and its last component.
+pub(super) fn parent<'a>(
+    root: BorrowedFd<'_>,
+    path: &'a ImagePath,
+) -> Result<(OwnedFd, &'a [u8]), Errno> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Errno::EXIST);
+    };
+    Ok((folder(root, &parent)?, name))
+}
+
+/// Sets permissions of what an `O_PATH` descriptor means. fchmodat2(2) came with Linux 6.6; before that the way is the host's procfs,
+/// by which a descriptor of our own is named.
+pub(super) fn chmod(fd: &OwnedFd, mode: Mode) -> Result<(), Errno> {
+    use std::os::fd::AsRawFd as _;
+    rustix::fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), mode)
 }
 
 /// `point`, unless it is the root.
-fn below(root: BorrowedFd<'_>, point: OwnedFd) -> Result<OwnedFd, Errno> {
-    let (above, here) = (rustix::fs::fstat(root)?, rustix::fs::fstat(&point)?);
+fn below(root: BorrowedFd<'_>, point: Point) -> Result<Point, Errno> {
+    let (above, here) = (rustix::fs::fstat(root)?, rustix::fs::fstat(&point.fd)?);
     if (above.st_dev, above.st_ino) == (here.st_dev, here.st_ino) {
         return Err(Errno::XDEV);
     }
@@ -95,20 +130,22 @@ fn reach(
     path: &ImagePath,
     shape: Shape,
     links: Links,
-) -> Result<OwnedFd, Errno> {
+) -> Result<Point, Errno> {
     let flags = |shape| if shape == Shape::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
     match resolve(root, path.as_bytes(), flags(shape), links) {
         Err(Errno::NOENT) => {}
-        other => return other,
+        Err(errno) => return Err(errno),
+        Ok(fd) => return Ok(Point { fd, made: false }),
     }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Errno::NOENT);
     };
     let folder = reach(root, &parent, Shape::Folder, links)?;
-    make_one(folder.as_fd(), name, shape)?;
+    make_one(folder.fd.as_fd(), name, shape)?;
     // `name` was made in that very folder; NOFOLLOW, because what was made is no link.
     let flags = flags(shape) | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rustix::fs::openat(&folder, name, flags, Mode::empty())
+    let fd = rustix::fs::openat(&folder.fd, name, flags, Mode::empty())?;
+    Ok(Point { fd, made: true })
 }
 
 /// A dangling link fails with EEXIST here: nothing is created through links.

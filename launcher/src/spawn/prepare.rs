@@ -1,20 +1,21 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
-use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::confine::Rights;
+use super::gate::Gate;
+use super::hooks::Told;
 use super::init::Init;
+use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, place, program};
+use super::{Stdio, Step, labels, namespaces, owners, program};
 use crate::cgroup::Join;
-use crate::plan::{MapWriter, Plan, Source};
-use crate::store::{Format, erofs};
+use crate::plan::{Mount, NamespaceKind, Plan, Source, Sources};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -30,12 +31,18 @@ pub(super) struct Setup<'a> {
     pub(super) candidates: Vec<CString>,
     /// Process 1, when the plan wants one: a sealed copy of this program.
     pub(super) init: Option<Init>,
+    /// Existing namespaces to be joined.
+    pub(super) joined: Vec<(NamespaceKind, OwnedFd)>,
+    /// Where it waits to be started; `None` for a run straight through.
+    pub(super) gate: Option<Gate>,
+    /// What hooks are told that run in the child.
+    pub(super) told: Option<Told>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
-    /// The host's procfs, when labels are written there.
-    procfs: Option<OwnedFd>,
-    /// Detached copies of folders that root inside may not be allowed to reach by path.
-    trees: Vec<(PathBuf, OwnedFd)>,
+    /// The host's procfs, when something is written there.
+    pub(super) procfs: Option<OwnedFd>,
+    /// Detached copies of what root inside may not be allowed to reach by path.
+    pub(super) trees: Trees,
 }
 
 impl<'a> Setup<'a> {
@@ -45,10 +52,14 @@ impl<'a> Setup<'a> {
         cgroup: &'a Join,
         stdio: Stdio<'a>,
         socket: BorrowedFd<'_>,
+        folder: Option<BorrowedFd<'_>>,
     ) -> Done<Self> {
         let process = &plan.process;
         let argument = |_| Errno::INVAL;
         make_layer(plan)?;
+        let trees = Trees::open(plan, Sources::Launcher)?;
+        owners::map_own(plan, &trees)?;
+        owners::map_as_joined(plan, &trees)?;
         let init =
             plan.init.then(|| Init::new(socket, process.terminal, &process.argv)).transpose();
         Ok(Self {
@@ -66,9 +77,18 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
-            procfs: labels::open_procfs(&plan.security)?,
-            trees: open_trees(plan)?,
+            procfs: labels::open_procfs(needs_procfs(plan))?,
+            joined: namespaces::open_joined(plan)?,
+            gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
+            told: Told::new(plan).at(Step::Prepare, "the hooks")?,
+            trees,
         })
+    }
+
+    /// The descriptors that are still needed once the container is started.
+    pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
+        let told = self.told.iter().map(|told| told.created.as_raw_fd());
+        told.chain(self.init.iter().map(Init::image)).collect()
     }
 
     /// What the program is and may do; `launcher` is the child's side of the handshake.
@@ -80,22 +100,16 @@ impl<'a> Setup<'a> {
             filter: self.filter.as_ref(),
             procfs: self.procfs.as_ref().map(AsFd::as_fd),
             launcher,
-            close_from: 3,
+            close_from: 3 + self.plan.preserved_descriptors,
         }
     }
+}
 
-    /// A detached copy of the mount at `path`: the prepared one, or one made now.
-    pub(super) fn tree(&self, path: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
-        match self.prepared(path) {
-            Some(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3),
-            None => place::tree(path, recursive),
-        }
-    }
-
-    /// The prepared copy of the mount at `path`.
-    pub(super) fn prepared(&self, path: &Path) -> Option<BorrowedFd<'_>> {
-        self.trees.iter().find(|(known, _)| known == path).map(|(_, tree)| tree.as_fd())
-    }
+/// Whether something is written to the host's procfs: labels always, parameters where the container has none.
+fn needs_procfs(plan: &Plan) -> bool {
+    let own = |mount: &Mount| matches!(&mount.source, Source::New { filesystem, .. } if filesystem == "proc");
+    !plan.security.labels.is_empty()
+        || !plan.security.sysctls.is_empty() && !plan.mounts.iter().any(own)
 }
 
 /// The folders of the writable layer, owned by root inside: the container's folder itself, too, which root inside has to
@@ -142,40 +156,4 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), Errno> {
 fn owner(plan: &Plan) -> Option<(Uid, Gid)> {
     let maps = plan.id_maps.as_ref().filter(|maps| maps.idmapped_root)?;
     Some((Uid::from_raw(maps.root_uid()?), Gid::from_raw(maps.root_gid()?)))
-}
-
-/// Launched by root with a user namespace, root inside may pass through none of the host's private folders: the launcher
-/// takes copies of the mounts along. (Everyone else's child has the rights that its launcher has.)
-///
-/// An image that is a file is mounted by the launcher too: a user namespace may not.
-fn open_trees(plan: &Plan) -> Done<Vec<(PathBuf, OwnedFd)>> {
-    let lower = plan.root.lower();
-    let mounted = match plan.lower {
-        Format::Folder => None,
-        Format::Erofs => {
-            let file = File::open(lower).at(Step::OpenSource, lower.display())?;
-            Some(erofs::mount_from(file.as_fd()).at(Step::MountRoot, lower.display())?)
-        }
-    };
-    let Some(maps) = plan.id_maps.as_ref().filter(|maps| maps.idmapped_root) else {
-        return Ok(mounted.map(|mounted| (lower.to_owned(), mounted)).into_iter().collect());
-    };
-    debug_assert_eq!(maps.writer, MapWriter::Launcher, "only root shows idmapped mounts");
-    let mut wanted = vec![];
-    if mounted.is_none() {
-        wanted.push((lower.to_owned(), false));
-    }
-    wanted.extend(plan.root.writable().map(|writable| (writable.to_owned(), false)));
-    wanted.extend(plan.mounts.iter().filter_map(|mount| match &mount.source {
-        Source::Bind { path, recursive } => Some((path.clone(), *recursive)),
-        Source::New { .. } => None,
-    }));
-    wanted
-        .into_iter()
-        .map(|(path, recursive)| {
-            let tree = place::tree(&path, recursive).at(Step::OpenSource, path.display())?;
-            Ok((path, tree))
-        })
-        .chain(mounted.map(|mounted| Ok((lower.to_owned(), mounted))))
-        .collect()
 }

@@ -12,10 +12,12 @@ use rustix::mount::{
 
 use super::prepare::Setup;
 use super::scratch::Scratch;
+use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Step, place};
-use crate::plan::RootPlan;
+use super::{Step, mounts, no_pivot, place};
+use crate::plan::{NamespaceKind, Plan, Propagation, RootPlan, Spread};
 use crate::sys;
+use crate::sys::mount::{Extent, Travel};
 
 /// What is mounted first.
 #[derive(Debug)]
@@ -28,10 +30,13 @@ pub(super) struct Mounted {
 
 /// Mounts the root on top of the unpacked image, or of the host's `/`.
 ///
-/// Device nodes on it cannot be opened: the ones that the container has are mounts of their own (see `devices`).
-pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
+/// Device nodes on an image's cannot be opened: the ones that the container has are mounts of their own (see `devices`).
+pub(super) fn mount(setup: &Setup<'_>, trees: &Trees) -> Done<Mounted> {
     let path = setup.plan.root.lower();
-    let lower = match setup.prepared(path) {
+    if let RootPlan::Folder { .. } = setup.plan.root {
+        return folder_itself(setup.plan, trees, path).at(Step::MountRoot, path.display());
+    }
+    let lower = match trees.root().or_else(|| setup.trees.root()) {
         Some(tree) => Lower::Prepared(tree),
         None => Lower::Folder(folder(path).at(Step::MountRoot, path.display())?),
     };
@@ -44,11 +49,11 @@ pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
         .map(|(index, file)| scratch.file(index, file).at(Step::Mount, &file.destination))
         .collect::<Done<Vec<_>>>()?;
     let root = match &setup.plan.root {
-        RootPlan::Bind { .. } => bind(&lower),
+        RootPlan::Folder { .. } | RootPlan::Bind { .. } => bind(&lower),
         RootPlan::Sealed { .. } => {
             scratch.layer().and_then(|layer| overlay(setup, &lower, &layer, &scratch))
         }
-        RootPlan::Overlay { writable, .. } => match setup.prepared(writable) {
+        RootPlan::Overlay { writable, .. } => match trees.writable() {
             Some(tree) => scratch.hold("layer", tree),
             None => folder(writable),
         }
@@ -59,11 +64,35 @@ pub(super) fn mount(setup: &Setup<'_>) -> Done<Mounted> {
     match &lower {
         // Not on `/`, where a volume of the host's root would show it instead of that.
         Lower::Folder(folder) => place::attach(&root, folder),
+        // The same, of a file. (Root inside may not pass through the folders above it; then the volumes are copied already.)
+        Lower::Prepared(_) if !setup.plan.lower.is_folder() => match path.parent().map(folder) {
+            Some(Ok(above)) => place::attach(&root, above),
+            Some(Err(_)) | None => place::attach_on_top(&root),
+        },
         // The volumes are copied already.
         Lower::Prepared(_) => place::attach_on_top(&root),
     }
     .at(Step::MountRoot, path.display())?;
     Ok(Mounted { root, files })
+}
+
+/// A bundle's folder as it is, with what is mounted in it: a mount of its own, so that no property of the mount that the folder lies on
+/// matters. It goes on top of that folder, where hooks look for it by the path that their state names.
+fn folder_itself(plan: &Plan, trees: &Trees, path: &Path) -> Result<Mounted, Errno> {
+    let root = match trees.root() {
+        Some(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
+        None => place::tree(path, true)?,
+    };
+    let receives = plan.propagation.is_some_and(|spread| spread.kind == Propagation::Slave);
+    let travel = if receives { Travel::Slave } else { Travel::Private };
+    sys::mount::change(&root, 0, 0, Some(travel), Extent::All)?;
+    match folder(path) {
+        Ok(folder) => place::attach(&root, folder)?,
+        // Root inside may not pass through the folders above it.
+        Err(Errno::ACCESS) => place::attach_on_top(&root)?,
+        Err(errno) => return Err(errno),
+    }
+    Ok(Mounted { root, files: Vec::new() })
 }
 
 /// The unpacked image.
@@ -81,7 +110,7 @@ fn bind(lower: &Lower<'_>) -> Result<OwnedFd, Errno> {
         Lower::Prepared(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3)?,
     };
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV;
-    sys::mount::set_attributes(&tree, attributes.bits().into(), false)?;
+    sys::mount::change(&tree, attributes.bits().into(), 0, Some(Travel::Private), Extent::One)?;
     Ok(tree)
 }
 
@@ -128,28 +157,48 @@ fn folder(path: &Path) -> Result<OwnedFd, Errno> {
 
 /// No more writing: the mount points are made.
 pub(super) fn seal(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
-    if matches!(setup.plan.root, RootPlan::Sealed { .. }) {
+    if matches!(setup.plan.root, RootPlan::Sealed { .. } | RootPlan::Folder { readonly: true, .. })
+    {
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
-        sys::mount::set_attributes(root, attributes.bits().into(), false)
+        sys::mount::set_attributes(root, attributes.bits().into(), Extent::One)
             .at(Step::Readonly, "/")?;
     }
     Ok(())
 }
 
 /// Makes the mounted root the process's root and lets go of the host's.
-pub(super) fn enter(root: BorrowedFd<'_>) -> Done {
+pub(super) fn enter(plan: &Plan, root: BorrowedFd<'_>) -> Done {
     rustix::process::fchdir(root).at(Step::Pivot, "/")?;
-    // The old root lands on top of the new one's top folder, and is the one that `.` then means to unmount; no folder is
-    // needed for it (pivot_root(2), NOTES).
-    rustix::process::pivot_root(c".", c".").at(Step::Pivot, "/")?;
-    unmount(c".", UnmountFlags::DETACH).at(Step::Pivot, "/")?;
+    if !plan.has_new(NamespaceKind::Mount) {
+        // The mounts are not the container's alone: nobody else's root may change.
+        rustix::process::chroot(c".").at(Step::Pivot, "/")?;
+        return rustix::process::chdir(c"/").at(Step::Pivot, "/");
+    }
+    if plan.no_pivot {
+        no_pivot::enter(root)?;
+    } else {
+        // The old root lands on top of the new one's top folder, and is the one that `.` then means to unmount; no folder is
+        // needed for it (pivot_root(2), NOTES).
+        rustix::process::pivot_root(c".", c".").at(Step::Pivot, "/")?;
+        unmount(c".", UnmountFlags::DETACH).at(Step::Pivot, "/")?;
+    }
     rustix::process::chdir(c"/").at(Step::Pivot, "/")?;
     // `/` never shows what is mounted on top of the process's root, but `/..` does: it must be the root again, or the
     // container could reach whatever lies there.
-    if mount_of(c"/..").at(Step::Pivot, "/..")? == mount_of(c"/").at(Step::Pivot, "/")? {
-        Ok(())
-    } else {
-        Err(Errno::XDEV).at(Step::Pivot, "/..")
+    if mount_of(c"/..").at(Step::Pivot, "/..")? != mount_of(c"/").at(Step::Pivot, "/")? {
+        return Err(Errno::XDEV).at(Step::Pivot, "/..");
+    }
+    match plan.propagation {
+        // Only now: what is mounted until then is nobody else's business.
+        Some(Spread {
+            kind: kind @ (Propagation::Shared | Propagation::Unbindable),
+            recursive,
+        }) => {
+            let extent = if recursive { Extent::All } else { Extent::One };
+            sys::mount::change(root, 0, 0, Some(mounts::kernel(kind)), extent)
+                .at(Step::Propagation, "/")
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,7 @@ use rustix::mount::{OpenTreeFlags, UnmountFlags, open_tree, unmount};
 
 use super::step::{At, Done};
 use super::{Step, filesystem, place};
-use crate::plan::{Attributes, GeneratedFile};
+use crate::plan::{Change, GeneratedFile};
 
 /// More than generated files and mount points ever take; the program can fill what is left of it by writing `/etc/hosts`.
 const SIZE: &str = "4m";
@@ -32,8 +32,8 @@ impl Scratch {
     pub(super) fn mount(spot: Option<BorrowedFd<'_>>) -> Done<Self> {
         let option = |key: &str, value: &str| (key.to_owned(), Some(value.to_owned()));
         let options = [option("mode", "755"), option("size", SIZE)];
-        let set = Attributes { nosuid: true, nodev: true, ..Attributes::default() };
-        let tmpfs = filesystem::new("tmpfs", "tmpfs", &options, set)
+        let tmpfs = filesystem::new("tmpfs", "tmpfs", &options, Change::SCRATCH)
+            .map_err(|refused| refused.errno)
             .and_then(|tmpfs| {
                 match spot {
                     Some(spot) => place::attach(&tmpfs, spot),

@@ -34,11 +34,17 @@ steps! {
     MapMount = "show with mapped ids",
     JoinNamespace = "join namespace",
     JoinCgroup = "join cgroup",
+    Clocks = "set the clocks of",
+    Hook = "run hook",
     Propagation = "make mounts private in",
     OpenSource = "open",
     MountRoot = "mount the root from",
     MakeMountPoint = "make mount point",
+    KernelMountPoint = "make mount point",
     Mount = "mount",
+    Remount = "remount",
+    CopyUp = "copy what is at",
+    Link = "make link",
     MakeDevice = "make device",
     Mask = "hide",
     Readonly = "make read-only",
@@ -67,6 +73,7 @@ steps! {
     Find = "find program",
     Interpreter = "find the interpreter of",
     Exec = "execute",
+    Start = "start",
 }
 
 /// A step that failed in the child: what it was doing, on what, and the kernel's answer.

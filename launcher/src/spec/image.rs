@@ -18,7 +18,7 @@ use crate::spawn::DEFAULT_PATH;
 use crate::spec::{CapabilitySet, RlimitKind};
 
 /// The specification's version that is written.
-const OCI_VERSION: &str = "1.2.0";
+pub(crate) const OCI_VERSION: &str = "1.3.0";
 
 /// What Docker hides: interfaces of the kernel that are no namespace's own (moby, `oci/defaults.go`).
 const MASKED: [&str; 12] = [
@@ -204,6 +204,8 @@ fn linux(overrides: &Overrides) -> Result<Linux, SpecError> {
         .namespaces(namespaces(overrides)?)
         .masked_paths(strings(&MASKED))
         .readonly_paths(strings(&READONLY))
+        // What the host mounts and unmounts stays there.
+        .rootfs_propagation("private")
         .build()
         .map_err(SpecError::Build)?;
     linux.set_resources(overrides.resources.clone());

@@ -12,7 +12,8 @@ use super::{Overrides, SpecError};
 /// Destination, file system, options.
 const DEFAULT: [(&str, &str, &[&str]); 7] = [
     ("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-    ("/dev", "tmpfs", &["nosuid", "noexec", "mode=755", "size=65536k"]),
+    // Nodes are opened through the mounts that they are, and nowhere else.
+    ("/dev", "tmpfs", &["nosuid", "noexec", "nodev", "mode=755", "size=65536k"]),
     (
         "/dev/pts",
         "devpts",
@@ -40,13 +41,11 @@ pub(super) fn of(overrides: &Overrides) -> Result<Vec<Mount>, SpecError> {
         own.push((tmpfs.destination.clone(), mount));
     }
     for volume in &overrides.volumes {
-        let options = [
-            "rbind",
-            "nosuid",
-            if volume.devices { "dev" } else { "nodev" },
-            if volume.readonly { "ro" } else { "rw" },
-        ];
-        let options = options.map(str::to_owned).to_vec();
+        // Of all that is mounted below it, too.
+        let mut options = vec!["rbind", "rnosuid"];
+        options.extend((!volume.devices).then_some("rnodev"));
+        options.extend(volume.readonly.then_some("rro"));
+        let options = options.into_iter().map(str::to_owned).collect();
         let mount = mount(volume.destination.as_path(), "bind", &volume.source, options)?;
         own.push((volume.destination.clone(), mount));
     }

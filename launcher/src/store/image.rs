@@ -1,5 +1,6 @@
 //! `StoredImage`: manifest and config of an image, verified; its layers still packed.
 
+use std::cell::RefCell;
 use std::io::Read;
 
 use common::digest::Digest;
@@ -11,7 +12,7 @@ use common::oci::layout::{ImageLayout, LayoutError};
 use common::oci::media_type::{EROFS, EROFS_LAYER, ZSTD_SUFFIX};
 use common::oci::reference::Reference;
 use common::oci::select::{host, select};
-use common::oci::{Descriptor, ImageConfiguration, MediaType, Platform};
+use common::oci::{Descriptor, ImageConfiguration, ImageIndex, MediaType, Platform};
 
 use super::{StoreError, tarball::Tarball};
 
@@ -124,8 +125,12 @@ impl StoredImage {
         name: Option<&Reference>,
         label: String,
     ) -> Result<Self, StoreError> {
-        let (chosen, manifest) = select(&blobs, name, &host())?;
-        let config: ImageConfiguration = blobs.read_json(manifest.config())?;
+        let (chosen, manifest, config) = {
+            let once = Once { blobs: &blobs, read: RefCell::default() };
+            let (chosen, manifest) = select(&once, name, &host())?;
+            let config: ImageConfiguration = once.read_json(manifest.config())?;
+            (chosen, manifest, config)
+        };
         check_platform(&config)?;
         let diff_ids = diff_ids(&config)?;
         let (layers, diff_count) = (manifest.layers().len(), diff_ids.len());
@@ -168,6 +173,37 @@ impl StoredImage {
     pub(super) fn bare_erofs(file: Tarball, label: String) -> Self {
         let config = ImageConfiguration::default();
         Self { label, digest: None, config, chain: None, content: Content::Erofs(file) }
+    }
+}
+
+/// Blobs of which each small one is read and verified once, however often it is asked for: choosing a manifest has to
+/// look at the same ones.
+struct Once<'a, B> {
+    blobs: &'a B,
+    read: RefCell<Vec<(Digest, Vec<u8>)>>,
+}
+
+impl<B: Blobs> Blobs for Once<'_, B> {
+    fn index(&self) -> Result<ImageIndex, LayoutError> {
+        self.blobs.index()
+    }
+
+    fn read(&self, descriptor: &Descriptor) -> Result<Vec<u8>, LayoutError> {
+        let digest = blobs::digest(descriptor)?;
+        let mut read = self.read.borrow_mut();
+        let known = read.iter().find(|(known, bytes)| {
+            *known == digest && u64::try_from(bytes.len()) == Ok(descriptor.size())
+        });
+        if let Some((_, bytes)) = known {
+            return Ok(bytes.clone());
+        }
+        let bytes = self.blobs.read(descriptor)?;
+        read.push((digest, bytes.clone()));
+        Ok(bytes)
+    }
+
+    fn open_blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, LayoutError> {
+        self.blobs.open_blob(descriptor)
     }
 }
 

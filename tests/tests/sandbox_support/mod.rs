@@ -99,6 +99,7 @@ impl Box {
         let ground = Ground {
             id: self.name,
             snapshot: &self.root(),
+            bundle: false,
             format: Format::Folder,
             folder: &folder,
             mount_points_exist: spec::mount_points_exist(&spec, &root),
@@ -109,8 +110,10 @@ impl Box {
             session_keyring: false,
             bundle_folder: None,
             generate_files: true,
+            no_pivot: false,
             cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
+            preserved_descriptors: 0,
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }

@@ -1,0 +1,217 @@
+//! The systemd driver: a container's group is a transient scope, made by systemd at our request, because two managers of
+//! one tree undo each other's work.
+//!
+//! ```text
+//! scope        Request -> ScopePlan: unit, slice, properties           pure
+//! properties   limits -> properties;  annotations  a caller's own      pure
+//! value wire   what is said, as bytes of D-Bus
+//! bus          a connection;  manager  what is asked of systemd
+//! ```
+//!
+//! A scope is made around a process, so the child comes first, waits, and goes on when it is where it belongs
+//! ([`Pending::start`]); with the other driver it is born there. Limits are properties, so that systemd does not reset
+//! them, and are written to the files as well: exactly, and where there is no property. In v1 systemd knows only some
+//! hierarchies; groups of the same name in the others are ours to make and remove.
+
+mod annotations;
+mod bus;
+mod manager;
+mod properties;
+pub(super) mod scope;
+mod value;
+mod wire;
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::LinuxResources;
+
+use super::create::{Made, fill};
+use super::update::enable_above;
+use super::{
+    Cgroup, CgroupError, CgroupPaths, CgroupPlan, GroupPlan, Join, OomWatch, Stats, reopen,
+};
+use crate::host::Version;
+
+pub use bus::BusError;
+use manager::Manager;
+pub use manager::ManagerError;
+pub use scope::{ScopePlan, Unit};
+pub use value::{Property, Value};
+
+fn failed<E: Into<ManagerError>>(what: &'static str, unit: &Unit) -> impl FnOnce(E) -> CgroupError {
+    let unit = unit.name.clone();
+    move |source| CgroupError::Systemd { what, unit, source: source.into() }
+}
+
+/// Makes what is ours to make, and prepares the scope. The container's process makes it real.
+pub(super) fn create(plan: &CgroupPlan, scope: &ScopePlan) -> Result<Box<dyn Cgroup>, CgroupError> {
+    let connect = failed("be asked for", &scope.unit);
+    let mut manager = Manager::connect(scope.unit.user).map_err(connect)?;
+    let mut plan = plan.clone();
+    if scope.unit.user {
+        // Where a user's manager is, only it knows for sure.
+        let own = manager.control_group().map_err(failed("be asked for", &scope.unit))?;
+        plan.move_to(&ScopePlan { manager: own.into(), ..scope.clone() });
+    }
+    let mut made = Made::default();
+    let (ours, unified): (Vec<_>, Vec<_>) =
+        plan.groups.iter().cloned().partition(|group| group.version == Version::V1);
+    for group in &ours {
+        made.group(group)?;
+        fill(group)?;
+    }
+    made.keep();
+    let paths = plan.paths();
+    let Some(scope) = plan.scope else { return Ok(reopen(&paths)) };
+    let pending = Pending { manager: RefCell::new(manager), scope, unified };
+    Ok(Box::new(Scoped::new(paths, Some(pending))))
+}
+
+impl CgroupPlan {
+    /// The same groups where another place of the scope puts them.
+    fn move_to(&mut self, scope: &ScopePlan) {
+        for group in &mut self.groups {
+            group.path = group.anchor.join(scope.path());
+        }
+        self.scope = Some(scope.clone());
+    }
+}
+
+/// A scope that waits for its process.
+#[derive(Debug)]
+pub struct Pending {
+    manager: RefCell<Manager>,
+    scope: ScopePlan,
+    unified: Vec<GroupPlan>,
+}
+
+impl Pending {
+    /// Makes the scope around a process, which waits meanwhile, and applies what there are no properties for.
+    ///
+    /// # Errors
+    /// systemd refuses, or the kernel refuses a value.
+    pub fn start(&self, pid: u32) -> Result<(), CgroupError> {
+        let unit = &self.scope.unit;
+        let mut manager = self.manager.borrow_mut();
+        manager
+            .start_scope(&unit.name, &self.scope.properties, self.scope.droppable, pid)
+            .map_err(failed("be made", unit))?;
+        for group in &self.unified {
+            let real = manager.control_group_of(&unit.name).map_err(failed("be found", unit))?;
+            let real = group.anchor.join(real.trim_start_matches('/'));
+            if real != group.path {
+                let (unit, path) = (unit.name.clone(), real);
+                return Err(CgroupError::Elsewhere { unit, path, expected: group.path.clone() });
+            }
+            // systemd enables the controllers that it knows; hugetlb is none of them.
+            for &controller in &group.needed {
+                enable_above(&group.anchor, &group.path, controller)?;
+            }
+            fill(group)?;
+        }
+        Ok(())
+    }
+}
+
+/// Groups that belong to a scope.
+#[derive(Debug)]
+pub(super) struct Scoped {
+    paths: CgroupPaths,
+    unit: Unit,
+    groups: Box<dyn Cgroup>,
+    pending: RefCell<Option<Pending>>,
+}
+
+impl Scoped {
+    fn new(paths: CgroupPaths, pending: Option<Pending>) -> Self {
+        let unit = paths.unit.clone().unwrap_or(Unit { name: String::new(), user: false });
+        let groups = reopen(&CgroupPaths { groups: paths.groups.clone(), unit: None });
+        Self { paths, unit, groups, pending: RefCell::new(pending) }
+    }
+
+    /// A scope that another process made.
+    pub(super) fn reopen(paths: CgroupPaths) -> Self {
+        Self::new(paths, None)
+    }
+
+    fn version(&self) -> Version {
+        let v1 = self.paths.groups.iter().any(|group| group.version == Version::V1);
+        if v1 { Version::V1 } else { Version::V2 }
+    }
+}
+
+impl Cgroup for Scoped {
+    fn paths(&self) -> &CgroupPaths {
+        &self.paths
+    }
+
+    fn join(&self) -> Result<Join, CgroupError> {
+        let Some(pending) = self.pending.take() else { return self.groups.join() };
+        // The unified group does not exist yet.
+        let groups = self.paths.groups.iter().filter(|group| group.version == Version::V1);
+        let ours = reopen(&CgroupPaths { groups: groups.cloned().collect(), unit: None });
+        Ok(Join { scope: Some(pending), ..ours.join()? })
+    }
+
+    fn join_beside(&self, process: u32) -> Result<Join, CgroupError> {
+        self.groups.join_beside(process)
+    }
+
+    fn kill(&self) -> Result<(), CgroupError> {
+        self.groups.kill()
+    }
+
+    fn processes(&self) -> Result<Vec<u32>, CgroupError> {
+        self.groups.processes()
+    }
+
+    fn freeze(&self, frozen: bool) -> Result<(), CgroupError> {
+        self.groups.freeze(frozen)
+    }
+
+    fn frozen(&self) -> Result<bool, CgroupError> {
+        self.groups.frozen()
+    }
+
+    fn update(&mut self, resources: &LinuxResources) -> Result<(), CgroupError> {
+        // The files first: they can be undone. Then systemd, which would otherwise write the old values one day.
+        self.groups.update(resources)?;
+        self.paths.groups.clone_from(&self.groups.paths().groups);
+        let properties = properties::of(resources, self.version());
+        if properties.is_empty() {
+            return Ok(());
+        }
+        let mut manager =
+            Manager::connect(self.unit.user).map_err(failed("be changed", &self.unit))?;
+        manager.set(&self.unit.name, &properties).map_err(failed("be changed", &self.unit))?;
+        // systemd rounds; the exact values stay.
+        self.groups.update(resources)
+    }
+
+    fn watch_memory(&self) -> Result<OomWatch, CgroupError> {
+        self.groups.watch_memory()
+    }
+
+    fn oom_kills(&self) -> Result<u64, CgroupError> {
+        self.groups.oom_kills()
+    }
+
+    fn stats(&self) -> Result<Stats, CgroupError> {
+        self.groups.stats()
+    }
+
+    fn remove(&self) -> Result<(), CgroupError> {
+        let stopped = Manager::connect(self.unit.user)
+            .map_err(ManagerError::from)
+            .and_then(|mut manager| manager.stop(&self.unit.name));
+        // Groups that a container made inside, and those in hierarchies that systemd does not know.
+        self.groups.remove()?;
+        let gone = |path: &PathBuf| !Path::exists(path);
+        if self.paths.groups.iter().map(|group| &group.path).all(gone) {
+            // A manager that does not answer has nothing left to do here: an empty scope ends by itself.
+            return Ok(());
+        }
+        stopped.map_err(failed("be stopped", &self.unit))
+    }
+}

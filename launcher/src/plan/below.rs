@@ -1,0 +1,53 @@
+//! Everything that the root is given from outside: mounts, nodes, links and generated files.
+
+use oci_spec::runtime::Spec;
+
+use super::mounts::Scope;
+use super::{
+    CgroupPlan, Device, GeneratedFile, Ground, IdMaps, Link, Mount, Namespace, NamespaceKind,
+    PlanError, Sources, Spread, devices, files, mounts,
+};
+use crate::host::Host;
+
+/// See the fields of the same names of [`Plan`](super::Plan).
+#[derive(Debug)]
+pub(super) struct Below {
+    pub(super) propagation: Option<Spread>,
+    pub(super) mounts: Vec<Mount>,
+    pub(super) sources: Sources,
+    pub(super) devices: Vec<Device>,
+    pub(super) links: Vec<Link>,
+    pub(super) files: Vec<GeneratedFile>,
+}
+
+/// What was decided before: namespaces, id maps, cgroups and host name.
+type Known<'a> = (&'a [Namespace], Option<&'a IdMaps>, &'a CgroupPlan, Option<&'a str>);
+
+/// What is mounted and made below the root.
+pub(super) fn plan(
+    spec: &Spec,
+    known: Known<'_>,
+    ground: &Ground<'_>,
+    host: &Host,
+) -> Result<Below, PlanError> {
+    let propagation = mounts::root_propagation(spec)?;
+    let (namespaces, id_maps, cgroup, hostname) = known;
+    let scope = Scope { namespaces, id_maps, cgroup, root: propagation };
+    let isolated = scope.has_new(NamespaceKind::Network);
+    let (mut mounts, mut links) = mounts::plan(spec, &scope, host)?;
+    let making = devices::making(&scope, ground, host);
+    links.extend(devices::links(&mounts)?);
+    let devices = devices::plan(spec, &mounts, making)?;
+    if ground.generate_files {
+        let resolver = files::resolver(isolated, &mounts)?;
+        mounts.extend(resolver);
+    }
+    Ok(Below {
+        propagation,
+        sources: mounts::sources(&mounts, &scope, ground, host),
+        devices,
+        links,
+        files: files::plan(ground, hostname, isolated, &mounts)?,
+        mounts,
+    })
+}

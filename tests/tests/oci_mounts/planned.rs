@@ -1,0 +1,144 @@
+//! What is decided, for hosts that are made up; and what is refused before anything is done.
+
+use std::path::Path;
+
+use launcher::host::{Host, Kernel, Layout};
+use launcher::plan::{self, Ground, Plan, PlanError};
+use oci_spec::runtime::Spec;
+use serde_json::{Value, json};
+
+fn plan_for(uid: u32, mounts: &Value, linux: &Value) -> Result<Plan, PlanError> {
+    let mut linux = linux.clone();
+    if linux.get("namespaces").is_none() {
+        linux["namespaces"] = json!([{ "type": "mount" }, { "type": "pid" }, { "type": "ipc" }, { "type": "network" }]);
+    }
+    let spec: Spec = serde_json::from_value(json!({
+        "ociVersion": "1.2.0", "root": { "path": "rootfs" },
+        "process": { "args": ["x"], "cwd": "/", "user": { "uid": 0, "gid": 0 } },
+        "mounts": mounts, "linux": linux,
+    }))
+    .unwrap();
+    let ground = Ground {
+        id: "id",
+        snapshot: Path::new("/bundle/rootfs"),
+        format: launcher::store::Format::Folder,
+        bundle: true,
+        folder: Path::new("/container"),
+        mount_points_exist: false,
+        init: false,
+        add_hosts: &[],
+        foreground: true,
+        default_seccomp: false,
+        session_keyring: false,
+        bundle_folder: None,
+        cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
+        all_controllers: false,
+        preserved_descriptors: 0,
+        generate_files: false,
+        no_pivot: false,
+    };
+    plan::plan(&spec, &ground, &Host::made_up(uid, Kernel::new(6, 1), Layout::default()))
+}
+
+/// The mounts as a plan prints them.
+fn printed(uid: u32, mounts: &Value, linux: &Value) -> String {
+    let plan = plan_for(uid, mounts, linux).unwrap();
+    let lines: Vec<String> =
+        plan.mounts.iter().map(|mount| serde_json::to_string(mount).unwrap()).collect();
+    let again: Plan = serde_json::from_str(&serde_json::to_string(&plan).unwrap()).unwrap();
+    assert_eq!(again, plan);
+    format!("{:?} {}", plan.sources, lines.join("\n"))
+}
+
+#[test]
+fn a_plan_shows_mounts_as_they_were_written() {
+    let mounts = json!([
+        { "destination": "/a", "type": "bind", "source": "/x", "options": ["rbind", "ro", "rnosuid", "noatime", "rprivate"] },
+        { "destination": "relative/to/root", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m,mode=700", "shared", "tmpcopyup"] },
+        { "destination": "/a", "type": "none", "options": ["bind", "remount", "exec"] },
+        { "destination": "/disk", "type": "ext4", "source": "/dev/vda", "options": ["ro", "sync", "errors=remount-ro"] },
+    ]);
+    insta::assert_snapshot!(printed(0, &mounts, &json!({})), @r#"
+    Late {"destination":"/a","source":{"bind":{"path":"/x","recursive":true}},"attributes":["ro","noatime","rnosuid"],"propagation":["rprivate"]}
+    {"destination":"/relative/to/root","source":{"new":{"filesystem":"tmpfs","name":"tmpfs","options":[["size","1m"],["mode","700"]],"copy_up":true}},"attributes":[],"propagation":["shared"]}
+    {"destination":"/a","source":{"remount":{"options":[]}},"attributes":["exec"]}
+    {"destination":"/disk","source":{"new":{"filesystem":"ext4","name":"/dev/vda","options":[["ro",null],["sync",null],["errors","remount-ro"]]}},"attributes":["ro"]}
+    "#);
+}
+
+#[test]
+fn what_only_the_owner_of_a_namespace_can_mount_is_the_hosts() {
+    let kernels = json!([
+        { "destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid"] },
+        { "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid"] },
+        { "destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue" },
+        { "destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["gid=5", "mode=620"] },
+    ]);
+    let map = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
+    let alone = json!({ "namespaces": [{ "type": "user" }, { "type": "mount" }], "uidMappings": map, "gidMappings": map });
+    insta::assert_snapshot!(printed(1000, &kernels, &alone), @"");
+}
+
+#[test]
+fn what_cannot_be_is_refused() {
+    let one = |mount: Value| json!([mount]);
+    for (mounts, linux, expected) in [
+        (
+            one(json!({ "destination": "/", "type": "tmpfs" })),
+            json!({}),
+            "the mount at `/` would hide the root itself",
+        ),
+        (
+            one(json!({ "destination": "/x", "type": "bind", "options": ["bind"] })),
+            json!({}),
+            "the mount at `/x` has no source",
+        ),
+        (
+            one(
+                json!({ "destination": "/x", "type": "bind", "source": "/y", "options": ["bind", "tmpcopyup"] }),
+            ),
+            json!({}),
+            "the mount at `/x` asks for `tmpcopyup`, which only a tmpfs can do",
+        ),
+        (
+            one(json!({ "destination": "/x/../y", "type": "tmpfs" })),
+            json!({}),
+            "the specification has an unusable path",
+        ),
+        (
+            json!([]),
+            json!({ "rootfsPropagation": "sideways" }),
+            "`sideways` is no way of propagation for the root",
+        ),
+        (json!([]), json!({ "maskedPaths": ["../x"] }), "the specification has an unusable path"),
+        (
+            json!([]),
+            json!({ "readonlyPaths": ["/x/../../y"] }),
+            "the specification has an unusable path",
+        ),
+        (
+            json!([]),
+            json!({ "devices": [{ "path": "/dev/x", "type": "a", "major": 1, "minor": 3 }] }),
+            "the device `/dev/x` is of no type that a node can have",
+        ),
+        (
+            json!([]),
+            json!({ "devices": [{ "path": "/dev/x", "type": "c", "major": -1, "minor": 3 }] }),
+            "the device `/dev/x` has a number that no device has",
+        ),
+    ] {
+        let refused = plan_for(0, &mounts, &linux).unwrap_err();
+        assert!(refused.to_string().contains(expected), "{refused}");
+    }
+}
+
+#[test]
+fn every_word_that_is_known_is_said() {
+    let words = plan::mount_options();
+    assert!(words.len() > 60 && words.windows(2).all(|pair| pair[0] < pair[1]));
+    for word in
+        ["rro", "idmap", "ridmap", "tmpcopyup", "rbind", "nosymfollow", "runbindable", "lazytime"]
+    {
+        assert!(words.contains(&word), "{word}");
+    }
+}
