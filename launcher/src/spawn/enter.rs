@@ -228,11 +228,11 @@ fn accompany(
             Word::Born(pid, pidfd) => *process = Some((pid, pidfd)),
             Word::Console(descriptor) => console = Some(descriptor),
             Word::Listener(descriptor) => {
-                let (pid, _) = born(process)?;
+                let (pid, _) = born(process.as_ref())?;
                 listener::deliver(&plan.security, *pid, &descriptor)?;
             }
             Word::ListenerAt(number) => {
-                let (pid, pidfd) = born(process)?;
+                let (pid, pidfd) = born(process.as_ref())?;
                 let descriptor = listener::take(pidfd, number)?;
                 listener::deliver(&plan.security, *pid, &descriptor)?;
             }
@@ -245,8 +245,8 @@ fn accompany(
 }
 
 /// The process, which has been born before it says anything.
-fn born(process: &Option<(Pid, OwnedFd)>) -> Done<&(Pid, OwnedFd)> {
-    process.as_ref().ok_or(Errno::BADMSG).at(Step::Prepare, "the handshake")
+fn born(process: Option<&(Pid, OwnedFd)>) -> Done<&(Pid, OwnedFd)> {
+    process.ok_or(Errno::BADMSG).at(Step::Prepare, "the handshake")
 }
 
 /// The joiner's story.
