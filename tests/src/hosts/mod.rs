@@ -78,7 +78,10 @@ impl Guest {
         if !folder.is_dir()
             && let Err(why) = save(&image, kernel, &folder)
         {
-            require::skip(format_args!("a guest with kernel {} does not boot: {why}", kernel.name()));
+            require::skip(format_args!(
+                "a guest with kernel {} does not boot: {why}",
+                kernel.name()
+            ));
             return None;
         }
         Some(Self { folder })
@@ -118,7 +121,8 @@ fn save(image: &Path, kernel: Kernel, folder: &Path) -> Result<(), String> {
         image::copy_disk(&image.join("disk"), &making.path().join("disk"))?;
         for file in ["vmlinuz", "initrd"] {
             let from = image.join(kernel.name()).join(file);
-            fs::copy(&from, making.path().join(file)).map_err(|error| format!("{file}: {error}"))?;
+            fs::copy(&from, making.path().join(file))
+                .map_err(|error| format!("{file}: {error}"))?;
         }
         match Machine::boot(making.path(), BOOT).and_then(Machine::save) {
             Ok(()) => {
@@ -132,9 +136,7 @@ fn save(image: &Path, kernel: Kernel, folder: &Path) -> Result<(), String> {
 }
 
 fn cache() -> PathBuf {
-    let cache = std::env::var_os("CORACLE_CACHE").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"),
-        PathBuf::from,
-    );
+    let cache = std::env::var_os("CORACLE_CACHE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.cache"), PathBuf::from);
     cache.join("hosts")
 }

@@ -65,7 +65,8 @@ impl Monitor {
 
     fn ask(&mut self, command: &str, arguments: &Value) -> Result<Value, String> {
         let question = json!({"execute": command, "arguments": arguments});
-        writeln!(self.lines.get_mut(), "{question}").map_err(|error| format!("{command}: {error}"))?;
+        writeln!(self.lines.get_mut(), "{question}")
+            .map_err(|error| format!("{command}: {error}"))?;
         loop {
             let mut answer = self.line()?;
             if let Some(value) = answer.get_mut("return") {

@@ -78,9 +78,11 @@ fn check(kernel: Kernel, pass: Pass, limit: Duration) {
     let reports = guest.run(&work, limit, &mut |_| {}).unwrap_or_else(|why| panic!("{why}"));
     let mut failures = String::new();
     for report in &reports {
-        let ran = report.output.contains("test result: ok. ") && !report.output.contains("running 0 tests");
+        let ran = report.output.contains("test result: ok. ")
+            && !report.output.contains("running 0 tests");
         if report.status != Some(0) || !ran {
-            failures += &format!("{} ended with {:?}\n{}\n", report.name, report.status, report.output);
+            failures +=
+                &format!("{} ended with {:?}\n{}\n", report.name, report.status, report.output);
         }
     }
     assert_eq!(failures, "", "on kernel {}", kernel.name());

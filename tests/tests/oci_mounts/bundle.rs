@@ -141,9 +141,11 @@ impl Bundle {
 
     /// What is decided for it.
     pub fn plan(&self, changes: &Value, questions: &[&str]) -> Result<Plan, PlanError> {
+        let root = self.root();
+        let folder = root.parent().unwrap();
         let ground = Ground {
             id: &self.id,
-            snapshot: &self.root(),
+            snapshot: &root,
             bundle: true,
             folder: Path::new("/nowhere"),
             mount_points_exist: false,
@@ -152,7 +154,7 @@ impl Bundle {
             foreground: true,
             default_seccomp: false,
             session_keyring: false,
-            bundle_folder: None,
+            bundle_folder: Some(folder),
             cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
             preserved_descriptors: 0,
