@@ -146,6 +146,7 @@ impl Bundle {
         let ground = Ground {
             id: &self.id,
             snapshot: &root,
+            format: launcher::store::Format::Folder,
             bundle: true,
             folder: Path::new("/nowhere"),
             mount_points_exist: false,

@@ -21,6 +21,7 @@ fn plan_for(uid: u32, mounts: &Value, linux: &Value) -> Result<Plan, PlanError> 
     let ground = Ground {
         id: "id",
         snapshot: Path::new("/bundle/rootfs"),
+        format: launcher::store::Format::Folder,
         bundle: true,
         folder: Path::new("/container"),
         mount_points_exist: false,
