@@ -257,8 +257,9 @@ impl Wanted<'_> {
         }
         let destination = self.destination.clone();
         if let Some(path) = the_hosts(filesystem, scope) {
-            // Read-only with all below: it is the host's.
-            let attributes = self.options.attributes.and_of_all(Attributes::of(&["rro"]));
+            // The host's devices are looked at only.
+            let readonly: &[&str] = if filesystem == "sysfs" { &["rro"] } else { &[] };
+            let attributes = self.options.attributes.and_of_all(Attributes::of(readonly));
             let source = Source::Bind { path, recursive: true, owners: None };
             let propagation = self.relations(scope);
             return Ok(Mount { destination, source, attributes, propagation });

@@ -111,6 +111,7 @@ impl Bundle {
             "CAP_SYS_ADMIN",
             "CAP_SETUID",
             "CAP_SETGID",
+            "CAP_SETFCAP",
             "CAP_SYS_CHROOT",
             "CAP_KILL",
         ]);
@@ -251,7 +252,7 @@ pub struct Line {
     pub at: String,
     /// Of the mount: `rw,nosuid,relatime`.
     pub options: String,
-    /// `shared`, `slave`, `slave shared`, `unbindable`, or nothing for private. Without the groups' numbers.
+    /// `shared`, `slave`, `shared slave`, `unbindable`, or nothing for private. Without the groups' numbers.
     pub travels: String,
     /// The file system.
     pub kind: String,
