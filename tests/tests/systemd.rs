@@ -24,6 +24,8 @@ use sandbox_support::{Box, Ran};
 use serde_json::{Value, json};
 use tests::require;
 
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
 /// A private bus with a stand-in for systemd on it.
 struct Systemd {
     folder: tempfile::TempDir,
@@ -50,7 +52,6 @@ impl Systemd {
             require::skip(format_args!("needs a cgroup2 mount"));
             return None;
         };
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("coracletest{}x{count}", std::process::id());
         let folder = tempfile::tempdir().unwrap();

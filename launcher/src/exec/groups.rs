@@ -92,6 +92,7 @@ mod tests {
                 group(Version::V1, &[Controller::Memory], "/memory/c"),
                 group(Version::V2, &[], "/unified/c"),
             ],
+            unit: None,
         }
     }
 

@@ -61,7 +61,7 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     let container = runtime::find(states, &request.id)?;
     let first = container.process()?;
     let stopped = || RuntimeError::NotRunning { id: request.id.clone(), status: "stopped" };
-    if !request.ignore_paused && container.is_paused()? {
+    if !request.ignore_paused && container.is_paused() {
         return Err(ExecError::Paused(request.id.clone()));
     }
     let inside = Inside::of(first).map_err(ExecError::Inside)?.ok_or_else(stopped)?;

@@ -7,7 +7,7 @@ use oci_spec::runtime::Spec;
 use super::held::read_config;
 use super::sweep::clean_up;
 use super::{ContainerId, ProcessId, RuntimeError, State, StateDirectory, Status, Timestamp};
-use crate::cgroup::{self, CgroupError};
+use crate::cgroup;
 
 /// A container, and where it is in its life at this moment.
 #[derive(Debug, Clone)]
@@ -66,19 +66,14 @@ impl Container {
 
     /// The specification's word for where it is in its life; `paused` is what its cgroup says.
     pub fn status_word(&self) -> &'static str {
-        if self.is_paused().unwrap_or(false) { "paused" } else { self.state.status.word() }
+        if self.is_paused() { "paused" } else { self.state.status.word() }
     }
 
-    /// Whether its processes are stopped where they are.
-    ///
-    /// # Errors
-    /// Its cgroup cannot be read.
-    pub fn is_paused(&self) -> Result<bool, CgroupError> {
-        let paths = &self.state.cgroup;
-        if self.state.status.process().is_none() || paths.is_empty() {
-            return Ok(false);
-        }
-        cgroup::reopen(paths).frozen()
+    /// Whether it runs and is stopped where it is. The cgroup knows: nobody else who pauses it would tell us.
+    pub fn is_paused(&self) -> bool {
+        matches!(self.state.status, Status::Running { .. })
+            && !self.state.cgroup.is_empty()
+            && cgroup::reopen(&self.state.cgroup).frozen().unwrap_or(false)
     }
 
     /// Process 1 of one that is created or running.

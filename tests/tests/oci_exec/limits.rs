@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use tests::outcome::{run, run_with_input};
+use tests::outcome::run_with_input;
 use tests::require::{self, Hierarchy};
 
 use super::{Bench, within_seconds};
@@ -17,9 +17,7 @@ fn the_processes_of_a_container_are_listed() {
     }
     let id = bench.start(|_| {});
     let first = bench.pid(&id);
-    run(&mut bench.command(&id, &["-d", "--pid-file", "pid"], &["sleep", "999"])).ok();
-    let second: u32 =
-        std::fs::read_to_string(bench.scratch.path().join("pid")).unwrap().parse().unwrap();
+    let second = bench.detach(&id, &["sleep", "999"]);
     let json = bench.paddle(&["ps", "--format", "json", &id]).ok().text();
     let mut pids: Vec<u32> = serde_json::from_str(&json).unwrap();
     pids.sort_unstable();

@@ -109,6 +109,14 @@ impl Bench {
         run(&mut self.command(id, options, arguments))
     }
 
+    /// Runs a program that goes on when this returns: its pid. A pipe would stay open.
+    fn detach(&self, id: &str, arguments: &[&str]) -> u32 {
+        let file = self.scratch.path().join("detached");
+        let mut command = self.command(id, &["--detach", "--pid-file", "detached"], arguments);
+        assert!(command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap().success());
+        std::fs::read_to_string(file).unwrap().parse().unwrap()
+    }
+
     /// What a shell says inside.
     fn says(&self, id: &str, options: &[&str], script: &str) -> String {
         self.exec(id, options, &["sh", "-c", script]).ok().text()

@@ -21,11 +21,9 @@ fn it_is_in_all_of_the_containers_namespaces_and_groups() {
     let script = format!("for k in {}; do readlink /proc/self/ns/$k; done", KINDS.join(" "));
     assert_eq!(bench.says(&id, &[], &script), own);
     // Seen from the host: inside, the groups' own root is all that shows.
-    let mut sleeper = bench.command(&id, &["--detach", "--pid-file", "pid"], &["sleep", "100"]);
-    assert!(sleeper.stdout(std::process::Stdio::null()).status().unwrap().success());
-    let pid = std::fs::read_to_string(bench.scratch.path().join("pid")).unwrap();
+    let pid = bench.detach(&id, &["sleep", "100"]);
     let groups = |pid: u32| std::fs::read_to_string(proc(pid, "cgroup")).unwrap();
-    assert_eq!(groups(pid.parse().unwrap()), groups(first));
+    assert_eq!(groups(pid), groups(first));
 }
 
 #[test]
