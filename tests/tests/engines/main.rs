@@ -44,7 +44,7 @@ impl Bench {
     fn pack(&self, name: &str, command: &[&str]) -> PathBuf {
         let archive = self.scratch.path().join(format!("{name}.oci.tar"));
         let recipe =
-            format!("name = \"{name}\"\nexecutables = [\"/bin/busybox\"]\ncmd = {command:?}\n");
+            format!("name = \"{name}\"\nexecutables = [\"/bin/busybox\"]\nentrypoint = []\ncmd = {command:?}\n");
         let recipe = self.scratch.file(&format!("{name}.toml"), recipe);
         self.scratch.pack(&[recipe.as_os_str(), "-o".as_ref(), archive.as_os_str()]);
         archive
