@@ -5,11 +5,13 @@
 //! cli/         store/         spec/   plan/   spawn/   supervise/
 //! ```
 //!
-//! [`run`](fn@run) shows the whole way. Single-threaded by rule. `unsafe` stands only under [`sys`].
+//! [`run`](fn@run) shows the whole way; [`lifecycle`] is the same for OCI bundles, in the steps that engines ask for. Single-threaded by rule. `unsafe` stands only under [`sys`].
 
 pub mod cgroup;
 pub mod cli;
+pub mod exec;
 pub mod host;
+pub mod lifecycle;
 pub mod network;
 pub mod plan;
 pub mod run;

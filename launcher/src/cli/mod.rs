@@ -3,9 +3,18 @@
 //! One file for each verb. Verbs print; nothing below them does. Exit statuses are those of
 //! docs/paddle.md.
 
+mod create;
+mod delete;
 mod duration;
+mod events;
+mod exec;
 mod images;
+mod kill;
+mod list;
+mod log;
 mod output;
+mod pause;
+mod processes;
 mod prune;
 mod ps;
 mod resources;
@@ -13,26 +22,78 @@ mod rm;
 mod rmi;
 mod run;
 mod spec;
+mod spelling;
+mod start;
+mod state;
 mod timing;
+mod update;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
+use std::sync::LazyLock;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use common::location::{STORE_VARIABLE, Who};
 use common::report::{self, Diagnostic, ExitCode};
 
+use crate::cgroup::Driver;
 use crate::runtime::{self, RuntimeError, StateDirectory};
+use crate::spawn::SpawnError;
+use crate::spec::OCI_VERSION;
 use crate::store::Store;
 
 /// Launches images: unpacks one once and runs it isolated and limited.
 #[derive(Debug, Parser)]
-#[command(name = "paddle", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "paddle", version = VERSION.as_str(), disable_version_flag = true, max_term_width = 100)]
 struct CommandLine {
     #[command(flatten)]
-    places: Places,
+    globals: Globals,
+    /// Print version
+    #[arg(short = 'v', long, visible_short_alias = 'V', action = ArgAction::Version)]
+    version: Option<bool>,
     #[command(subcommand)]
     verb: Verb,
+}
+
+/// Engines read the first line as `NAME version X`.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = option_env!("CORACLE_COMMIT").unwrap_or("unknown");
+    format!("version {}\ncommit: {commit}\nspec: {OCI_VERSION}", env!("CARGO_PKG_VERSION"))
+});
+
+/// What every verb has to know.
+#[derive(Debug, Args)]
+struct Globals {
+    #[command(flatten)]
+    places: Places,
+    #[command(flatten)]
+    log: log::LogOptions,
+    #[command(flatten)]
+    management: Management,
+}
+
+/// Who makes cgroups, and on whose behalf.
+#[derive(Debug, Args)]
+struct Management {
+    /// Have systemd make cgroups: --cgroup-manager systemd
+    #[arg(long)]
+    systemd_cgroup: bool,
+    /// Who makes the cgroups of bundles' containers
+    #[arg(long, value_name = "cgroupfs|systemd|disabled", default_value = "cgroupfs")]
+    cgroup_manager: Driver,
+    /// Accepted: what an ordinary user cannot do is found out
+    #[arg(long, value_name = "true|false|auto", default_value = "auto", hide = true)]
+    rootless: String,
+    /// Accepted: criu is found along PATH
+    #[arg(long, value_name = "PROGRAM", hide = true)]
+    criu: Option<PathBuf>,
+}
+
+impl Management {
+    /// Who makes cgroups.
+    fn driver(&self) -> Driver {
+        if self.systemd_cgroup { Driver::Systemd } else { self.cgroup_manager }
+    }
 }
 
 /// Where images and the state of containers are.
@@ -53,6 +114,18 @@ enum Verb {
     Run(Box<run::Arguments>),
     Ps(ps::Arguments),
     Rm(rm::Arguments),
+    Kill(kill::Arguments),
+    Create(create::Arguments),
+    Start(start::Arguments),
+    State(state::Arguments),
+    Delete(delete::Arguments),
+    List(list::Arguments),
+    Exec(Box<exec::Arguments>),
+    Pause(pause::Pause),
+    #[command(visible_alias = "unpause")]
+    Resume(pause::Resume),
+    Update(Box<update::Arguments>),
+    Events(events::Arguments),
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
@@ -62,7 +135,8 @@ enum Verb {
 /// Parses the command line, does what it says and reports how it went.
 pub fn main() -> Status {
     let since = crate::timing::now();
-    let CommandLine { places, verb } = match CommandLine::try_parse() {
+    let arguments = spelling::usual(std::env::args_os());
+    let CommandLine { globals, verb, .. } = match CommandLine::try_parse_from(arguments) {
         Ok(command_line) => command_line,
         Err(error) => {
             // Help goes to standard output with status 0, all else to standard error with 2. A
@@ -71,21 +145,44 @@ pub fn main() -> Status {
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }.into();
         }
     };
-    if matches!(verb, Verb::Images(_) | Verb::Rmi(_)) {
-        // Whatever command comes next clears what a killed one left. These need no states, so a
-        // place for them that cannot be opened is no error.
-        places.states().ok();
+    match verb.run(&globals, since) {
+        Ok(status) => status,
+        Err(Failure(error)) => {
+            globals.log.error(error.as_ref());
+            report::fail(error.as_ref())
+        }
     }
-    let done = match verb {
-        Verb::Run(arguments) => run::run(*arguments, &places, since),
-        Verb::Ps(arguments) => ps::run(&arguments, &places),
-        Verb::Rm(arguments) => rm::run(&arguments, &places),
-        Verb::Images(arguments) => images::run(&arguments, &places),
-        Verb::Rmi(arguments) => rmi::run(&arguments, &places),
-        Verb::Prune(arguments) => prune::run(&arguments, &places),
-        Verb::Spec(arguments) => spec::run(&arguments),
-    };
-    done.unwrap_or_else(|Failure(error)| report::fail(error.as_ref()))
+}
+
+impl Verb {
+    fn run(self, globals: &Globals, since: u64) -> Done {
+        let places = &globals.places;
+        if matches!(self, Self::Images(_) | Self::Rmi(_)) {
+            // Whatever command comes next clears what a killed one left. These need no states, so a
+            // place for them that cannot be opened is no error.
+            places.states().ok();
+        }
+        match self {
+            Self::Run(arguments) => run::run(*arguments, globals, since),
+            Self::Ps(arguments) => ps::run(&arguments, places),
+            Self::Rm(arguments) => rm::run(&arguments, globals),
+            Self::Kill(arguments) => kill::run(&arguments, globals),
+            Self::Create(arguments) => create::run(arguments, globals),
+            Self::Start(arguments) => start::run(&arguments, globals),
+            Self::State(arguments) => state::run(&arguments, globals),
+            Self::Delete(arguments) => delete::run(&arguments, globals),
+            Self::List(arguments) => list::run(&arguments, globals),
+            Self::Exec(arguments) => exec::run(*arguments, places),
+            Self::Pause(arguments) => pause::pause(&arguments, places),
+            Self::Resume(arguments) => pause::resume(&arguments, places),
+            Self::Update(arguments) => update::run(&arguments, places),
+            Self::Events(arguments) => events::run(&arguments, places),
+            Self::Images(arguments) => images::run(&arguments, places),
+            Self::Rmi(arguments) => rmi::run(&arguments, places),
+            Self::Prune(arguments) => prune::run(&arguments, places),
+            Self::Spec(arguments) => spec::run(&arguments),
+        }
+    }
 }
 
 /// What each verb returns: the status to end with, or an error that is yet to be printed.
@@ -108,6 +205,21 @@ struct NoStore;
 impl Diagnostic for NoStore {
     fn hint(&self) -> Option<String> {
         Some(format!("name one with --store or {STORE_VARIABLE}"))
+    }
+}
+
+impl Globals {
+    /// Something that failed beside what was asked for.
+    fn warn(&self, message: &str) {
+        self.log.warning(message);
+        report::warn(message);
+    }
+
+    /// The same, of an error with its causes.
+    fn warn_of(&self, error: Option<&SpawnError>) {
+        if let Some(error) = error {
+            self.warn(&log::Chain(error).to_string());
+        }
     }
 }
 

@@ -1,17 +1,23 @@
-//! `paddle ps`: which containers there are.
+//! `paddle ps`: which containers there are; with a name, the processes of that one.
+
+use std::ffi::OsString;
 
 use clap::Args;
 use common::escape::Escaped;
-use common::report::{self, ExitCode};
+use common::report::{self, Diagnostic, ExitCode};
 use serde::Serialize;
 
+use super::list::Format;
 use super::output::{columns, print, print_json};
-use super::{Done, Places};
-use crate::runtime::{Exit, Found, State, Status, Timestamp};
+use super::{Done, Places, processes};
+use crate::runtime::{self, ContainerId, Exit, State, Status, Timestamp};
 
-/// List containers.
+/// List containers; with a name, the processes of that container.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    /// How they are printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
     /// Also those that have ended (without `paddle run --rm` they stay until `paddle rm`)
     #[arg(short, long)]
     all: bool,
@@ -21,6 +27,25 @@ pub(super) struct Arguments {
     /// Print names only
     #[arg(short, long)]
     quiet: bool,
+    /// A container, and options for the host's `ps` (otherwise -ef)
+    // One list: what follows the name is that program's.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_names = ["NAME", "PS OPTIONS"])]
+    name_and_options: Vec<OsString>,
+}
+
+/// A name that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is no container", Escaped(.0.as_encoded_bytes()))]
+struct NoName(OsString);
+
+impl Diagnostic for NoName {
+    fn hint(&self) -> Option<String> {
+        Some("options of paddle stand before the name, those of ps behind it".to_owned())
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
 }
 
 /// A container as `--json` prints it.
@@ -43,22 +68,22 @@ struct Entry {
 
 /// Lists them. One that cannot be read hides no other: it is reported, and the status says so.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
-    let directory = places.states()?;
-    let (mut states, mut code) = (Vec::new(), ExitCode::Ok);
-    for id in directory.ids()? {
-        match directory.claim(&id) {
-            Ok(Found::Living(state)) => states.push(state),
-            Ok(Found::Free(held)) => states.push(held.state().clone()),
-            Ok(Found::Absent) => {}
-            Err(error) => {
-                report::fail(&error);
-                code = ExitCode::Failed;
-            }
-        }
+    let json = arguments.json || arguments.format == Format::Json;
+    if let Some((name, options)) = arguments.name_and_options.split_first() {
+        let id: Option<ContainerId> = name.to_str().and_then(|name| name.parse().ok());
+        let id =
+            id.filter(|id| !id.as_str().starts_with('-')).ok_or_else(|| NoName(name.clone()))?;
+        return processes::run(&id, json, options, places);
     }
+    let directory = places.states()?;
+    let (containers, failures) = runtime::list(&directory)?;
+    let mut states: Vec<State> = containers.into_iter().map(|one| one.state).collect();
+    for failure in &failures {
+        report::fail(failure);
+    }
+    let code = if failures.is_empty() { ExitCode::Ok } else { ExitCode::Failed };
     states.retain(|state| arguments.all || !matches!(state.status, Status::Stopped { .. }));
-    states.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
-    if arguments.json {
+    if json {
         print_json(&states.iter().map(Entry::from).collect::<Vec<_>>())?;
     } else if arguments.quiet {
         let mut names = String::new();
@@ -95,13 +120,15 @@ fn command(state: &State) -> String {
 
 fn status(state: &State, now: Timestamp) -> String {
     match state.status {
-        Status::Creating => "creating".to_owned(),
-        Status::Running { .. } => "running".to_owned(),
+        Status::Creating | Status::Created { .. } | Status::Running { .. } => {
+            state.status.word().to_owned()
+        }
         Status::Stopped { exit, finished } => {
             let how = match exit {
                 Some(Exit { code, out_of_memory: false }) => format!("exited ({code})"),
                 Some(Exit { code, out_of_memory: true }) => format!("out of memory ({code})"),
-                None => "killed with its launcher".to_owned(),
+                None if state.monitored => "killed with its launcher".to_owned(),
+                None => return "exited".to_owned(),
             };
             format!("{how} {} ago", finished.age(now))
         }
@@ -114,10 +141,7 @@ impl From<&State> for Entry {
             Status::Stopped { exit, finished } => (exit, Some(finished.to_string())),
             _ => (None, None),
         };
-        let pid = match state.status {
-            Status::Running { process } => Some(process.pid),
-            _ => None,
-        };
+        let pid = state.status.process().map(|process| process.pid);
         Self {
             id: state.id.to_string(),
             image: state.image.clone(),
@@ -143,6 +167,9 @@ mod tests {
         let state = |id: &str, command: &str, status| State {
             id: id.parse().unwrap(),
             image: "app:latest".to_owned(),
+            bundle: None,
+            annotations: std::collections::BTreeMap::new(),
+            monitored: true,
             command: command.split(' ').map(str::to_owned).collect(),
             created: Timestamp(100),
             remove: false,

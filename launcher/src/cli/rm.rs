@@ -4,7 +4,8 @@ use clap::Args;
 use common::report::{self, ExitCode};
 
 use super::output::print;
-use super::{Done, Places};
+use super::{Done, Globals};
+use crate::lifecycle::{self, LifecycleError};
 use crate::runtime::{self, ContainerId};
 
 /// Remove containers that have ended; with --force, running ones as well.
@@ -19,12 +20,19 @@ pub(super) struct Arguments {
 }
 
 /// Removes each that can be removed, prints its name, and reports the others.
-pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
-    let states = places.states()?;
+pub(super) fn run(arguments: &Arguments, globals: &Globals) -> Done {
+    let states = globals.places.states()?;
     let mut status = ExitCode::Ok;
     for name in &arguments.names {
-        match runtime::remove(&states, name, arguments.force) {
-            Ok(()) => print(&format!("{name}\n"))?,
+        // Other than `delete --force`, which is for programs, this says when there was nothing to remove.
+        let removed = runtime::find(&states, name)
+            .map_err(LifecycleError::from)
+            .and_then(|_| lifecycle::delete(&states, name, arguments.force));
+        match removed {
+            Ok(hooks) => {
+                globals.warn_of(hooks.as_ref());
+                print(&format!("{name}\n"))?;
+            }
             Err(error) => {
                 report::fail(&error);
                 status = ExitCode::Failed;

@@ -13,17 +13,19 @@ use common::report::{self, Diagnostic, ExitCode};
 use common::tree::ImagePath;
 use rustix::io::Errno;
 
+use super::create::Making;
 use super::duration::Span;
 use super::output::print_json;
 use super::resources::Resources;
-use super::{Done, Places};
+use super::{Done, Globals};
 use crate::cgroup::Bytes;
 use crate::host::Host;
+use crate::lifecycle::{self, Foreground};
 use crate::run::{self, Outcome, Request};
 use crate::runtime::ContainerId;
 use crate::spec::{
-    CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError, Tmpfs,
-    Ulimit, Volume,
+    Bundle, CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError,
+    Tmpfs, Ulimit, Volume,
 };
 use crate::store::ImageSource;
 use crate::supervise::{Ended, Wanted};
@@ -31,11 +33,13 @@ use crate::timing::{self, Mark, mark};
 
 /// Run an image and wait for its program to end.
 ///
-/// IMAGE is a name in the store, an OCI archive, an OCI layout folder or a root file system as a tar
-/// file. ARGS follow the image's entrypoint and replace its default arguments.
+/// IMAGE is a name in the store, an OCI archive, an OCI layout folder, or a root file system as a tar
+/// file or an EROFS file. ARGS follow the image's entrypoint and replace its default arguments.
 ///
 /// Ends with the program's status; 128+n if signal n ended it; 124 after --timeout; 125 if it could
 /// not be started, 126 if it is not executable, 127 if it does not exist.
+///
+/// With --bundle it runs an OCI bundle as the container ID instead.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(super) struct Arguments {
@@ -49,6 +53,8 @@ pub(super) struct Arguments {
     resources: Resources,
     #[command(flatten)]
     rights: Rights,
+    #[command(flatten)]
+    bundle: FromBundle,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -56,7 +62,7 @@ pub(super) struct Arguments {
     // One list: with an argument of its own for the image, clap would take options behind it as
     // ours.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true,
-          value_names = ["IMAGE", "ARGS"])]
+          value_names = ["IMAGE|ID", "ARGS"])]
     image_and_args: Vec<OsString>,
 }
 
@@ -150,10 +156,63 @@ struct Rights {
     /// Limit a resource of each process (nofile=1024:4096)
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     ulimit: Vec<Ulimit>,
+    /// Let the kernel mount an image that is an EROFS file system: only if you trust its maker with
+    /// this host (root)
+    #[arg(long)]
+    allow_erofs: bool,
     /// Use a user namespace also when root runs it (others always get one)
     #[arg(long)]
     userns: bool,
 }
+
+/// What is not an image.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Bundle")]
+struct FromBundle {
+    /// Run the OCI bundle in this folder; all but the options below is in its config.json
+    #[arg(short, long, value_name = "FOLDER", conflicts_with_all = IMAGE_OPTIONS)]
+    bundle: Option<PathBuf>,
+    /// Return as soon as the program runs
+    #[arg(short, long, requires = "bundle")]
+    detach: bool,
+    /// Keep its state when it ends; `paddle delete` forgets it
+    #[arg(long, requires = "bundle", conflicts_with = "detach")]
+    keep: bool,
+    /// Accepted: nothing is left to paddle when it ends
+    #[arg(long, hide = true)]
+    no_subreaper: bool,
+    #[command(flatten)]
+    making: Making,
+}
+
+/// The options that say what a bundle says itself.
+const IMAGE_OPTIONS: [&str; 25] = [
+    "entrypoint",
+    "env",
+    "env_file",
+    "workdir",
+    "user",
+    "tty",
+    "interactive",
+    "init",
+    "timeout",
+    "name",
+    "rm",
+    "print_plan",
+    "hostname",
+    "net",
+    "add_host",
+    "volume",
+    "tmpfs",
+    "read_only",
+    "cap_add",
+    "cap_drop",
+    "ulimit",
+    "userns",
+    "memory",
+    "cpus",
+    "pids_limit",
+];
 
 /// An absolute folder inside.
 #[derive(Debug, Clone)]
@@ -176,7 +235,11 @@ impl std::str::FromStr for Folder {
 struct FolderError;
 
 /// Runs it, or prints what would be done.
-pub(super) fn run(arguments: Arguments, places: &Places, since: u64) -> Done {
+pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
+    if arguments.bundle.bundle.is_some() {
+        return run_bundle(arguments, globals);
+    }
+    let places = &globals.places;
     let print_plan = arguments.container.print_plan;
     if arguments.container.timing {
         timing::enable(since).map_err(UsageError::Timing)?;
@@ -195,6 +258,27 @@ pub(super) fn run(arguments: Arguments, places: &Places, since: u64) -> Done {
     explain(&outcome, &request, memory);
     super::timing::print();
     Ok(Status::from(outcome.ended.code()))
+}
+
+/// Runs a bundle.
+fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
+    let Arguments {
+        bundle: FromBundle { bundle, detach, keep, making, .. }, image_and_args, ..
+    } = arguments;
+    let mut words = image_and_args.into_iter().map(text);
+    let id = words.next().transpose()?.unwrap_or_default().parse().map_err(UsageError::Id)?;
+    if let Some(more) = words.next().transpose()? {
+        return Err(UsageError::AfterId(more).into());
+    }
+    let states = globals.places.states()?;
+    let bundle = Bundle::load(&bundle.unwrap_or_default())?;
+    bundle.warnings.iter().for_each(|warning| globals.warn(warning));
+    let (options, handles) = making.into_parts(globals);
+    let request = lifecycle::Request { id, bundle, options, handles };
+    let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
+    let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;
+    globals.warn_of(hooks.as_ref());
+    Ok(ended.map_or(ExitCode::Ok.into(), |ended| Status::from(ended.code())))
 }
 
 /// Says on standard error what a status alone does not.
@@ -255,6 +339,10 @@ enum UsageError {
     EnvFile { path: PathBuf, source: io::Error },
     #[error("`{}` holds a line that is no variable", path.display())]
     EnvLine { path: PathBuf, source: ParseError },
+    #[error(transparent)]
+    Id(crate::runtime::IdError),
+    #[error("`{0}` stands behind the container's id")]
+    AfterId(String),
     #[error("no memory to keep times in")]
     Timing(#[source] Errno),
     #[error("cannot draw a random name")]
@@ -267,7 +355,11 @@ impl Diagnostic for UsageError {
             Self::UnknownOption(_) => {
                 Some("options stand before the image; `paddle run --help` lists them".to_owned())
             }
-            Self::NotText(_) | Self::Random(_) | Self::Timing(_) => None,
+            Self::NotText(_) | Self::Random(_) | Self::Id(_) | Self::Timing(_) => None,
+            Self::AfterId(_) => Some(
+                "options stand before the id; the program is in the bundle's config.json"
+                    .to_owned(),
+            ),
             Self::EnvFile { .. } | Self::EnvLine { .. } => {
                 Some("it holds one NAME=VALUE, or NAME of the caller's, in each line".to_owned())
             }
@@ -284,7 +376,7 @@ impl Diagnostic for UsageError {
 
 impl Arguments {
     fn into_request(self, host: &Host) -> Result<Request, UsageError> {
-        let Self { program, container, files, resources, rights, image_and_args, help: _ } = self;
+        let Self { program, container, files, resources, rights, image_and_args, .. } = self;
         let mut arguments = image_and_args.into_iter();
         // Clap has seen to it that there is one.
         let image = arguments.next().unwrap_or_default();
@@ -324,6 +416,7 @@ impl Arguments {
             streams: Wanted { tty: program.tty, interactive: program.interactive },
             timeout: program.timeout.map(|span| span.0),
             remove: container.rm,
+            allow_erofs: rights.allow_erofs,
         })
     }
 }

@@ -1,42 +1,26 @@
 //! From a specification to a plan.
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::Spec;
 
 use super::{
-    Ground, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below, ids,
-    kernel, paths, process, security, sysctls,
+    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below,
+    hooks, ids, kernel, namespaces, paths, process, security, sysctls,
 };
-use crate::cgroup;
+use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
 use crate::network::Network;
 
 /// What will be done to start the container that `spec` describes. Pure: `host` and `ground` are inputs.
 pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanError> {
-    let namespaces = namespaces(spec)?;
+    let namespaces = namespaces::all(spec)?;
     let has_new = |kind| namespaces.iter().any(|n: &Namespace| n.kind == kind && n.path.is_none());
     let linux = spec.linux().as_ref();
-    let id_maps = match (has_new(NamespaceKind::User), host.privileged()) {
-        (true, _) => Some(ids::maps(linux, host)?),
-        (false, true) => None,
-        (false, false) => return Err(PlanError::NeedsUserNamespace),
-    };
-    let cgroup = cgroup::plan(
-        &cgroup::Request {
-            id: ground.id,
-            path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
-            resources: linux.and_then(|linux| linux.resources().as_ref()),
-            driver: ground.cgroup_driver,
-            annotations: spec.annotations().as_ref(),
-            complete: ground.all_controllers,
-        },
-        host,
-    )
-    .map_err(PlanError::Cgroup)?;
-    let hostname = has_new(NamespaceKind::Uts)
-        .then(|| spec.hostname().clone().unwrap_or_else(|| ground.id.to_owned()));
+    let id_maps = id_maps(spec, &namespaces, ground, host)?;
+    let cgroup = groups(spec, ground, host)?;
+    let (hostname, domainname) = names(spec, &namespaces, ground)?;
     let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
     let mut process = process(given, linux)?;
-    if let Some(hostname) = &hostname
+    if let Some(hostname) = hostname.as_ref().filter(|_| !ground.bundle)
         && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
     {
         process.env.push(format!("HOSTNAME={hostname}"));
@@ -51,6 +35,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
         root,
+        lower: ground.format,
         propagation: below.propagation,
         mounts: below.mounts,
         sources: below.sources,
@@ -59,7 +44,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         files: below.files,
         masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
         readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
-        domainname: spec.domainname().clone().filter(|_| has_new(NamespaceKind::Uts)),
+        domainname,
         hostname,
         cgroup,
         network: if isolated { Network::Loopback } else { Network::Shared },
@@ -68,6 +53,9 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         init: ground.init,
         dies_with_parent: ground.foreground,
         no_pivot: ground.no_pivot,
+        time_offsets: namespaces::time_offsets(spec, &namespaces)?,
+        hooks: hooks::hooks_of(spec)?,
+        preserved_descriptors: ground.preserved_descriptors,
         id_maps,
         namespaces,
     };
@@ -94,40 +82,51 @@ fn rights(
     Ok(Security { sysctls, ..security(process, linux, wanted, host)? })
 }
 
-/// Each kind once; a mount namespace always.
-fn namespaces(spec: &Spec) -> Result<Vec<Namespace>, PlanError> {
-    let wanted = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref());
-    let mut all: Vec<Namespace> = Vec::new();
-    for namespace in wanted.unwrap_or_default() {
-        let kind = match namespace.typ() {
-            LinuxNamespaceType::User => NamespaceKind::User,
-            LinuxNamespaceType::Mount => NamespaceKind::Mount,
-            LinuxNamespaceType::Pid => NamespaceKind::Pid,
-            LinuxNamespaceType::Ipc => NamespaceKind::Ipc,
-            LinuxNamespaceType::Uts => NamespaceKind::Uts,
-            LinuxNamespaceType::Network => NamespaceKind::Network,
-            LinuxNamespaceType::Cgroup => NamespaceKind::Cgroup,
-            LinuxNamespaceType::Time => return Err(PlanError::Namespace("time")),
+/// The maps of a new user namespace. Without one the launcher has to be root where it is, or join one.
+fn id_maps(
+    spec: &Spec,
+    namespaces: &[Namespace],
+    ground: &Ground<'_>,
+    host: &Host,
+) -> Result<Option<IdMaps>, PlanError> {
+    match namespaces.iter().find(|namespace| namespace.kind == NamespaceKind::User) {
+        Some(Namespace { path: None, .. }) => {
+            ids::maps(spec.linux().as_ref(), ground, host).map(Some)
+        }
+        None if host.uid() != 0 => Err(PlanError::NeedsUserNamespace),
+        _ => Ok(None),
+    }
+}
+
+fn groups(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<CgroupPlan, PlanError> {
+    let linux = spec.linux().as_ref();
+    let request = cgroup::Request {
+        id: ground.id,
+        path: linux.and_then(|linux| linux.cgroups_path().as_deref()),
+        resources: linux.and_then(|linux| linux.resources().as_ref()),
+        driver: ground.cgroup_driver,
+        annotations: spec.annotations().as_ref(),
+        complete: ground.all_controllers,
+    };
+    cgroup::plan(&request, host).map_err(PlanError::Cgroup)
+}
+
+/// Host and domain name, which need a namespace that is not the launcher's. An image's container is called as its id.
+fn names(
+    spec: &Spec,
+    namespaces: &[Namespace],
+    ground: &Ground<'_>,
+) -> Result<(Option<String>, Option<String>), PlanError> {
+    let given = |name: &Option<String>| name.clone().filter(|name| !name.is_empty());
+    let (hostname, domainname) = (given(spec.hostname()), given(spec.domainname()));
+    if !namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::Uts) {
+        return match hostname.or(domainname) {
+            Some(name) if ground.bundle => Err(PlanError::Hostname(name)),
+            _ => Ok((None, None)),
         };
-        if all.iter().any(|known| known.kind == kind) {
-            return Err(PlanError::DuplicateNamespace(kind));
-        }
-        let path = namespace.path().clone();
-        // A joined pid namespace takes effect for children only, and joined ids and mounts change what every path of
-        // this plan means.
-        if path.is_some()
-            && matches!(kind, NamespaceKind::Pid | NamespaceKind::User | NamespaceKind::Mount)
-        {
-            return Err(PlanError::JoinedNamespace(kind));
-        }
-        all.push(Namespace { kind, path });
     }
-    for kind in [NamespaceKind::Mount, NamespaceKind::Pid] {
-        if all.iter().all(|namespace| namespace.kind != kind) {
-            return Err(PlanError::SharedNamespace(kind));
-        }
-    }
-    Ok(all)
+    let default = (!ground.bundle).then(|| ground.id.to_owned());
+    Ok((hostname.or(default), domainname))
 }
 
 fn root(spec: &Spec, ground: &Ground<'_>) -> RootPlan {

@@ -31,18 +31,34 @@ pub enum PlanError {
     /// A path of the specification is none.
     #[error("the specification has an unusable path")]
     Path(#[source] PathError),
-    /// A kind of namespace that is not supported.
-    #[error("a {0} namespace is not supported")]
-    Namespace(&'static str),
     /// A kind of namespace twice.
-    #[error("the {0:?} namespace is given twice")]
+    #[error("the {0} namespace is given twice")]
     DuplicateNamespace(NamespaceKind),
-    /// A kind of namespace that can only be new.
-    #[error("an existing {0:?} namespace cannot be joined")]
-    JoinedNamespace(NamespaceKind),
-    /// A kind of namespace that cannot be the host's.
-    #[error("the {0:?} namespace cannot be shared with the host")]
-    SharedNamespace(NamespaceKind),
+    /// A namespace whose path depends on where the launcher is.
+    #[error("the path `{}` of the {kind} namespace is not absolute", path.display())]
+    NamespacePath {
+        /// Of what kind.
+        kind: NamespaceKind,
+        /// The path.
+        path: std::path::PathBuf,
+    },
+    /// Clocks cannot differ in the host's time namespace, or in one that exists.
+    #[error("clock offsets need a new time namespace")]
+    TimeOffsets,
+    /// A clock that cannot differ, or an offset that is none.
+    #[error("the offset of the clock `{0}` is unusable")]
+    Clock(String),
+    /// A name for the whole host.
+    #[error("the host name `{0}` would change the host's: there is no uts namespace")]
+    Hostname(String),
+    /// A hook that cannot be run.
+    #[error("a `{kind}` hook {problem}")]
+    Hook {
+        /// `prestart`, `createRuntime` ...
+        kind: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A kind of limit that the kernel does not have.
     #[error("`{0}` is no resource limit")]
     Limit(String),
@@ -137,6 +153,9 @@ impl Diagnostic for PlanError {
             Self::Kernel { .. } => "paddle needs Linux 5.12 or newer".to_owned(),
             Self::Unmapped { .. } => {
                 "run as user 0, or give your user ranges in /etc/subuid and /etc/subgid and install newuidmap and newgidmap".to_owned()
+            }
+            Self::Clock(_) => {
+                "`monotonic` and `boottime` can differ, with nanoseconds below 1000000000".to_owned()
             }
             Self::Propagation(_) => {
                 "shared, slave, private and unbindable are, and each with an r before it".to_owned()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use oci_spec::runtime::{Linux, LinuxIdMapping};
 use serde::{Deserialize, Serialize};
 
-use super::{PlanError, Process};
+use super::{Ground, PlanError, Process};
 use crate::host::Host;
 
 /// Where root's containers are mapped to when `/etc/subuid` has nothing for root: the first ids past those that systemd
@@ -58,7 +58,11 @@ pub enum MapWriter {
 }
 
 /// The maps of a new user namespace: those of the specification, else the best that this host allows this user.
-pub(super) fn maps(linux: Option<&Linux>, host: &Host) -> Result<IdMaps, PlanError> {
+pub(super) fn maps(
+    linux: Option<&Linux>,
+    ground: &Ground<'_>,
+    host: &Host,
+) -> Result<IdMaps, PlanError> {
     let given = |list: Option<&Vec<LinuxIdMapping>>| -> Vec<IdRange> {
         let range = |one: &LinuxIdMapping| IdRange {
             inside: one.container_id(),
@@ -72,14 +76,33 @@ pub(super) fn maps(linux: Option<&Linux>, host: &Host) -> Result<IdMaps, PlanErr
     if uids.is_empty() && gids.is_empty() {
         return default_maps(host);
     }
-    let privileged = host.privileged();
-    checked(IdMaps {
-        idmapped_root: privileged && outside(&uids, 0) != Some(0),
-        uids,
-        gids,
-        writer: MapWriter::Launcher,
-        deny_setgroups: !privileged,
-    })
+    given_maps(uids, gids, ground, host)
+}
+
+/// The specification's maps. Whoever is root in his own user namespace may write any; others one that names nobody but
+/// themselves, or through the helpers.
+fn given_maps(
+    uids: Vec<IdRange>,
+    gids: Vec<IdRange>,
+    ground: &Ground<'_>,
+    host: &Host,
+) -> Result<IdMaps, PlanError> {
+    let root = host.uid() == 0;
+    let only =
+        |ranges: &[IdRange], own| matches!(ranges, [one] if one.outside == own && one.count == 1);
+    let own_only = only(&uids, host.uid()) && only(&gids, host.gid());
+    let ids = host.ids();
+    let (writer, deny_setgroups) = match (&ids.newuidmap, &ids.newgidmap) {
+        _ if root => (MapWriter::Launcher, false),
+        (Some(newuidmap), Some(newgidmap)) if !own_only => {
+            let (newuidmap, newgidmap) = (newuidmap.clone(), newgidmap.clone());
+            (MapWriter::Helpers { newuidmap, newgidmap }, false)
+        }
+        _ => (MapWriter::Launcher, true),
+    };
+    // A bundle's root belongs to whom it belongs.
+    let idmapped_root = host.privileged() && !ground.bundle && outside(&uids, 0) != Some(0);
+    checked(IdMaps { uids, gids, writer, deny_setgroups, idmapped_root })
 }
 
 /// The best maps that this host allows this user: those of every container that names none, and of who clears after one.
@@ -210,7 +233,7 @@ mod tests {
     #[test]
     fn ids_are_mapped_as_far_as_the_host_allows() {
         let check = |host: &Host, expected: &[(u32, u32, u32)], deny: bool, idmapped: bool| {
-            let maps = maps(None, host).unwrap();
+            let maps = default_maps(host).unwrap();
             let ranges: Vec<_> = maps.uids.iter().map(|r| (r.inside, r.outside, r.count)).collect();
             assert_eq!(ranges, expected);
             assert_eq!((maps.deny_setgroups, maps.idmapped_root), (deny, idmapped));

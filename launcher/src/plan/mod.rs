@@ -11,8 +11,10 @@ mod capabilities;
 mod cgroups;
 mod decide;
 mod devices;
+mod enter;
 mod error;
 mod files;
+mod hooks;
 mod ids;
 mod kernel;
 mod labels;
@@ -29,6 +31,7 @@ pub mod seccomp;
 mod security;
 mod sysctls;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use common::tree::ImagePath;
@@ -37,18 +40,21 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::{CgroupPlan, Driver};
 use crate::network::Network;
 use crate::spec::HostEntry;
+use crate::store::Format;
 
 pub use attributes::{Attributes, Change};
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
+pub use enter::{EnterPlan, Manner, enter};
 pub use error::PlanError;
+pub use hooks::{Hook, HookKind, Hooks, hooks_of};
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
 pub use labels::{Keyring, Labels};
 pub use mount::{
     Device, DeviceKind, GeneratedFile, Link, Mount, Node, OwnerMaps, Owners, Propagation, Source,
     Sources, Spread,
 };
-pub use namespaces::{Namespace, NamespaceKind};
+pub use namespaces::{Namespace, NamespaceKind, TimeOffset};
 pub use numbers::Numbers;
 pub use options::mount_options;
 pub use process::{Process, Rlimit, process};
@@ -68,6 +74,9 @@ pub struct Plan {
     /// How mounts and unmounts travel between it and the host; `None` for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propagation: Option<Spread>,
+    /// What the root's lower layer is on the disk: a folder, or a file that is mounted first.
+    #[serde(default, skip_serializing_if = "Format::is_folder")]
+    pub lower: Format,
     /// File systems and binds below it, in order.
     pub mounts: Vec<Mount>,
     /// When the host's side of the binds is opened.
@@ -100,6 +109,15 @@ pub struct Plan {
     pub dies_with_parent: bool,
     /// Whether the root is entered by moving its mount and `chroot`, which a host whose root is an initramfs needs.
     pub no_pivot: bool,
+    /// By how much the clocks of a new time namespace differ from the host's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub time_offsets: BTreeMap<String, TimeOffset>,
+    /// Programs that run at moments of the container's life.
+    #[serde(default, skip_serializing_if = "Hooks::is_empty")]
+    pub hooks: Hooks,
+    /// How many descriptors from 3 on the program keeps.
+    #[serde(default)]
+    pub preserved_descriptors: u32,
 }
 
 /// Where things lie, and how the container is run: what `plan` needs and the specification does not say.
@@ -112,6 +130,8 @@ pub struct Ground<'a> {
     pub snapshot: &'a Path,
     /// Whether the root is a bundle's own: entered as it is, and written unless the specification forbids that.
     pub bundle: bool,
+    /// What that is: a folder, or a file that is mounted first.
+    pub format: Format,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
     /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
     /// is the caller's duty; elsewhere it is not touched.
@@ -139,4 +159,6 @@ pub struct Ground<'a> {
     pub cgroup_driver: Driver,
     /// Whether it gets every controller that is to be had, because an engine will look after it.
     pub all_controllers: bool,
+    /// `--preserve-fds`.
+    pub preserved_descriptors: u32,
 }

@@ -48,6 +48,11 @@ impl RootPlan {
         }
     }
 
+    /// Whether what is mounted below it comes along.
+    pub fn is_recursive(&self) -> bool {
+        matches!(self, Self::Folder { .. })
+    }
+
     /// The folder on the disk that receives what the program writes; `None` where it can write nothing.
     pub fn writable(&self) -> Option<&Path> {
         match self {

@@ -35,7 +35,7 @@ pub(super) fn private_area(held: &mut Held, store: &Store) -> Result<OwnedFd, Ru
 }
 
 /// Makes the container's cgroups.
-pub(super) fn group(held: &mut Held, plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, RunError> {
+pub(crate) fn group(held: &mut Held, plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, RunError> {
     match cgroup::create(plan) {
         Err(CgroupError::Exists { .. }) => {
             let found = cgroup::reopen(&plan.paths());

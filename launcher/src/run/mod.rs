@@ -3,11 +3,12 @@
 //! [`prepare`] decides and changes nothing but the store; what it returns can be printed.
 //! [`Prepared::launch`] makes the container, waits for its end and clears up after it.
 
-mod claim;
+pub(crate) mod claim;
 mod error;
 
 pub use error::RunError;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use common::root::Root;
@@ -42,6 +43,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether it is forgotten when it ends.
     pub remove: bool,
+    /// Whether the kernel may read a file system that its maker wrote.
+    pub allow_erofs: bool,
 }
 
 /// How a container ended.
@@ -61,6 +64,7 @@ pub struct Outcome {
 pub struct Prepared {
     /// What will be done to start it: what `--print-plan` prints.
     pub plan: Plan,
+    spec: Spec,
     state: State,
     limits: Limits,
     streams: Wanted,
@@ -78,6 +82,9 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let overrides = &request.overrides;
     let image = store.get(&request.image)?;
     mark(Mark::Image);
+    if image.is_erofs() && !request.allow_erofs {
+        return Err(RunError::Erofs { label: image.label().to_owned() });
+    }
     let snapshot = store.unpack(&image)?;
     mark(Mark::Snapshot);
     let root = root_of(&snapshot)?;
@@ -90,6 +97,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
         bundle: false,
+        format: snapshot.format(),
         folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
         init: overrides.init,
@@ -102,6 +110,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         no_pivot: false,
         cgroup_driver: Driver::default(),
         all_controllers: false,
+        preserved_descriptors: 0,
     };
     let plan = plan::plan(&spec, &ground, &host)?;
     mark(Mark::Planned);
@@ -109,6 +118,9 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let state = State {
         id: request.id.clone(),
         image: image.label().to_owned(),
+        bundle: None,
+        annotations: BTreeMap::new(),
+        monitored: true,
         command: plan.process.argv.clone(),
         created: Timestamp::now(),
         remove: request.remove,
@@ -116,7 +128,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         cgroup: plan.cgroup.paths(),
         status: Status::Creating,
     };
-    Ok(Prepared { plan, state, limits, streams: request.streams, _lease: snapshot })
+    Ok(Prepared { plan, spec, state, limits, streams: request.streams, _lease: snapshot })
 }
 
 impl Prepared {
@@ -154,6 +166,7 @@ impl Prepared {
         let group = claim::group(held, &self.plan.cgroup)?;
         mark(Mark::Grouped);
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
+        held.save_config(&self.spec)?;
         let child = self.spawn(group.as_ref(), &streams)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
         held.set_status(Status::Running { process })?;

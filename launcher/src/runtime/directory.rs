@@ -7,6 +7,8 @@
 //!     lock           exclusive while the container's monitor lives (flock: released by any death);
 //!                    has the monitor's pid until nothing is left to clear, then `-`
 //!     state.json     replaced by rename, never written in place
+//!     config.json    the specification that is in force, complete before the state says that there is a process
+//!     start          the socket at which a process 1 that was created waits
 //!   .spare/          the folder of a container that is gone, for the next one: without a state
 //! ```
 //!
@@ -22,6 +24,7 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{
     AtFlags, FlockOperation, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with,
@@ -29,9 +32,12 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::process::getpid;
 
-use super::held::{Held, SPARE, STATE_NEW, STATE_OLD, absent_is_fine, read_state};
+use super::held::{CONFIG, Held, SOCKET, SPARE, STATE_NEW, STATE_OLD, absent_is_fine, read_state};
 use super::lock::{self, LOCK, Probe, Said, retry};
 use super::{ContainerId, RuntimeError, State};
+
+/// How long a verb waits for another one that is at the same container.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 const GLOBAL_LOCK: &str = ".lock";
 
@@ -165,10 +171,41 @@ impl StateDirectory {
         }
     }
 
+    /// What is known of a container, whoever holds it: a glance.
+    pub fn read(&self, id: &ContainerId) -> Result<Option<State>, RuntimeError> {
+        let path = self.path.join(id);
+        match self.open_folder(id) {
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(errno) => Err(RuntimeError::io("open", path)(errno)),
+            // Its folder may have become another container's in the meantime.
+            Ok(fd) => Ok(read_state(&fd, &path)?.filter(|state| state.id == *id)),
+        }
+    }
+
+    /// Takes hold of a container that no monitor looks after, after whoever is at it now.
+    pub fn hold(&self, id: &ContainerId) -> Result<Held, RuntimeError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.claim(id)? {
+                Found::Free(held) => return Ok(held),
+                Found::Absent => return Err(RuntimeError::Missing(id.clone())),
+                Found::Living(state) if state.monitored || Instant::now() > deadline => {
+                    return Err(RuntimeError::Held { id: id.clone(), status: state.status.word() });
+                }
+                Found::Living(_) => std::thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Removes the folder of a creator that died before it wrote a state: it has made nothing else.
     fn remove_empty(&self, id: &ContainerId, fd: &OwnedFd) -> Result<(), RuntimeError> {
         let failed = || RuntimeError::io("remove", self.path.join(id));
-        for name in [STATE_NEW, STATE_OLD, LOCK] {
+        for name in [STATE_NEW, STATE_OLD, CONFIG, SOCKET, LOCK] {
             absent_is_fine(rustix::fs::unlinkat(fd, name, AtFlags::empty())).map_err(failed())?;
         }
         let removed = rustix::fs::unlinkat(&self.fd, path_of(id), AtFlags::REMOVEDIR);
@@ -220,6 +257,9 @@ mod tests {
         State {
             id: id.parse().unwrap(),
             image: "image".to_owned(),
+            bundle: None,
+            annotations: std::collections::BTreeMap::new(),
+            monitored: true,
             command: Vec::new(),
             created: Timestamp(0),
             remove: true,
@@ -287,7 +327,7 @@ mod tests {
         assert!(directory.is_suspect(&id), "its monitor died, whoever holds the lock");
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                std::thread::sleep(std::time::Duration::from_millis(50));
+                std::thread::sleep(Duration::from_millis(50));
                 drop(held);
             });
             assert!(matches!(directory.claim(&id).unwrap(), Found::Free(_)));

@@ -36,8 +36,29 @@ pub enum RuntimeError {
     #[error("container `{0}` does not exist")]
     Missing(ContainerId),
     /// A container that lives was to be removed.
-    #[error("container `{0}` is running")]
-    Running(ContainerId),
+    #[error("container `{id}` is {status}")]
+    Running {
+        /// Which.
+        id: ContainerId,
+        /// Created, or running.
+        status: &'static str,
+    },
+    /// Somebody else is at the container.
+    #[error("container `{id}` is {status}, and another command looks after it")]
+    Held {
+        /// Which.
+        id: ContainerId,
+        /// Where it is in its life.
+        status: &'static str,
+    },
+    /// The container has no process. (Callers of OCI runtimes look for exactly these words.)
+    #[error("container not running: `{id}` is {status}")]
+    NotRunning {
+        /// Which.
+        id: ContainerId,
+        /// Where it is in its life.
+        status: &'static str,
+    },
     /// A container did not end though it was killed.
     #[error("container `{0}` was killed but does not end")]
     Unkillable(ContainerId),
@@ -89,7 +110,10 @@ impl Diagnostic for RuntimeError {
                 Some(format!("free some space below `{}`, or move it with --root", path.display()))
             }
             Self::Store(error) => error.hint(),
-            Self::Io { .. } | Self::CleanUp { .. } => None,
+            Self::Io { .. }
+            | Self::CleanUp { .. }
+            | Self::Held { .. }
+            | Self::NotRunning { .. } => None,
             Self::Untrusted { .. } => {
                 Some("choose another folder with --root, or make it yours alone (0700)".to_owned())
             }
@@ -97,7 +121,7 @@ impl Diagnostic for RuntimeError {
                 Some(format!("choose another --name, or remove it with `paddle rm -f {id}`"))
             }
             Self::Missing(_) => Some("`paddle ps -a` lists all containers".to_owned()),
-            Self::Running(id) => Some(format!("`paddle rm -f {id}` kills and removes it")),
+            Self::Running { id, .. } => Some(format!("`paddle rm -f {id}` kills and removes it")),
             Self::Unkillable(id) => Some(format!(
                 "a process of it hangs in the kernel (a dead network mount?); try `paddle rm -f \
                  {id}` again later"

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use oci_spec::runtime::Spec;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags, openat, renameat, renameat_with};
 use rustix::io::Errno;
 
@@ -16,6 +17,11 @@ pub(super) const STATE: &str = "state.json";
 pub(super) const STATE_NEW: &str = "state.json.new";
 /// What was a state of the folder's last container. Never read.
 pub(super) const STATE_OLD: &str = "state.json.old";
+
+/// The specification that is in force.
+pub(super) const CONFIG: &str = "config.json";
+/// Where a process 1 that was created waits to be started.
+pub(super) const SOCKET: &str = "start";
 
 /// Where a folder waits for the next container, beside those in use.
 pub(super) const SPARE: &str = ".spare";
@@ -42,11 +48,48 @@ impl Held {
     pub fn set_status(&mut self, status: Status) -> Result<(), RuntimeError> {
         self.state.status = status;
         self.write()?;
-        if let Status::Stopped { .. } = status {
+        let unattended = !self.state.monitored && status.process().is_some();
+        if unattended || status.is_stopped() {
             lock::say(&self.lock, lock::CLEARED)
                 .map_err(RuntimeError::io("write", self.path.join(LOCK)))?;
         }
         Ok(())
+    }
+
+    /// Keeps the specification that is in force, for whoever comes to the container later. Written in place, over one of
+    /// an earlier container of the spare folder: nobody reads it before the state says that there is a process.
+    pub fn save_config(&self, spec: &Spec) -> Result<(), RuntimeError> {
+        let path = self.path.join(CONFIG);
+        let bytes = serde_json::to_vec(spec)
+            .map_err(|source| RuntimeError::Damaged { path: path.clone(), source })?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.fd, CONFIG, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(RuntimeError::io("create", &path))?;
+        let failed = |source| RuntimeError::Io { action: "write", path: path.clone(), source };
+        let mut file = File::from(file);
+        file.write_all(&bytes).map_err(failed)?;
+        file.set_len(bytes.len() as u64).map_err(failed)
+    }
+
+    /// Nobody waits any more where process 1 waited to be started.
+    pub fn remove_socket(&self) -> Result<(), RuntimeError> {
+        absent_is_fine(rustix::fs::unlinkat(&self.fd, SOCKET, AtFlags::empty()))
+            .map_err(RuntimeError::io("remove", self.path.join(SOCKET)))
+    }
+
+    /// The specification that is in force.
+    pub fn config(&self) -> Result<Spec, RuntimeError> {
+        read_config(&self.path)
+    }
+
+    /// The container's folder among the states.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The container's folder among the states, open.
+    pub fn folder(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Changes the state, atomically for all readers.
@@ -60,10 +103,13 @@ impl Held {
         let failed = || RuntimeError::io("remove", &self.path);
         // The state goes first: a folder without one has nothing else to clean.
         absent_is_fine(renameat(&self.fd, STATE, &self.fd, STATE_OLD)).map_err(failed())?;
+        if self.state.bundle.is_some() {
+            self.remove_socket()?;
+        }
         if self.becomes_spare() {
             return Ok(());
         }
-        for name in [STATE_NEW, STATE_OLD, LOCK] {
+        for name in [STATE_NEW, STATE_OLD, CONFIG, LOCK] {
             let removed = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
             absent_is_fine(removed).map_err(failed())?;
         }
@@ -138,4 +184,16 @@ pub(super) fn absent_is_fine(result: Result<(), Errno>) -> Result<(), Errno> {
         Err(Errno::NOENT) => Ok(()),
         other => other,
     }
+}
+
+/// The specification that is in force in the container whose folder among the states this is.
+pub(super) fn read_config(folder: &Path) -> Result<Spec, RuntimeError> {
+    let path = folder.join(CONFIG);
+    let failed = |source| RuntimeError::Io { action: "read", path: path.clone(), source };
+    let mut bytes = Vec::new();
+    File::open(&path)
+        .and_then(|file| file.take(STATE_LIMIT).read_to_end(&mut bytes))
+        .map_err(failed)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|source| RuntimeError::Damaged { path: path.clone(), source })
 }

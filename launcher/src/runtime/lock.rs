@@ -14,7 +14,8 @@ use rustix::process::{Pid, test_kill_process};
 /// The file's name in the container's folder.
 pub(super) const LOCK: &str = "lock";
 
-/// What `lock` says when nothing is left to clear.
+/// What `lock` says when no death of any process leaves something to clear: the container has ended, or it was made by
+/// `create` and stays until it is deleted.
 pub(super) const CLEARED: &[u8] = b"-";
 
 /// How long the child of a killed monitor may take to notice.
@@ -60,7 +61,7 @@ pub(super) fn outwait_child(folder: &OwnedFd) -> Result<Probe, Errno> {
 
 /// What a `lock` file says.
 pub(super) enum Said {
-    /// Nothing is left to clear.
+    /// There is nothing to clear.
     Cleared,
     /// Who looks after the container.
     Monitor(Pid),

@@ -2,8 +2,10 @@
 //!
 //! A container lives while its monitor (the `paddle` that runs it) holds a `flock` on its state;
 //! the kernel gives the lock back however the monitor ends. Every command first clears what dead
-//! monitors left behind ([`sweep()`]).
+//! monitors left behind ([`sweep()`]). A container of `paddle create` has no monitor: it lives while its
+//! process 1 does, and stays until it is deleted.
 
+mod container;
 mod directory;
 mod error;
 mod held;
@@ -15,6 +17,7 @@ mod state;
 mod sweep;
 mod timestamp;
 
+pub use container::{Container, current, find, list};
 pub use directory::{Found, StateDirectory};
 pub use error::RuntimeError;
 pub use held::Held;
@@ -22,5 +25,5 @@ pub use id::{ContainerId, IdError};
 pub use private::{is_unused, mark_used, private_folder, remove_area, sweep_store};
 pub use process::ProcessId;
 pub use state::{Exit, State, Status};
-pub use sweep::{clear, clear_ended, remove, sweep};
+pub use sweep::{clear, clear_ended, end, sweep, take};
 pub use timestamp::Timestamp;

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,17 @@ impl ProcessId {
     }
 }
 
+impl ProcessId {
+    /// Whether it runs. One that has ended and was not waited for does not.
+    pub fn is_alive(self) -> io::Result<bool> {
+        let Some(pidfd) = self.open()? else { return Ok(false) };
+        let mut polled = [PollFd::new(&pidfd, PollFlags::IN)];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let ended = rustix::io::retry_on_intr(|| poll(&mut polled, Some(&now)))?;
+        Ok(ended == 0)
+    }
+}
+
 /// Field 22. The second field is the program's name in parentheses and may itself hold spaces and
 /// parentheses, so counting starts behind the last one.
 fn start_time(stat: &[u8]) -> Option<u64> {
@@ -76,8 +88,22 @@ mod tests {
     #[test]
     fn a_recycled_pid_is_another_process() {
         let own = ProcessId::of(rustix::process::getpid()).unwrap();
-        assert!(own.open().unwrap().is_some());
+        assert!(own.open().unwrap().is_some() && own.is_alive().unwrap());
         let other = ProcessId { start_time: own.start_time + 1, ..own };
         assert!(other.open().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_process_that_ended_is_not_alive_before_it_is_waited_for() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let id = ProcessId::of(pid).unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while id.is_alive().unwrap() {
+            assert!(std::time::Instant::now() < deadline, "it ends at once");
+        }
+        assert!(id.open().unwrap().is_some(), "nobody waited for it yet");
+        child.wait().unwrap();
+        assert!(!id.is_alive().unwrap());
     }
 }

@@ -3,6 +3,7 @@
 //! It is written before the resources that it names exist, so that whoever finds it after the
 //! launcher was killed can clean up everything, and nothing else.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -15,8 +16,18 @@ use crate::cgroup::CgroupPaths;
 pub struct State {
     /// Its id, which is also the name of its folder.
     pub id: ContainerId,
-    /// The image, as the person called it (already escaped for printing).
+    /// The image, as the person called it, or the path of its bundle (already escaped for printing).
     pub image: String,
+    /// The folder of its bundle; `None` for a container of an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<PathBuf>,
+    /// The specification's.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Whether a process looks after it, whose death is its own. Not so for one that was made by `create`:
+    /// that stays until it is deleted, whatever dies.
+    #[serde(default = "yes")]
+    pub monitored: bool,
     /// The program and its arguments.
     pub command: Vec<String>,
     /// When it was made.
@@ -37,6 +48,11 @@ pub struct State {
 pub enum Status {
     /// Its resources are being made.
     Creating,
+    /// Everything is made, and process 1 waits to be started.
+    Created {
+        /// Process 1 of the container, as the host sees it.
+        process: ProcessId,
+    },
     /// Its program runs.
     Running {
         /// Process 1 of the container, as the host sees it.
@@ -61,14 +77,32 @@ pub struct Exit {
 }
 
 impl Status {
+    /// Process 1, where there is one.
+    pub fn process(self) -> Option<ProcessId> {
+        match self {
+            Self::Created { process } | Self::Running { process } => Some(process),
+            Self::Creating | Self::Stopped { .. } => None,
+        }
+    }
+
+    /// Whether the program has ended.
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Self::Stopped { .. })
+    }
+
     /// The specification's word.
     pub fn word(self) -> &'static str {
         match self {
             Self::Creating => "creating",
+            Self::Created { .. } => "created",
             Self::Running { .. } => "running",
             Self::Stopped { .. } => "stopped",
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -81,6 +115,7 @@ mod tests {
         let exit = Some(Exit { code: 137, out_of_memory: true });
         for status in [
             Status::Creating,
+            Status::Created { process },
             Status::Running { process },
             Status::Stopped { exit, finished: Timestamp(3) },
             Status::Stopped { exit: None, finished: Timestamp(3) },
@@ -88,6 +123,9 @@ mod tests {
             let state = State {
                 id: "web".parse().unwrap(),
                 image: "curl:latest".to_owned(),
+                bundle: Some(PathBuf::from("/bundle")),
+                annotations: [("a".to_owned(), "b".to_owned())].into(),
+                monitored: false,
                 command: vec!["/bin/true".to_owned()],
                 created: Timestamp(1),
                 remove: false,

@@ -37,41 +37,56 @@ pub fn sweep(states: &StateDirectory) -> Result<Vec<RuntimeError>, RuntimeError>
     Ok(failures)
 }
 
-/// Clears after one dead monitor.
+/// Clears after one dead monitor, or after one that died while it created.
 fn settle(mut held: Held) -> Result<(), RuntimeError> {
     if let stopped @ Status::Stopped { .. } = held.state().status {
         // Its monitor died between saying so and marking it.
         return held.set_status(stopped);
     }
-    clear(held.state())?;
-    if held.state().remove {
+    let state = held.state();
+    if !state.monitored && state.status != Status::Creating {
+        // Its creator died between saying so and marking it: it stays as it is.
+        let status = state.status;
+        return held.set_status(status);
+    }
+    clear(state)?;
+    if state.remove || !state.monitored {
         return held.remove();
     }
     held.set_status(Status::Stopped { exit: None, finished: Timestamp::now() })
 }
 
-/// Removes a container and its state.
-pub fn remove(states: &StateDirectory, id: &ContainerId, force: bool) -> Result<(), RuntimeError> {
+/// Clears all that a container has and returns what is known of it, to be [forgotten](Held::remove) by the caller.
+pub fn take(
+    states: &StateDirectory,
+    id: &ContainerId,
+    force: bool,
+) -> Result<Option<Held>, RuntimeError> {
     let deadline = Instant::now() + PATIENCE;
     let mut was_there = false;
     loop {
         match states.claim(id)? {
+            Found::Free(held) if !force && lives(held.state()).map_err(clean_up(id))? => {
+                let status = held.state().status.word();
+                return Err(RuntimeError::Running { id: id.clone(), status });
+            }
             Found::Free(held) => {
                 clear(held.state())?;
-                return held.remove();
+                return Ok(Some(held));
             }
             // Its own monitor may remove it while it is being killed here.
-            Found::Absent if was_there => return Ok(()),
+            Found::Absent if was_there => return Ok(None),
             Found::Absent => return Err(RuntimeError::Missing(id.clone())),
-            Found::Living(state) if !force && !is_stopped(&state) => {
-                return Err(RuntimeError::Running(id.clone()));
+            Found::Living(state) if !force && state.monitored && !state.status.is_stopped() => {
+                let status = state.status.word();
+                return Err(RuntimeError::Running { id: id.clone(), status });
             }
             Found::Living(_) if Instant::now() > deadline => {
                 return Err(RuntimeError::Unkillable(id.clone()));
             }
             Found::Living(state) => {
                 was_there = true;
-                if let Status::Running { process } = state.status {
+                if let Some(process) = state.status.process().filter(|_| force) {
                     kill(process).map_err(clean_up(id))?;
                 }
                 // The monitor lets go as soon as it has noticed. One that is only starting has no
@@ -82,10 +97,15 @@ pub fn remove(states: &StateDirectory, id: &ContainerId, force: bool) -> Result<
     }
 }
 
+/// Whether the container's process 1 runs.
+fn lives(state: &State) -> std::io::Result<bool> {
+    state.status.process().map_or(Ok(false), ProcessId::is_alive)
+}
+
 /// Removes all that the state names: processes, cgroups, the writable layer.
 pub fn clear(state: &State) -> Result<(), RuntimeError> {
     let id = &state.id;
-    if let Status::Running { process } = state.status {
+    if let Some(process) = state.status.process() {
         kill(process).map_err(clean_up(id))?;
     }
     if !state.cgroup.is_empty() {
@@ -114,15 +134,16 @@ fn clear_files(state: &State) -> Result<(), RuntimeError> {
     Ok(())
 }
 
-fn is_stopped(state: &State) -> bool {
-    matches!(state.status, Status::Stopped { .. })
-}
-
 pub(super) fn clean_up<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     id: &ContainerId,
 ) -> impl FnOnce(E) -> RuntimeError {
     let id = id.clone();
     move |source| RuntimeError::CleanUp { id, source: source.into() }
+}
+
+/// Kills the container's process 1, if there is one, and waits until it is gone.
+pub fn end(state: &State) -> Result<(), RuntimeError> {
+    state.status.process().map_or(Ok(()), kill).map_err(clean_up(&state.id))
 }
 
 /// Kills a process 1, and with it its pid namespace, and waits until all of that is gone.

@@ -11,28 +11,50 @@ use rustix::process::{DumpableBehavior, Signal};
 use super::handshake;
 use super::prepare::Setup;
 use super::sources::Trees;
-use super::step::{At, Done};
+use super::step::{At, Done, Failure};
 use super::{
-    Step, credentials, devices, home, ids, init, mounts, paths, program, root, sysctls, terminal,
+    Step, credentials, devices, fork, home, hooks, ids, init, mounts, paths, program, root,
+    sysctls, terminal,
 };
 use crate::network::Network;
-use crate::plan::{NamespaceKind, Plan, Sources};
+use crate::plan::{HookKind, NamespaceKind, Plan, Sources};
 use crate::sys;
 use crate::sys::exec::Strings;
 use crate::timing::{Mark, mark};
 
-/// Becomes the container's program, or says why not and ends.
-pub(super) fn become_program(setup: &Setup<'_>, launchers: &OwnedFd, socket: &OwnedFd) -> ! {
-    // Closed here, so that the launcher's death is seen as the end of its side.
-    sys::clone::close_copy(launchers.as_fd());
+/// Becomes the container's program, or says why not and ends. `launchers` is the launcher's side of `socket`, unless that
+/// is closed already.
+pub(super) fn become_program(
+    setup: &Setup<'_>,
+    launchers: Option<&OwnedFd>,
+    socket: &OwnedFd,
+) -> ! {
+    if let Some(launchers) = launchers {
+        // Closed here, so that the launcher's death is seen as the end of its side.
+        sys::clone::close_copy(launchers.as_fd());
+    }
     mark(Mark::Born);
     let socket = socket.as_fd();
-    let Err(failure) = story(setup, socket);
-    handshake::fail(socket, &failure);
+    let environment = match create(setup, socket) {
+        Ok(environment) => environment,
+        Err(failure) => give_up(socket, &failure),
+    };
+    let environment = environment.as_ref().unwrap_or(&setup.environment);
+    let Some(gate) = &setup.gate else { start(setup, environment, socket) };
+    match gate.wait(setup, socket) {
+        // From here on it is the starter who is told.
+        Ok(starter) => start(setup, environment, starter.as_fd()),
+        Err(failure) => give_up(socket, &failure),
+    }
+}
+
+fn give_up(socket: BorrowedFd<'_>, failure: &Failure) -> ! {
+    handshake::fail(socket, failure);
     sys::clone::exit_now(125)
 }
 
-fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
+/// All but the program. Returns what its environment is, where that was found inside.
+fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     let plan = setup.plan;
     let early = isolate(setup, socket)?;
     let trees = early.as_ref().unwrap_or(&setup.trees);
@@ -54,6 +76,7 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     mark(Mark::Covered);
     identity(plan)?;
     mark(Mark::Named);
+    run_hooks(setup, socket)?;
     root::enter(plan, root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
@@ -66,22 +89,73 @@ fn story(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible> {
     mark(Mark::Inside);
     let environment = home::environment(&plan.process, root.as_fd())?;
     let rights = setup.rights(socket);
-    rights.confine(|| die_with_launcher(plan, socket))?;
-    rights.seal()?;
+    rights.confine(|| die_with_launcher(setup, socket))?;
+    if setup.gate.is_some() {
+        program::find(&setup.candidates, &setup.arguments)?;
+    }
+    if seals_early(setup) {
+        rights.seal()?;
+    }
     mark(Mark::Confined);
-    execute(setup, environment.as_ref().unwrap_or(&setup.environment), socket)
+    Ok(environment)
+}
+
+/// The program.
+fn start(setup: &Setup<'_>, environment: &Strings, socket: BorrowedFd<'_>) -> ! {
+    let Err(failure) = run_program(setup, environment, socket);
+    give_up(socket, &failure)
+}
+
+fn run_program(
+    setup: &Setup<'_>,
+    environment: &Strings,
+    socket: BorrowedFd<'_>,
+) -> Done<Infallible> {
+    if let Some(told) = &setup.told {
+        let list = &setup.plan.hooks.start_container;
+        hooks::run_all(list, HookKind::StartContainer, &told.created)?;
+    }
+    if !seals_early(setup) {
+        setup.rights(socket).seal()?;
+    }
+    execute(setup, environment, socket)
+}
+
+/// Where it can, the filter waits with the program: nothing that we do has to pass it. But its listener is the affair of
+/// whoever makes the container.
+fn seals_early(setup: &Setup<'_>) -> bool {
+    setup.gate.is_none() || setup.plan.security.listener.is_some()
+}
+
+/// The launcher's hooks, and those that run in the container's namespaces while the host's files are still there.
+fn run_hooks(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    let list = &setup.plan.hooks;
+    if setup.told.is_none() && !list.at_creation() {
+        return Ok(());
+    }
+    handshake::hooks(socket).at(Step::Prepare, "the hooks")?;
+    handshake::await_go(socket).at(Step::Prepare, "the hooks")?;
+    match &setup.told {
+        Some(told) => {
+            hooks::run_all(&list.create_container, HookKind::CreateContainer, &told.creating)
+        }
+        None => Ok(()),
+    }
 }
 
 /// Own cgroup, own ids, own session, own mounts. Returns what of the host's had to be opened before these were its own.
 fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     let plan = setup.plan;
-    die_with_launcher(plan, socket)?;
+    die_with_launcher(setup, socket)?;
     credentials::oom_score_adj(&plan.process)?;
-    join_cgroups(setup, socket)?;
-    if let Some(maps) = &plan.id_maps {
-        handshake::await_go(socket).at(Step::MapIds, "the container")?;
-        ids::become_root(maps)?;
-        die_with_launcher(plan, socket)?;
+    let between = plan.needs_between();
+    if !between {
+        join_cgroups(setup, socket)?;
+        if let Some(maps) = &plan.id_maps {
+            handshake::await_go(socket).at(Step::MapIds, "the container")?;
+            ids::become_root(maps)?;
+            die_with_launcher(setup, socket)?;
+        }
     }
     // Nobody inside may trace us, or open our descriptors in /proc, while we still hold those of the host
     // (CVE-2016-9962). After the maps, which only the owner of a dumpable process may write.
@@ -91,16 +165,18 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     if plan.has_new(NamespaceKind::Cgroup) {
         sys::clone::unshare(NamespaceKind::Cgroup.flag()).at(Step::Clone, "cgroup")?;
     }
-    for (kind, path) in plan.joined() {
-        super::namespaces::join(kind, path).at(Step::JoinNamespace, path.display())?;
+    if !between {
+        fork::join_all(setup)?;
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;
     let early = (plan.sources == Sources::Early).then(|| Trees::open(plan, Sources::Early));
     let early = early.transpose()?;
-    // What is mounted from here on stays here.
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change(c"/", private).at(Step::Propagation, "/")?;
+    if plan.has_new(NamespaceKind::Mount) {
+        // What is mounted from here on stays here.
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        mount_change(c"/", private).at(Step::Propagation, "/")?;
+    }
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());
     Ok(early)
@@ -120,10 +196,10 @@ pub(super) fn join_cgroups(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
 }
 
 /// Killed at any moment, the launcher takes the child along: until exec that holds the container's lock too, and who
-/// comes to clear would take it for a living launcher. A change of credentials undoes this (prctl(2)), so it is
-/// repeated after each.
-fn die_with_launcher(plan: &Plan, socket: BorrowedFd<'_>) -> Done {
-    if !plan.dies_with_parent {
+/// comes to clear would take it for a living launcher. One that waits to be started lets go of that later. A change of
+/// credentials undoes this (prctl(2)), so it is repeated after each.
+pub(super) fn die_with_launcher(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    if !setup.plan.dies_with_parent && setup.gate.is_none() {
         return Ok(());
     }
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))

@@ -36,7 +36,14 @@ pub enum SpawnError {
 impl From<Failure> for SpawnError {
     fn from(Failure { step, object, errno }: Failure) -> Self {
         let object = Escaped(object.as_bytes()).to_string();
-        Self::Step { step, object, reason: reason(step, errno), errno }
+        let reason = match (step, errno) {
+            // Callers of OCI runtimes look for exactly these words.
+            (Step::Find, Errno::NOENT) if object.contains('/') => {
+                "no such file or directory".to_owned()
+            }
+            _ => reason(step, errno),
+        };
+        Self::Step { step, object, reason, errno }
     }
 }
 
@@ -81,7 +88,13 @@ fn reason(step: Step, errno: Errno) -> String {
         (Step::Interpreter, Errno::NOENT) => {
             "the file is there, but what it asks to be run by is not: the program of its `#!` line or its dynamic loader"
         }
-        (Step::Find, Errno::NOENT) => "no such file in the container",
+        (Step::Find, Errno::NOENT) => "executable file not found in $PATH",
+        (Step::Hook, Errno::CANCELED) => "it failed",
+        (Step::Hook, Errno::TIMEDOUT) => "it took too long and was killed",
+        (Step::JoinNamespace, Errno::INVAL) => {
+            "it is no namespace of this kind, or cannot be joined by this process"
+        }
+        (Step::Start, Errno::CONNREFUSED | Errno::NOENT) => "its process 1 does not wait",
         (Step::Exec, Errno::NOEXEC) => {
             "not a program that this kernel can execute (of another architecture, or a script without `#!`)"
         }

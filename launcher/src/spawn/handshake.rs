@@ -1,9 +1,13 @@
 //! What launcher and child tell each other while a container starts, over one socket pair.
 //!
 //! ```text
-//! launcher -> child   G                           ids are mapped: go on
-//! child -> launcher   C  + a descriptor           the controlling side of the terminal
+//! launcher -> child   G                           ids are mapped, hooks have run, the state is written: go on
+//! child -> launcher   U                           a user namespace wants its ids
+//!                     P  pid[4] + a descriptor    the container's first process, from the one in between
+//!                     H                           its file systems are mounted: time for hooks
+//!                     C  + a descriptor           the controlling side of the terminal
 //!                     L  + a descriptor           the listener of the seccomp filter
+//!                     W                           everything is set up, the program was found: waits to be started
 //!                     X                           everything is set up: exec comes next
 //!                     F  step  errno[4]  object   what failed; the child ends
 //!                     (end of file)               after X: exec succeeded, for it closed the socket
@@ -20,6 +24,7 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+use rustix::process::Pid;
 
 use super::step::{Failure, Step};
 
@@ -34,8 +39,12 @@ pub(super) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
 /// Something that the child said.
 #[derive(Debug)]
 pub(super) enum Word {
+    Unmapped,
+    Born(Pid, OwnedFd),
+    Hooks,
     Console(OwnedFd),
     Listener(OwnedFd),
+    Waiting,
     Executing,
     Failed(Failure),
     /// End of file.
@@ -65,13 +74,14 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
     match bytes.get(..length).unwrap_or_default() {
         [] => Ok(Word::Gone),
         [b'X'] => Ok(Word::Executing),
-        [kind @ (b'C' | b'L')] => {
-            let descriptor = ancillary.drain().find_map(|message| match message {
-                RecvAncillaryMessage::ScmRights(mut all) => all.next(),
-                _ => None,
-            });
-            let word = if *kind == b'C' { Word::Console } else { Word::Listener };
-            descriptor.map(word).ok_or(Errno::BADMSG)
+        [b'U'] => Ok(Word::Unmapped),
+        [b'H'] => Ok(Word::Hooks),
+        [b'W'] => Ok(Word::Waiting),
+        [b'C'] => descriptor(&mut ancillary).map(Word::Console).ok_or(Errno::BADMSG),
+        [b'L'] => descriptor(&mut ancillary).map(Word::Listener).ok_or(Errno::BADMSG),
+        [b'P', a, b, c, d] => {
+            let pid = Pid::from_raw(i32::from_ne_bytes([*a, *b, *c, *d])).ok_or(Errno::BADMSG)?;
+            descriptor(&mut ancillary).map(|pidfd| Word::Born(pid, pidfd)).ok_or(Errno::BADMSG)
         }
         [b'F', step, a, b, c, d, object @ ..] => Ok(Word::Failed(Failure {
             step: *Step::ALL.get(usize::from(*step)).ok_or(Errno::BADMSG)?,
@@ -82,12 +92,20 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
     }
 }
 
-/// Tells the child that its ids are mapped.
-pub(super) fn go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::net::send(socket, b"G", SendFlags::NOSIGNAL).map(drop)
+/// The descriptor that came with a word.
+fn descriptor(ancillary: &mut RecvAncillaryBuffer<'_>) -> Option<OwnedFd> {
+    ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut all) => all.next(),
+        _ => None,
+    })
 }
 
-/// In the child: waits for `G`. `EOWNERDEAD`: the launcher is gone.
+/// Tells the child to go on.
+pub(super) fn go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    say(socket, b"G")
+}
+
+/// In the child (or the one in between): waits for `G`. `EOWNERDEAD`: the launcher is gone.
 pub(super) fn await_go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut byte = [0_u8; 1];
     let received =
@@ -97,29 +115,55 @@ pub(super) fn await_go(socket: BorrowedFd<'_>) -> Result<(), Errno> {
 
 /// In the child: hands over the controlling side of the terminal.
 pub(super) fn send_console(socket: BorrowedFd<'_>, console: BorrowedFd<'_>) -> Result<(), Errno> {
-    send_descriptor(socket, b"C", console)
+    send_with(socket, b"C", console)
 }
 
 /// In the child, behind its filter already: hands over the filter's listener. One `sendmsg`.
 pub(super) fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Result<(), Errno> {
-    send_descriptor(socket, b"L", listener.as_fd())
+    send_with(socket, b"L", listener.as_fd())
 }
 
-fn send_descriptor(
+/// In the process in between: who the container's first process is.
+pub(super) fn born(socket: BorrowedFd<'_>, pid: Pid, pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
+    let [a, b, c, d] = pid.as_raw_nonzero().get().to_ne_bytes();
+    send_with(socket, &[b'P', a, b, c, d], pidfd)
+}
+
+/// Sends bytes and a descriptor.
+pub fn send_with(
     socket: BorrowedFd<'_>,
-    word: &[u8],
+    bytes: &[u8],
     descriptor: BorrowedFd<'_>,
 ) -> Result<(), Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let descriptors = [descriptor];
     ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(socket, &[IoSlice::new(word)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+    sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+}
+
+/// In the process in between: a user namespace is made, and waits for its ids.
+pub(super) fn unmapped(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    say(socket, b"U")
+}
+
+/// In the child: it is time for hooks.
+pub(super) fn hooks(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    say(socket, b"H")
+}
+
+/// In the child: it waits to be started.
+pub(super) fn waiting(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    say(socket, b"W")
 }
 
 /// In the child: everything is ready.
 pub(super) fn executing(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    rustix::net::send(socket, b"X", SendFlags::NOSIGNAL).map(drop)
+    say(socket, b"X")
+}
+
+fn say(socket: BorrowedFd<'_>, word: &[u8]) -> Result<(), Errno> {
+    rustix::net::send(socket, word, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// In the child: what failed. Nobody is left to tell when this fails too.

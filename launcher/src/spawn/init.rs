@@ -44,6 +44,13 @@ impl Init {
     }
 }
 
+impl Init {
+    /// The copy's descriptor.
+    pub(super) fn image(&self) -> std::os::fd::RawFd {
+        self.image.as_raw_fd()
+    }
+}
+
 /// In the child, last of all: becomes process 1. Returns only to say why not.
 pub(super) fn execute(
     init: &Init,

@@ -18,16 +18,22 @@
 mod child;
 mod confine;
 mod copy_up;
+mod created;
 mod credentials;
 mod devices;
+mod enter;
 mod error;
 mod filesystem;
+mod fork;
+mod gate;
 mod handshake;
 mod home;
+mod hooks;
 mod ids;
 pub mod init;
 mod inside;
 mod labels;
+mod launch;
 mod listener;
 mod mounts;
 mod namespaces;
@@ -48,20 +54,16 @@ mod terminal;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::cgroup::Join;
 use crate::plan::Plan;
-use crate::sys;
-use crate::sys::clone::Side;
-use crate::timing::{Mark, mark};
-use handshake::Word;
-use prepare::Setup;
 
-use step::At;
-
+pub use created::{Created, Starting, reach};
+pub use enter::{Inside, enter};
 pub use error::SpawnError;
+pub use handshake::send_with;
+pub use hooks::Subject;
 pub use inside::inside;
 pub use ourselves::out_of_reach;
 pub use program::DEFAULT_PATH;
@@ -90,6 +92,15 @@ pub struct Stdio<'a> {
     pub stderr: BorrowedFd<'a>,
 }
 
+/// What `create` needs beyond the plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Container<'a> {
+    /// The container's folder, where its process 1 waits.
+    pub folder: BorrowedFd<'a>,
+    /// What hooks are told.
+    pub subject: Subject<'a>,
+}
+
 /// Starts the container of `plan`; returns when its program has been executed.
 ///
 /// `cgroup` is how the child comes into its groups, which exist already. Never by migrating a running process: that waits
@@ -103,83 +114,24 @@ pub struct Stdio<'a> {
 /// Nothing is left behind on an error: a child that could not be finished is dead and reaped, and its mounts died with
 /// its namespaces. Cgroups and the container's folder are the caller's.
 pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, SpawnError> {
-    let threads = sys::clone::threads().at(Step::Prepare, "/proc/self/task")?;
-    if threads != 1 {
-        return Err(SpawnError::Threads(threads));
-    }
-    let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
-    let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd())?;
-    mark(Mark::Prepared);
-    let (pid, pidfd) = clone(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
-    drop(theirs);
-    mark(Mark::Cloned);
-    match surround(cgroup, pid, &ours).and_then(|()| accompany(&setup, pid, &pidfd, &ours)) {
-        Ok(console) => Ok(Child { pid, pidfd, console }),
-        Err(error) => {
-            abandon(&pidfd);
-            Err(error)
-        }
-    }
+    let (child, _) = launch::make(plan, cgroup, stdio, None)?;
+    Ok(child)
 }
 
-/// Has systemd make a scope around the process, where that is how it gets its cgroup.
-fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
-    let Some(scope) = &cgroup.scope else { return Ok(()) };
-    scope.start(pid.as_raw_nonzero().get().unsigned_abs())?;
-    handshake::go(socket.as_fd()).at(Step::JoinCgroup, "the scope")?;
-    Ok(())
-}
-
-/// The child, in its namespaces and on its way. Where the launcher has nothing to do for it, it borrows the launcher's memory,
-/// and has executed its program when this returns.
-fn clone(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Result<(Pid, OwnedFd), Errno> {
-    let (flags, cgroup) = (setup.plan.clone_flags(), setup.cgroup.v2.as_ref().map(AsFd::as_fd));
-    let mut child = || child::become_program(setup, ours, theirs);
-    let alone = setup.plan.id_maps.is_none() && setup.cgroup.scope.is_none();
-    if alone && setup.plan.security.listener.is_none() {
-        return sys::clone::run_into(flags, cgroup, &mut child);
-    }
-    match sys::clone::fork_into(flags, cgroup)? {
-        Side::Child => child::become_program(setup, ours, theirs),
-        Side::Parent { pid, pidfd } => Ok((pid, pidfd)),
-    }
-}
-
-/// Does the launcher's part and listens until the program runs.
-fn accompany(
-    setup: &Setup<'_>,
-    pid: Pid,
-    pidfd: &OwnedFd,
-    socket: &OwnedFd,
-) -> Result<Option<OwnedFd>, SpawnError> {
-    if let Some(maps) = &setup.plan.id_maps {
-        ids::map(maps, pid)?;
-        owners::map_as_the_container(setup.plan, &setup.trees, pid)?;
-        handshake::go(socket.as_fd()).at(Step::MapIds, "the container")?;
-    }
-    // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's listener cannot
-    // wait: the child may be stopped at a call until somebody answers.
-    if setup.plan.security.listener.is_none() {
-        handshake::wait_for_end(socket.as_fd()).at(Step::Prepare, "the handshake")?;
-    }
-    let (mut console, mut executing) = (None, false);
-    loop {
-        match handshake::listen(socket.as_fd()).at(Step::Prepare, "the handshake")? {
-            Word::Console(descriptor) => console = Some(descriptor),
-            Word::Listener(descriptor) => {
-                if let Some(to) = &setup.plan.security.listener {
-                    listener::deliver(to, pid, &descriptor)?;
-                }
-            }
-            Word::Executing => executing = true,
-            Word::Failed(failure) => return Err(failure.into()),
-            Word::Gone if executing => {
-                mark(Mark::Executed);
-                return Ok(console);
-            }
-            Word::Gone => return Err(SpawnError::Died(end_of(pidfd))),
-        }
-    }
+/// Makes the container of `plan` as [`spawn`] does, but for the program: process 1 waits in the container's folder until
+/// [`start`] comes.
+///
+/// # Errors
+///
+/// As for [`spawn`]. A hook that fails, and a program that is not there, are errors too.
+pub fn create(
+    plan: &Plan,
+    cgroup: &Join,
+    stdio: Stdio<'_>,
+    container: Container<'_>,
+) -> Result<Created, SpawnError> {
+    let (child, socket) = launch::make(plan, cgroup, stdio, Some(container))?;
+    Ok(Created::new(child, socket))
 }
 
 /// Kills and reaps a child that is of no use. Its namespaces, and the mounts in them, go with it.

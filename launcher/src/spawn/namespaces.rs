@@ -1,12 +1,14 @@
-//! Namespaces of the kernel's interface: flags of those made new, joining of those that exist.
+//! Namespaces of the kernel's interface: their flags, and links to those that exist.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::libc;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use rustix::thread::LinkNameSpaceType;
 
+use super::Step;
+use super::step::{At, Done};
 use crate::plan::{NamespaceKind, Plan};
 
 impl NamespaceKind {
@@ -20,11 +22,13 @@ impl NamespaceKind {
             Self::Uts => libc::CLONE_NEWUTS,
             Self::Network => libc::CLONE_NEWNET,
             Self::Cgroup => libc::CLONE_NEWCGROUP,
+            Self::Time => libc::CLONE_NEWTIME,
         };
         u64::from(flag.unsigned_abs())
     }
 
-    fn link(self) -> LinkNameSpaceType {
+    /// Its name for setns(2).
+    pub(super) fn link(self) -> LinkNameSpaceType {
         match self {
             Self::User => LinkNameSpaceType::User,
             Self::Mount => LinkNameSpaceType::Mount,
@@ -33,29 +37,37 @@ impl NamespaceKind {
             Self::Uts => LinkNameSpaceType::HostNameAndNISDomainName,
             Self::Network => LinkNameSpaceType::Network,
             Self::Cgroup => LinkNameSpaceType::ControlGroup,
+            Self::Time => LinkNameSpaceType::Time,
         }
     }
 }
 
 impl Plan {
-    /// The flags of all namespaces that clone3 makes. The cgroup namespace is made later, by the child.
-    pub(super) fn clone_flags(&self) -> u64 {
-        self.namespaces
-            .iter()
-            .filter(|namespace| namespace.path.is_none() && namespace.kind != NamespaceKind::Cgroup)
-            .fold(0, |flags, namespace| flags | namespace.kind.flag())
-    }
-
     /// Those that are joined.
     pub(super) fn joined(&self) -> impl Iterator<Item = (NamespaceKind, &Path)> {
         self.namespaces
             .iter()
             .filter_map(|namespace| Some((namespace.kind, namespace.path.as_deref()?)))
     }
+
+    /// Where one that is joined was found, for a message.
+    pub(super) fn path_of(&self, kind: NamespaceKind) -> String {
+        let path = self.joined().find(|(known, _)| *known == kind).map(|(_, path)| path);
+        path.unwrap_or(Path::new("")).display().to_string()
+    }
 }
 
-/// Joins a namespace; one of another kind is EINVAL.
-pub(super) fn join(kind: NamespaceKind, path: &Path) -> Result<(), Errno> {
-    let link = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    move_into_link_name_space(std::os::fd::AsFd::as_fd(&link), Some(kind.link()))
+/// Opens those that are joined, by the launcher's eyes and with its rights. Joining a mount namespace changes what paths
+/// mean, so that one comes last.
+pub(super) fn open_joined(plan: &Plan) -> Done<Vec<(NamespaceKind, OwnedFd)>> {
+    let mut all = plan
+        .joined()
+        .map(|(kind, path)| {
+            rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .map(|link| (kind, link))
+                .at(Step::JoinNamespace, path.display())
+        })
+        .collect::<Done<Vec<_>>>()?;
+    all.sort_by_key(|(kind, _)| *kind == NamespaceKind::Mount);
+    Ok(all)
 }

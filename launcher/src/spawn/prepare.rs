@@ -1,19 +1,21 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
 use super::confine::Rights;
+use super::gate::Gate;
+use super::hooks::Told;
 use super::init::Init;
 use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, owners, program};
+use super::{Stdio, Step, labels, namespaces, owners, program};
 use crate::cgroup::Join;
-use crate::plan::{Plan, Sources};
+use crate::plan::{NamespaceKind, Plan, Sources};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -29,6 +31,12 @@ pub(super) struct Setup<'a> {
     pub(super) candidates: Vec<CString>,
     /// Process 1, when the plan wants one: a sealed copy of this program.
     pub(super) init: Option<Init>,
+    /// Existing namespaces to be joined.
+    pub(super) joined: Vec<(NamespaceKind, OwnedFd)>,
+    /// Where it waits to be started; `None` for a run straight through.
+    pub(super) gate: Option<Gate>,
+    /// What hooks are told that run in the child.
+    pub(super) told: Option<Told>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
     /// The host's procfs, when labels are written there.
@@ -44,6 +52,7 @@ impl<'a> Setup<'a> {
         cgroup: &'a Join,
         stdio: Stdio<'a>,
         socket: BorrowedFd<'_>,
+        folder: Option<BorrowedFd<'_>>,
     ) -> Done<Self> {
         let process = &plan.process;
         let argument = |_| Errno::INVAL;
@@ -69,8 +78,17 @@ impl<'a> Setup<'a> {
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
             procfs: labels::open_procfs(&plan.security)?,
+            joined: namespaces::open_joined(plan)?,
+            gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
+            told: Told::new(plan).at(Step::Prepare, "the hooks")?,
             trees,
         })
+    }
+
+    /// The descriptors that are still needed once the container is started.
+    pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
+        let told = self.told.iter().map(|told| told.created.as_raw_fd());
+        told.chain(self.init.iter().map(Init::image)).collect()
     }
 
     /// What the program is and may do; `launcher` is the child's side of the handshake.
@@ -82,7 +100,7 @@ impl<'a> Setup<'a> {
             filter: self.filter.as_ref(),
             procfs: self.procfs.as_ref().map(AsFd::as_fd),
             launcher,
-            close_from: 3,
+            close_from: 3 + self.plan.preserved_descriptors,
         }
     }
 }

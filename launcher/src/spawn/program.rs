@@ -6,7 +6,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
 
 use super::Step;
-use super::step::Failure;
+use super::step::{Done, Failure};
 use crate::sys::exec::{Strings, exec};
 
 /// Where `PATH` is not set: what Docker sets.
@@ -34,6 +34,21 @@ pub(super) fn candidates(
         .collect()
 }
 
+/// Whether there is a program to be executed, as far as can be seen before: callers of `create` want to know then.
+pub(super) fn find(candidates: &[CString], arguments: &Strings) -> Done {
+    let mut denied = None;
+    for path in candidates {
+        match accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {
+            Ok(()) if is_file(path) => return Ok(()),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => {}
+            Ok(()) | Err(Errno::ACCESS) => denied = denied.or(Some(path)),
+            // A filter may forbid to ask.
+            Err(_) => return Ok(()),
+        }
+    }
+    Err(missing(denied, arguments))
+}
+
 /// Tries the candidates one after another; returns only to say why none could be executed.
 pub(super) fn execute(
     candidates: &[CString],
@@ -52,11 +67,22 @@ pub(super) fn execute(
             errno => return failure(Step::Exec, path, errno),
         }
     }
+    missing(denied, arguments)
+}
+
+/// None of the candidates is a program.
+fn missing(denied: Option<&CString>, arguments: &Strings) -> Failure {
     match (denied, arguments.get().first()) {
         (Some(path), _) => failure(Step::Exec, path, Errno::ACCESS),
         (None, Some(name)) => failure(Step::Find, name, Errno::NOENT),
         (None, None) => failure(Step::Find, c"", Errno::NOENT),
     }
+}
+
+fn is_file(path: &CStr) -> bool {
+    rustix::fs::stat(path).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile
+    })
 }
 
 /// Whether the file itself is there, so that what exec did not find is what it asks to be run by.

@@ -15,7 +15,7 @@ use super::scratch::Scratch;
 use super::sources::Trees;
 use super::step::{At, Done};
 use super::{Step, mounts, no_pivot, place};
-use crate::plan::{Plan, Propagation, RootPlan, Spread};
+use crate::plan::{NamespaceKind, Plan, Propagation, RootPlan, Spread};
 use crate::sys;
 use crate::sys::mount::{Extent, Travel};
 
@@ -36,7 +36,7 @@ pub(super) fn mount(setup: &Setup<'_>, trees: &Trees) -> Done<Mounted> {
     if let RootPlan::Folder { .. } = setup.plan.root {
         return folder_itself(setup.plan, trees, path).at(Step::MountRoot, path.display());
     }
-    let lower = match trees.root() {
+    let lower = match trees.root().or_else(|| setup.trees.root()) {
         Some(tree) => Lower::Prepared(tree),
         None => Lower::Folder(folder(path).at(Step::MountRoot, path.display())?),
     };
@@ -64,6 +64,11 @@ pub(super) fn mount(setup: &Setup<'_>, trees: &Trees) -> Done<Mounted> {
     match &lower {
         // Not on `/`, where a volume of the host's root would show it instead of that.
         Lower::Folder(folder) => place::attach(&root, folder),
+        // The same, of a file. (Root inside may not pass through the folders above it; then the volumes are copied already.)
+        Lower::Prepared(_) if !setup.plan.lower.is_folder() => match path.parent().map(folder) {
+            Some(Ok(above)) => place::attach(&root, above),
+            Some(Err(_)) | None => place::attach_on_top(&root),
+        },
         // The volumes are copied already.
         Lower::Prepared(_) => place::attach_on_top(&root),
     }
@@ -164,6 +169,11 @@ pub(super) fn seal(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
 /// Makes the mounted root the process's root and lets go of the host's.
 pub(super) fn enter(plan: &Plan, root: BorrowedFd<'_>) -> Done {
     rustix::process::fchdir(root).at(Step::Pivot, "/")?;
+    if !plan.has_new(NamespaceKind::Mount) {
+        // The mounts are not the container's alone: nobody else's root may change.
+        rustix::process::chroot(c".").at(Step::Pivot, "/")?;
+        return rustix::process::chdir(c"/").at(Step::Pivot, "/");
+    }
     if plan.no_pivot {
         no_pivot::enter(root)?;
     } else {

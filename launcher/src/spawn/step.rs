@@ -34,6 +34,8 @@ steps! {
     MapMount = "show with mapped ids",
     JoinNamespace = "join namespace",
     JoinCgroup = "join cgroup",
+    Clocks = "set the clocks of",
+    Hook = "run hook",
     Propagation = "make mounts private in",
     OpenSource = "open",
     MountRoot = "mount the root from",
@@ -71,6 +73,7 @@ steps! {
     Find = "find program",
     Interpreter = "find the interpreter of",
     Exec = "execute",
+    Start = "start",
 }
 
 /// A step that failed in the child: what it was doing, on what, and the kernel's answer.

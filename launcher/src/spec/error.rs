@@ -50,6 +50,35 @@ pub enum SpecError {
     /// The specification's types refuse what was made of it.
     #[error("cannot write the runtime specification")]
     Build(#[source] oci_spec::OciSpecError),
+    /// A file of a bundle cannot be read.
+    #[error("cannot read the bundle's `{}`", path.display())]
+    Bundle {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A configuration that is no JSON, or not the specification's.
+    #[error("the configuration is not what the specification says: {0}")]
+    Json(#[source] serde_json::Error),
+    /// A version of the specification that is none, or not 1.x.
+    #[error("the configuration's version `{}` is none of 1.x", Escaped(.0.as_bytes()))]
+    Version(String),
+    /// Something of another platform.
+    #[error("the configuration has a section `{0}`, which is another platform's")]
+    Platform(&'static str),
+    /// No root.
+    #[error("the configuration has no root")]
+    NoRoot,
+    /// No process.
+    #[error("the configuration has no process")]
+    NoProcess,
+    /// No arguments.
+    #[error("the configuration names no program to run")]
+    NoArguments,
+    /// A working directory that is none.
+    #[error("the working directory `{}` is not absolute", .0.display())]
+    Cwd(std::path::PathBuf),
     /// One limit twice.
     #[error("the limit `{0}` is given twice")]
     DuplicateLimit(&'static str),

@@ -18,7 +18,7 @@ use crate::spawn::DEFAULT_PATH;
 use crate::spec::{CapabilitySet, RlimitKind};
 
 /// The specification's version that is written.
-const OCI_VERSION: &str = "1.2.0";
+pub(crate) const OCI_VERSION: &str = "1.3.0";
 
 /// What Docker hides: interfaces of the kernel that are no namespace's own (moby, `oci/defaults.go`).
 const MASKED: [&str; 12] = [

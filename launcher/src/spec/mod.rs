@@ -4,6 +4,7 @@
 //! Decides what the *image* means (entrypoint, user, environment, working directory) by Docker's rules. Refuses to
 //! know what the host can do: that is `plan`'s.
 
+mod bundle;
 mod capability;
 mod error;
 mod example;
@@ -14,9 +15,12 @@ mod rlimit;
 mod users;
 mod validate;
 
+pub(crate) use bundle::drop_nulls;
+pub use bundle::{Bundle, parse_process};
 pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
 pub use example::example;
+pub(crate) use image::OCI_VERSION;
 pub use image::from_image;
 pub use mounts::mount_points_exist;
 pub use overrides::{
@@ -24,3 +28,4 @@ pub use overrides::{
     Ulimit, Volume,
 };
 pub use rlimit::RlimitKind;
+pub use users::look_up as look_up_user;

@@ -35,3 +35,29 @@ pub(super) fn strings(spec: &Spec) -> Result<(), SpecError> {
     }
     Ok(())
 }
+
+/// What belongs to another platform is not passed over: whoever wrote it relies on it.
+pub(super) fn platform(spec: &Spec) -> Result<(), SpecError> {
+    let foreign = [
+        ("windows", spec.windows().is_some()),
+        ("solaris", spec.solaris().is_some()),
+        ("zos", spec.zos().is_some()),
+        ("vm", spec.vm().is_some()),
+    ];
+    match foreign.into_iter().find(|(_, present)| *present) {
+        Some((name, _)) => Err(SpecError::Platform(name)),
+        None => Ok(()),
+    }
+}
+
+/// There is a program, and a folder in which it starts.
+pub(super) fn process(spec: &Spec) -> Result<(), SpecError> {
+    let process = spec.process().as_ref().ok_or(SpecError::NoProcess)?;
+    if process.args().as_deref().unwrap_or_default().is_empty() {
+        return Err(SpecError::NoArguments);
+    }
+    if !process.cwd().is_absolute() {
+        return Err(SpecError::Cwd(process.cwd().clone()));
+    }
+    Ok(())
+}

@@ -1,7 +1,7 @@
 //! execve(2) with everything prepared beforehand, and the sweep of descriptors before it.
 
 use std::ffi::{CStr, CString, NulError, c_char};
-use std::os::fd::{AsFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::libc;
 use rustix::io::Errno;
@@ -75,6 +75,45 @@ fn mark_each(first: u32) -> Result<(), Errno> {
         }
     }
     Ok(())
+}
+
+/// Closes every descriptor from `first` on but those of `kept`, which is sorted on the way.
+///
+/// Only for a process that was forked to become a program: no owner of a descriptor that is closed here may ever be
+/// dropped or used again. (Both hold where it is called: what follows are `kept` ones alone, and the process ends by exec
+/// or `_exit`.)
+///
+/// # Errors
+///
+/// What `close_range(2)` says; on Linux 5.8 and older, which lack it, each possible descriptor is closed by itself.
+pub fn close_all_but(first: u32, kept: &mut [RawFd]) -> Result<(), Errno> {
+    kept.sort_unstable();
+    let mut from = first;
+    for fd in kept.iter().filter_map(|&fd| u32::try_from(fd).ok()) {
+        if fd >= from {
+            if fd > from {
+                close_range(from, fd - 1)?;
+            }
+            from = fd + 1;
+        }
+    }
+    close_range(from, u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> Result<(), Errno> {
+    // SAFETY: the one caller of `close_all_but` upholds that no owner of these is used again (see there).
+    match checked(unsafe { syscall!(Sysno::close_range, first, last, 0) }) {
+        Err(Errno::NOSYS) => {
+            let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+            let end = limit.unwrap_or(1 << 20).min(1 << 20).min(u64::from(last) + 1);
+            for fd in u64::from(first)..end {
+                // SAFETY: as above; a number that is no descriptor fails with EBADF, which changes nothing.
+                let _ = unsafe { syscall!(Sysno::close, fd) };
+            }
+            Ok(())
+        }
+        other => other.map(drop),
+    }
 }
 
 /// Executes the file behind a descriptor; returns only to say why it did not.

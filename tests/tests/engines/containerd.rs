@@ -149,7 +149,11 @@ fn ctr_runs_executes_limits_pauses_and_removes() {
         assert_eq!(said.text(), *expected, "{options:?}\n{said:?}");
     }
 
-    engine.start("long", &["--memory-limit", "67108864", "--cpus", "0.5"], &["busybox", "sleep", "1000"]);
+    engine.start(
+        "long",
+        &["--memory-limit", "67108864", "--cpus", "0.5"],
+        &["busybox", "sleep", "1000"],
+    );
     let (pid, status) = engine.task("long");
     assert_eq!(status, "RUNNING");
     assert_eq!(limit(pid, "memory", "memory.limit_in_bytes", "memory.max"), "67108864");

@@ -90,7 +90,18 @@ fn docker_runs_executes_limits_pauses_and_removes() {
         assert_eq!(said.text(), *expected, "{options:?}\n{said:?}");
     }
 
-    let start = ["run", "--detach", "--name", "one", "--network", "none", "--memory", "64m", "--cpus", "0.5"];
+    let start = [
+        "run",
+        "--detach",
+        "--name",
+        "one",
+        "--network",
+        "none",
+        "--memory",
+        "64m",
+        "--cpus",
+        "0.5",
+    ];
     docker.run(&[&start[..], &["busybox", "/bin/busybox", "sleep", "1000"]].concat()).ok();
     let inspect = |what: &str| {
         docker.run(&["inspect", "--format", &format!("{{{{{what}}}}}"), "one"]).ok().text()

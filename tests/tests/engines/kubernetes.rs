@@ -46,7 +46,8 @@ impl Kubelet {
         for image in ["busybox", "pause"] {
             engine.import("k8s.io", image);
             // As a kubelet spells it.
-            let (short, full) = (format!("{image}:latest"), format!("docker.io/library/{image}:latest"));
+            let (short, full) =
+                (format!("{image}:latest"), format!("docker.io/library/{image}:latest"));
             engine.ctr(&["-n", "k8s.io", "images", "tag", &short, &full]).ok();
         }
         let kubelet = Self { engine };
@@ -97,7 +98,14 @@ impl Kubelet {
     }
 
     /// Creates and starts a container, whose log is `NAME.log`.
-    fn container(&self, pod: &str, pod_config: &Value, name: &str, command: &[&str], more: Value) -> String {
+    fn container(
+        &self,
+        pod: &str,
+        pod_config: &Value,
+        name: &str,
+        command: &[&str],
+        more: Value,
+    ) -> String {
         let mut config = json!({
             "metadata": { "name": name },
             "image": { "image": "docker.io/library/busybox:latest" },
@@ -105,7 +113,8 @@ impl Kubelet {
             "log_path": format!("{name}.log"),
         });
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let request = json!({ "pod_sandbox_id": pod, "config": config, "sandbox_config": pod_config });
+        let request =
+            json!({ "pod_sandbox_id": pod, "config": config, "sandbox_config": pod_config });
         let made = self.call("RuntimeService.CreateContainer", &request);
         let id = made["container_id"].as_str().unwrap().to_owned();
         self.call("RuntimeService.StartContainer", &json!({ "container_id": id }));
@@ -124,7 +133,8 @@ impl Kubelet {
     }
 
     fn shell(&self, id: &str, script: &str) -> Value {
-        let request = json!({ "container_id": id, "cmd": ["busybox", "sh", "-c", script], "timeout": 20 });
+        let request =
+            json!({ "container_id": id, "cmd": ["busybox", "sh", "-c", script], "timeout": 20 });
         self.call("RuntimeService.ExecSync", &request)
     }
 
@@ -150,29 +160,42 @@ fn a_pod_of_kubernetes_lives_and_is_removed() {
     } } });
     let server = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/etc"];
     let server = kubelet.container(&pod, &config, "server", &server, limits);
-    let pid = kubelet.shell(&server, "cat /proc/1/comm; hostname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start");
+    let pid = kubelet.shell(
+        &server,
+        "cat /proc/1/comm; hostname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start",
+    );
     assert_eq!(pid["stdout"], "busybox\npod\n81\n");
     let failed = kubelet.shell(&server, "echo no >&2; exit 4");
     assert_eq!((&failed["stderr"], &failed["exit_code"]), (&"no\n".into(), &4.into()));
 
     // From another container of the pod, from the node, and by the published port.
     let get = "busybox wget -q -O - http://127.0.0.1:8080/passwd | grep -c ^root";
-    let client = kubelet.container(&pod, &config, "client", &["busybox", "sh", "-c", get], json!({}));
+    let client =
+        kubelet.container(&pod, &config, "client", &["busybox", "sh", "-c", get], json!({}));
     assert_eq!(kubelet.finished("client", &client), ("1".to_owned(), 0));
-    for url in [format!("http://{address}:8080/passwd"), format!("http://127.0.0.1:{}/passwd", kubelet.port())] {
-        let said = run(std::process::Command::new("/bin/busybox").args(["wget", "-q", "-O", "-", &url])).ok();
+    for url in [
+        format!("http://{address}:8080/passwd"),
+        format!("http://127.0.0.1:{}/passwd", kubelet.port()),
+    ] {
+        let said =
+            run(std::process::Command::new("/bin/busybox").args(["wget", "-q", "-O", "-", &url]))
+                .ok();
         assert!(said.text().starts_with("root"), "{said:?}");
     }
 
     limits_change(&kubelet, &server);
     let stats = kubelet.call("RuntimeService.ContainerStats", &json!({ "container_id": server }));
-    assert!(stats["stats"]["memory"]["working_set_bytes"]["value"].as_u64() > Some(4096), "{stats}");
+    assert!(
+        stats["stats"]["memory"]["working_set_bytes"]["value"].as_u64() > Some(4096),
+        "{stats}"
+    );
 
     kubelet.call("RuntimeService.StopContainer", &json!({ "container_id": server, "timeout": 0 }));
     assert_eq!(kubelet.finished("server", &server).1, 137);
     kubelet.call("RuntimeService.RemoveContainer", &json!({ "container_id": server }));
     kubelet.remove_pod(&pod);
-    run(std::process::Command::new("ip").args(["link", "delete", &kubelet.engine.bench.short()])).ok();
+    run(std::process::Command::new("ip").args(["link", "delete", &kubelet.engine.bench.short()]))
+        .ok();
 }
 
 fn limits_change(kubelet: &Kubelet, server: &str) {
@@ -210,7 +233,13 @@ fn security_contexts_of_kubernetes_hold() {
         let mounts = json!([{ "container_path": "/data", "host_path": shared, "propagation": 1 }]);
         let more = json!({ "linux": { "security_context": context }, "mounts": mounts });
         let name = format!("c{number}");
-        let id = kubelet.container(&pod, &config, &name, &["busybox", "sh", "-c", &format!("{{ {script}; }} 2>&1")], more);
+        let id = kubelet.container(
+            &pod,
+            &config,
+            &name,
+            &["busybox", "sh", "-c", &format!("{{ {script}; }} 2>&1")],
+            more,
+        );
         assert_eq!(kubelet.finished(&name, &id).0, *expected, "{context}");
     }
     // What cannot be started is an error that the kubelet can show.
@@ -219,6 +248,9 @@ fn security_contexts_of_kubernetes_hold() {
     } });
     let made = kubelet.call("RuntimeService.CreateContainer", &wrong);
     let id = json!({ "container_id": made["container_id"] });
-    kubelet.ask("RuntimeService.StartContainer", &id).exits(1).says(&["/missing", "no such file or directory"]);
+    kubelet
+        .ask("RuntimeService.StartContainer", &id)
+        .exits(1)
+        .says(&["/missing", "no such file or directory"]);
     kubelet.remove_pod(&pod);
 }

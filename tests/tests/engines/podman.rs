@@ -61,8 +61,7 @@ impl Podman {
     /// `podman run --rm` without a network, in a group of the test's own.
     fn once(&self, options: &[&str], program: &[&str]) -> Outcome {
         let parent = format!("/{}", self.bench.scratch.mark());
-        let mut arguments =
-            vec!["run", "--rm", "--cgroup-parent", &parent, "--network", "none"];
+        let mut arguments = vec!["run", "--rm", "--cgroup-parent", &parent, "--network", "none"];
         arguments.extend(options);
         arguments.push("busybox");
         arguments.extend(program);
@@ -164,7 +163,21 @@ fn a_container_lives_as_podman_wants() {
     until("the first line is in the log", || podman.ok(&["logs", "one"]) == "hello");
 
     podman.run(&["exec", "one", "busybox", "sh", "-c", "echo in; exit 5"]).exits(5);
-    assert_eq!(podman.ok(&["exec", "--user", "9", "--env", "B=c", "one", "busybox", "sh", "-c", "id -u; echo $B"]), "9\nc");
+    assert_eq!(
+        podman.ok(&[
+            "exec",
+            "--user",
+            "9",
+            "--env",
+            "B=c",
+            "one",
+            "busybox",
+            "sh",
+            "-c",
+            "id -u; echo $B"
+        ]),
+        "9\nc"
+    );
     podman.run(&["exec", "one", "/missing"]).exits(127);
     podman.ok(&["exec", "--detach", "one", "busybox", "touch", "/tmp/detached"]);
     until("the detached process ran", || {
@@ -191,8 +204,7 @@ fn a_container_lives_as_podman_wants() {
 #[test]
 fn limits_are_kept_changed_and_measured() {
     let Some(podman) = Podman::new("podman-limits") else { return };
-    let options =
-        ["--network", "none", "--memory", "64m", "--cpus", "0.5", "--pids-limit", "20"];
+    let options = ["--network", "none", "--memory", "64m", "--cpus", "0.5", "--pids-limit", "20"];
     podman.start("one", &options, &[]);
     let pid = podman.pid("one");
     assert_eq!(limit(pid, "memory", "memory.limit_in_bytes", "memory.max"), "67108864");
@@ -214,7 +226,16 @@ fn limits_are_kept_changed_and_measured() {
 #[test]
 fn a_health_check_runs_inside() {
     let Some(podman) = Podman::new("podman-health") else { return };
-    let check = ["--network", "none", "--health-cmd", "[\"busybox\", \"test\", \"-e\", \"/tmp/well\"]", "--health-interval", "disable", "--health-retries", "1"];
+    let check = [
+        "--network",
+        "none",
+        "--health-cmd",
+        "[\"busybox\", \"test\", \"-e\", \"/tmp/well\"]",
+        "--health-interval",
+        "disable",
+        "--health-retries",
+        "1",
+    ];
     podman.start("one", &check, &[]);
     podman.run(&["healthcheck", "run", "one"]).exits(1);
     podman.ok(&["exec", "one", "busybox", "touch", "/tmp/well"]);
@@ -237,12 +258,17 @@ fn containers_of_a_network_and_of_a_pod_reach_each_other() {
     let address = format!("10.213.{number}.9");
     let port = 20_000 + u16::from(number);
     let published = format!("127.0.0.1:{port}:80");
-    podman.start("server", &["--network", &name, "--ip", &address, "--publish", &published], &server);
+    podman.start(
+        "server",
+        &["--network", &name, "--ip", &address, "--publish", &published],
+        &server,
+    );
     let fetch = |from: &str| format!("busybox wget -q -O - http://{from}/passwd");
     let inside = ["busybox", "sh", "-c", &fetch(&address)];
     until("another container is answered", || {
         let parent = format!("/{}", podman.bench.scratch.mark());
-        let mut arguments = vec!["run", "--rm", "--cgroup-parent", &parent, "--network", &name, "busybox"];
+        let mut arguments =
+            vec!["run", "--rm", "--cgroup-parent", &parent, "--network", &name, "busybox"];
         arguments.extend(inside);
         podman.run(&arguments).text().contains("root")
     });
@@ -253,13 +279,20 @@ fn containers_of_a_network_and_of_a_pod_reach_each_other() {
 
     let parent = format!("/{}", podman.bench.scratch.mark());
     let infra = ["--infra-image", "busybox", "--infra-command", "busybox sleep 1000"];
-    let mut create = vec!["pod", "create", "--name", "pod", "--network", "none", "--cgroup-parent", &parent];
+    let mut create =
+        vec!["pod", "create", "--name", "pod", "--network", "none", "--cgroup-parent", &parent];
     create.extend(infra);
     podman.ok(&create);
-    podman.ok(&["run", "--detach", "--pod", "pod", "--name", "member", "busybox", "busybox", "httpd", "-f", "-p", "8080", "-h", "/etc"]);
+    podman.ok(&[
+        "run", "--detach", "--pod", "pod", "--name", "member", "busybox", "busybox", "httpd", "-f",
+        "-p", "8080", "-h", "/etc",
+    ]);
     until("a member of the pod is answered on the shared loopback", || {
         let get = "busybox wget -q -O - http://127.0.0.1:8080/passwd";
-        podman.run(&["run", "--rm", "--pod", "pod", "busybox", "busybox", "sh", "-c", get]).text().contains("root")
+        podman
+            .run(&["run", "--rm", "--pod", "pod", "busybox", "busybox", "sh", "-c", get])
+            .text()
+            .contains("root")
     });
     assert!(podman.ok(&["pod", "ps", "--format", "{{.Status}}"]).contains("Running"));
     podman.ok(&["generate", "kube", "pod"]);

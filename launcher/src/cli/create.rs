@@ -1,0 +1,113 @@
+//! `paddle create`: a container of a bundle, up to but not including its program.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use common::report::ExitCode;
+
+use super::{Done, Globals};
+use crate::lifecycle::{self, Handles, Options, Request};
+use crate::runtime::ContainerId;
+use crate::spawn;
+use crate::spec::Bundle;
+
+/// Make a container of an OCI bundle, whose program waits for `paddle start`.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The folder of the bundle
+    #[arg(short, long, value_name = "FOLDER", default_value = ".")]
+    bundle: PathBuf,
+    #[command(flatten)]
+    making: Making,
+    /// The container's id
+    #[arg(value_name = "ID")]
+    id: ContainerId,
+}
+
+/// How a bundle's container is made, and where its handles go.
+#[derive(Debug, Args)]
+pub(super) struct Making {
+    /// Write the number of its process 1 to this file
+    #[arg(long, value_name = "FILE")]
+    pid_file: Option<PathBuf>,
+    /// Send the controlling side of its terminal to this unix socket
+    #[arg(long, value_name = "SOCKET")]
+    console_socket: Option<PathBuf>,
+    /// Send a descriptor of its process 1 to this unix socket
+    #[arg(long, value_name = "SOCKET")]
+    pidfd_socket: Option<PathBuf>,
+    /// Leave this many further descriptors, from 3 on, to the program
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    preserve_fds: u32,
+    /// Enter the root without pivoting (for a host whose root is an initramfs)
+    #[arg(long)]
+    no_pivot: bool,
+    /// Leave it the caller's session keyring
+    #[arg(long)]
+    no_new_keyring: bool,
+}
+
+impl Making {
+    /// How, and where to.
+    pub(super) fn into_parts(self, globals: &Globals) -> (Options, Handles) {
+        let listening = listening(|name| std::env::var(name).ok(), std::process::id());
+        let options = Options {
+            cgroup_driver: globals.management.driver(),
+            no_pivot: self.no_pivot,
+            no_new_keyring: self.no_new_keyring,
+            preserved_descriptors: self.preserve_fds.saturating_add(listening.unwrap_or(0)),
+            listening,
+        };
+        let handles = Handles {
+            pid_file: self.pid_file,
+            console_socket: self.console_socket,
+            pidfd_socket: self.pidfd_socket,
+        };
+        (options, handles)
+    }
+}
+
+/// How many sockets were passed to this process (`sd_listen_fds(3)`).
+fn listening(variable: impl Fn(&str) -> Option<String>, own: u32) -> Option<u32> {
+    let count = variable("LISTEN_FDS")?.parse().ok().filter(|&count| count > 0)?;
+    match variable("LISTEN_PID") {
+        Some(pid) if pid.parse() != Ok(own) => None,
+        _ => Some(count),
+    }
+}
+
+/// Makes it.
+pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
+    // Its process 1 waits as this program, in reach of whoever is in the container by then.
+    spawn::out_of_reach()?;
+    let states = globals.places.states()?;
+    let bundle = Bundle::load(&arguments.bundle)?;
+    bundle.warnings.iter().for_each(|warning| globals.warn(warning));
+    let (options, handles) = arguments.making.into_parts(globals);
+    let request = Request { id: arguments.id, bundle, options, handles };
+    lifecycle::create(&request, &states)?;
+    Ok(ExitCode::Ok.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_are_passed_on_when_they_are_for_us() {
+        let check = |fds: &str, pid: Option<&str>| {
+            listening(
+                |name| match name {
+                    "LISTEN_FDS" => Some(fds.to_owned()),
+                    _ => pid.map(str::to_owned),
+                },
+                7,
+            )
+        };
+        assert_eq!(check("2", Some("7")), Some(2));
+        assert_eq!(check("2", None), Some(2));
+        assert_eq!(check("2", Some("8")), None);
+        assert_eq!(check("0", Some("7")), None);
+        assert_eq!(check("x", Some("7")), None);
+    }
+}

@@ -1,0 +1,164 @@
+//! The log that callers of OCI runtimes read errors from: a line for each, the last one counts.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use common::report::Diagnostic;
+use serde::Serialize;
+
+use crate::runtime::Timestamp;
+
+/// Options about the log.
+#[derive(Debug, Args)]
+pub(super) struct LogOptions {
+    /// Also write errors and warnings to this file
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+    /// How they are written there
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// How much is written there
+    #[arg(long, value_name = "LEVEL", default_value = "info")]
+    log_level: Level,
+    /// Write everything there
+    #[arg(long)]
+    debug: bool,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// `time=... level=... msg=...`
+    Text,
+    /// An object.
+    Json,
+}
+
+/// How grave a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Level {
+    /// Nothing works any more.
+    Panic,
+    /// The command failed.
+    Fatal,
+    /// The command failed.
+    Error,
+    /// It did not do all that it was to.
+    #[value(alias = "warn")]
+    Warning,
+    /// What it does.
+    Info,
+    /// Why.
+    Debug,
+    /// All.
+    Trace,
+}
+
+/// One line.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    level: Level,
+    msg: &'a str,
+    time: String,
+}
+
+impl LogOptions {
+    /// Writes an error with its causes, on one line.
+    pub(super) fn error(&self, error: &dyn Diagnostic) {
+        self.write(Level::Error, &Chain(error).to_string());
+    }
+
+    /// Writes a warning.
+    pub(super) fn warning(&self, message: &str) {
+        self.write(Level::Warning, message);
+    }
+
+    /// A log that cannot be written changes nothing: there is nowhere to say so but standard error, which gets the same
+    /// messages anyway.
+    fn write(&self, level: Level, msg: &str) {
+        let wanted = if self.debug { Level::Trace } else { self.log_level };
+        let Some(mut file) = self.open().filter(|_| level <= wanted) else { return };
+        let line = Line { level, msg, time: Timestamp::now().to_string() };
+        let text = match self.log_format {
+            LogFormat::Json => serde_json::to_string(&line).unwrap_or_default(),
+            LogFormat::Text => line.to_string(),
+        };
+        file.write_all(format!("{text}\n").as_bytes()).ok();
+    }
+
+    fn open(&self) -> Option<File> {
+        let path = self.log.as_ref()?;
+        OpenOptions::new().append(true).create(true).mode(0o644).open(path).ok()
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let level = match self.level {
+            Level::Panic => "panic",
+            Level::Fatal => "fatal",
+            Level::Error => "error",
+            Level::Warning => "warning",
+            Level::Info => "info",
+            Level::Debug => "debug",
+            Level::Trace => "trace",
+        };
+        write!(f, "time=\"{}\" level={level} msg={:?}", self.time, self.msg)
+    }
+}
+
+/// An error and its causes, as `error: cause: cause`.
+pub(super) struct Chain<'a>(pub(super) &'a dyn Diagnostic);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut said = self.0.to_string();
+        f.write_str(&said)?;
+        let mut source = self.0.source();
+        while let Some(cause) = source {
+            let message = cause.to_string();
+            if !said.ends_with(&message) {
+                write!(f, ": {message}")?;
+                said = message;
+            }
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot open `a`")]
+    struct Sample(#[source] std::io::Error);
+
+    impl Diagnostic for Sample {}
+
+    #[test]
+    fn lines_are_what_callers_parse() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let sample = Sample(std::io::Error::other("no \"way\"\n"));
+        for (log_format, expected) in [
+            (LogFormat::Json, r#""level":"error","msg":"cannot open `a`: no \"way\"\n","time":"2"#),
+            (LogFormat::Text, r#" level=error msg="cannot open `a`: no \"way\"\n""#),
+        ] {
+            let log = Some(path.clone());
+            let options = LogOptions { log, log_format, log_level: Level::Warning, debug: false };
+            options.error(&sample);
+            options.write(Level::Info, "nothing of interest");
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(text.contains(expected) && text.ends_with('\n'), "{text}");
+            assert_eq!(text.lines().count(), 1, "{text}");
+            std::fs::remove_file(&path).unwrap();
+        }
+    }
+}

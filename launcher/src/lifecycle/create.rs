@@ -1,0 +1,254 @@
+//! `create`: everything of a container but its program.
+
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{Process, Spec};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::LifecycleError;
+use crate::cgroup::Driver;
+use crate::host::Host;
+use crate::plan::{self, Ground, HookKind, Plan};
+use crate::run::claim;
+use crate::runtime::{
+    self, ContainerId, Held, ProcessId, State, StateDirectory, Status, Timestamp,
+};
+use crate::spawn::{self, Created, Stdio, Subject};
+use crate::spec::Bundle;
+use crate::store::Format;
+
+/// A container that is to be made of a bundle.
+#[derive(Debug)]
+pub struct Request {
+    /// Its id.
+    pub id: ContainerId,
+    /// What it is made of.
+    pub bundle: Bundle,
+    /// How.
+    pub options: Options,
+    /// Where its handles go.
+    pub handles: Handles,
+}
+
+/// How a container is made, beyond what its bundle says.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `--no-pivot`.
+    pub no_pivot: bool,
+    /// `--cgroup-manager`.
+    pub cgroup_driver: Driver,
+    /// `--no-new-keyring`.
+    pub no_new_keyring: bool,
+    /// `--preserve-fds` and what `LISTEN_FDS` adds: how many descriptors from 3 on the program keeps.
+    pub preserved_descriptors: u32,
+    /// How many of them are `LISTEN_FDS`'s, which the program is told of.
+    pub listening: Option<u32>,
+}
+
+/// Where a container's handles go.
+#[derive(Debug, Clone, Default)]
+pub struct Handles {
+    /// `--pid-file`.
+    pub pid_file: Option<PathBuf>,
+    /// `--console-socket`.
+    pub console_socket: Option<PathBuf>,
+    /// `--pidfd-socket`.
+    pub pidfd_socket: Option<PathBuf>,
+}
+
+/// Who looks after a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attendance {
+    /// Nobody.
+    Left,
+    /// This process. Whether its state stays when it has ended.
+    Foreground { keep: bool },
+}
+
+/// A container that was decided about and is entered in the states.
+#[derive(Debug)]
+pub(super) struct Entered {
+    pub(super) held: Held,
+    pub(super) plan: Plan,
+}
+
+/// Makes the container. Its process 1 waits to be started, and belongs to whoever inherits this process's children.
+pub fn create(request: &Request, states: &StateDirectory) -> Result<(), LifecycleError> {
+    let wants_terminal = wants_terminal(&request.bundle.spec);
+    match (wants_terminal, &request.handles.console_socket) {
+        (true, None) => return Err(LifecycleError::NoConsoleSocket),
+        (false, Some(_)) => return Err(LifecycleError::NoTerminal),
+        _ => {}
+    }
+    let mut entered = enter(request, states, Attendance::Left)?;
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+    match make(&mut entered, &request.handles, stdio) {
+        // What is ours of it ends with this process: the console's controlling side is the caller's now.
+        Ok(_) => Ok(()),
+        Err(error) => Err(undo(entered, error)),
+    }
+}
+
+/// Whether the process is to have a terminal.
+pub(super) fn wants_terminal(spec: &Spec) -> bool {
+    spec.process().as_ref().and_then(Process::terminal).unwrap_or(false)
+}
+
+/// Decides, and enters the container in the states. Nothing else of it exists then.
+pub(super) fn enter(
+    request: &Request,
+    states: &StateDirectory,
+    attendance: Attendance,
+) -> Result<Entered, LifecycleError> {
+    let Request { id, bundle, options, .. } = request;
+    check_descriptors(options.preserved_descriptors)?;
+    let spec = with_listening(&bundle.spec, options.listening);
+    let root = spec.root().as_ref().map(|root| root.path().clone()).unwrap_or_default();
+    let ground = Ground {
+        id: id.as_str(),
+        snapshot: &root,
+        format: Format::Folder,
+        bundle: true,
+        folder: &root,
+        mount_points_exist: false,
+        init: false,
+        add_hosts: &[],
+        foreground: matches!(attendance, Attendance::Foreground { .. }),
+        default_seccomp: false,
+        generate_files: false,
+        no_pivot: options.no_pivot,
+        session_keyring: !options.no_new_keyring,
+        bundle_folder: Some(&bundle.path),
+        cgroup_driver: options.cgroup_driver,
+        all_controllers: true,
+        preserved_descriptors: options.preserved_descriptors,
+    };
+    let plan = plan::plan(&spec, &ground, &Host::probe()?)?;
+    let state = State {
+        id: id.clone(),
+        image: common::escape::Escaped(bundle.path.as_os_str().as_encoded_bytes()).to_string(),
+        bundle: Some(bundle.path.clone()),
+        annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
+        monitored: attendance != Attendance::Left,
+        command: plan.process.argv.clone(),
+        created: Timestamp::now(),
+        remove: matches!(attendance, Attendance::Foreground { keep: false }),
+        store: None,
+        cgroup: plan.cgroup.paths(),
+        status: Status::Creating,
+    };
+    let held = states.create(state)?;
+    let entered = Entered { held, plan };
+    match entered.held.save_config(&spec) {
+        Ok(()) => Ok(entered),
+        Err(error) => Err(undo(entered, error.into())),
+    }
+}
+
+/// Makes the container and lets go of its process 1.
+pub(super) fn make(
+    entered: &mut Entered,
+    handles: &Handles,
+    stdio: Stdio<'_>,
+) -> Result<spawn::Child, LifecycleError> {
+    let Entered { held, plan, .. } = entered;
+    let group = claim::group(held, &plan.cgroup)?;
+    let join = group.join()?;
+    let state = held.state().clone();
+    let container = spawn::Container { folder: held.folder(), subject: subject(&state) };
+    let created = spawn::create(plan, &join, stdio, container)?;
+    let process = ProcessId::of(created.child.pid).map_err(LifecycleError::Identity)?;
+    hand_over(&created, handles)?;
+    held.set_status(Status::Created { process })?;
+    if let Some(path) = &handles.pid_file {
+        write_pid(path, process.pid)
+            .map_err(|source| LifecycleError::PidFile { path: path.clone(), source })?;
+    }
+    Ok(created.release()?)
+}
+
+/// Clears up after a failed step. The person has to learn the first failure; a second one is the next `delete`'s.
+pub(super) fn undo(entered: Entered, error: LifecycleError) -> LifecycleError {
+    let Entered { held, plan, .. } = entered;
+    if runtime::clear(held.state()).is_ok() {
+        subject(held.state()).run(&plan.hooks, HookKind::Poststop, None).ok();
+        held.remove().ok();
+    }
+    error
+}
+
+/// What hooks are told of it.
+pub(super) fn subject(state: &State) -> Subject<'_> {
+    Subject {
+        id: state.id.as_str(),
+        bundle: state.bundle.as_deref().unwrap_or(Path::new("/")),
+        annotations: &state.annotations,
+    }
+}
+
+/// Sends the terminal and the process's descriptor to where they are wanted, each with its name.
+fn hand_over(created: &Created, handles: &Handles) -> Result<(), LifecycleError> {
+    let child = &created.child;
+    let send = |what, path: &Path, name: &[u8], descriptor: BorrowedFd<'_>| {
+        connect_to(path)
+            .and_then(|socket| Ok(spawn::send_with(socket.as_fd(), name, descriptor)?))
+            .map_err(|source| LifecycleError::Send { what, path: path.to_owned(), source })
+    };
+    if let (Some(path), Some(console)) = (&handles.console_socket, &child.console) {
+        send("terminal", path, b"/dev/ptmx", console.as_fd())?;
+    }
+    if let Some(path) = &handles.pidfd_socket {
+        send("process", path, b"pidfd", child.pidfd.as_fd())?;
+    }
+    Ok(())
+}
+
+/// By the descriptor of its folder: a path may be longer than an address can be (108 bytes, unix(7)).
+fn connect_to(path: &Path) -> io::Result<std::os::fd::OwnedFd> {
+    use rustix::fs::{Mode, OFlags, open};
+    use std::os::fd::AsRawFd as _;
+    let missing = || io::Error::from(io::ErrorKind::NotFound);
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(missing)?;
+    let folder = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let near = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    connect(&socket, &SocketAddrUnix::new(near)?)?;
+    Ok(socket)
+}
+
+/// The whole number or nothing: whoever watches for the file reads it at once.
+fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let mut file = tempfile::Builder::new()
+        .prefix(".pid-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+    file.write_all(pid.to_string().as_bytes())?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Each descriptor that is to be kept is there: the program counts on their numbers.
+fn check_descriptors(count: u32) -> Result<(), LifecycleError> {
+    for descriptor in 3..3_u32.saturating_add(count) {
+        if !Path::new("/proc/self/fd").join(descriptor.to_string()).exists() {
+            return Err(LifecycleError::Preserve { count, missing: descriptor });
+        }
+    }
+    Ok(())
+}
+
+/// The program is told of sockets that were passed for it (`sd_listen_fds(3)`).
+fn with_listening(spec: &Spec, listening: Option<u32>) -> Spec {
+    let mut spec = spec.clone();
+    if let (Some(count), Some(process)) = (listening, spec.process_mut().as_mut()) {
+        let env = process.env_mut().get_or_insert_default();
+        env.retain(|entry| !entry.starts_with("LISTEN_FDS=") && !entry.starts_with("LISTEN_PID="));
+        env.extend([format!("LISTEN_FDS={count}"), "LISTEN_PID=1".to_owned()]);
+    }
+    spec
+}

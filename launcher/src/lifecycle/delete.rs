@@ -1,0 +1,34 @@
+//! `delete`: what is left of a container.
+
+use super::LifecycleError;
+use super::create::subject;
+use crate::plan::{HookKind, Hooks, hooks_of};
+use crate::runtime::{self, ContainerId, Held, RuntimeError, StateDirectory};
+use crate::spawn::SpawnError;
+
+/// Removes a container that has ended; with `force`, any, and one that is gone already is no error. Returns what went
+/// wrong with its poststop hooks, which keeps nothing from being removed.
+pub fn delete(
+    states: &StateDirectory,
+    id: &ContainerId,
+    force: bool,
+) -> Result<Option<SpawnError>, LifecycleError> {
+    match runtime::take(states, id, force) {
+        Err(RuntimeError::Missing(_)) if force => Ok(None),
+        Err(error) => Err(error.into()),
+        Ok(None) => Ok(None),
+        Ok(Some(held)) => {
+            // Damaged or never written: then no hook can be run, and the container has to go all the same.
+            let hooks = held.state().bundle.as_ref().and_then(|_| held.config().ok());
+            let hooks = hooks.and_then(|spec| hooks_of(&spec).ok()).unwrap_or_default();
+            Ok(forget(held, &hooks)?)
+        }
+    }
+}
+
+/// Forgets a container of which nothing else is left, its poststop hooks run.
+pub(super) fn forget(held: Held, hooks: &Hooks) -> Result<Option<SpawnError>, RuntimeError> {
+    let failed = subject(held.state()).run(hooks, HookKind::Poststop, None).err();
+    held.remove()?;
+    Ok(failed)
+}

@@ -1,0 +1,100 @@
+//! What can go wrong between a bundle and the end of its container.
+
+use std::io;
+use std::path::PathBuf;
+
+use common::report::{Diagnostic, ExitCode};
+
+use crate::cgroup::CgroupError;
+use crate::host::HostError;
+use crate::plan::PlanError;
+use crate::run::RunError;
+use crate::runtime::{ContainerId, RuntimeError};
+use crate::spawn::SpawnError;
+use crate::spec::SpecError;
+use crate::supervise::SuperviseError;
+
+/// A failed step. Says what its stage says.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the first variants are stages of that name")]
+pub enum LifecycleError {
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
+    /// Making the container's resources.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// `start` of what was started before, or has ended.
+    #[error("cannot start container `{id}`: it is {status}, not created")]
+    NotCreated { id: ContainerId, status: &'static str },
+    /// A terminal whose controlling side nobody takes.
+    #[error("the process wants a terminal, and there is no --console-socket to send it to")]
+    NoConsoleSocket,
+    /// A console socket for a process without a terminal.
+    #[error("--console-socket is given, and the process wants no terminal")]
+    NoTerminal,
+    /// A socket that nobody listens at.
+    #[error("cannot send the {what} to the socket `{}`", path.display())]
+    Send { what: &'static str, path: PathBuf, source: io::Error },
+    /// The file for the process's number cannot be written.
+    #[error("cannot write the pid file `{}`", path.display())]
+    PidFile { path: PathBuf, source: io::Error },
+    /// A descriptor that is to be preserved is not there.
+    #[error("cannot preserve {count} descriptors: descriptor {missing} is not open")]
+    Preserve { count: u32, missing: u32 },
+    /// A signal cannot be sent.
+    #[error("cannot send a signal to container `{id}`")]
+    Signal { id: ContainerId, source: io::Error },
+    /// The container's first process has gone while it was looked at.
+    #[error("cannot identify the container's first process in /proc")]
+    Identity(#[source] io::Error),
+    /// The caller's signals or streams.
+    #[error("cannot take over the launcher's signals and streams")]
+    Streams(#[source] io::Error),
+}
+
+impl LifecycleError {
+    /// The stage's own error.
+    fn stage(&self) -> Option<&dyn Diagnostic> {
+        Some(match self {
+            Self::Spec(error) => error,
+            Self::Host(error) => error,
+            Self::Plan(error) => error,
+            Self::Cgroup(error) => error,
+            Self::Runtime(error) => error,
+            Self::Spawn(error) => error,
+            Self::Supervise(error) => error,
+            Self::Run(error) => error,
+            _ => return None,
+        })
+    }
+}
+
+impl Diagnostic for LifecycleError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Preserve { .. } => {
+                Some("descriptors are counted from 3 on; LISTEN_FDS adds to --preserve-fds".into())
+            }
+            Self::NotCreated { id, status: "stopped" } => {
+                Some(format!("`paddle delete {id}` makes room for a new one"))
+            }
+            _ => self.stage().and_then(Diagnostic::hint),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        self.stage().map_or(ExitCode::Failed, Diagnostic::exit_code)
+    }
+}

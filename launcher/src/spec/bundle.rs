@@ -1,0 +1,215 @@
+//! `Bundle`: a folder with a `config.json`, as engines hand it to an OCI runtime (runtime-spec, bundle and config).
+//!
+//! Read as strictly as its types demand, and as tolerantly as callers expect: `null` stands for what is not there, unknown
+//! properties and capabilities are passed over (the latter with a warning), newer and older versions of 1.x are fine.
+//! What the host can do of it is `plan`'s to say.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use oci_spec::runtime::{Process, Spec};
+use serde_json::Value;
+
+use super::{Capability, SpecError, validate};
+
+/// No configuration is larger (R11).
+const LIMIT: u64 = 16 << 20;
+
+/// A bundle, read.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// Its folder, absolute.
+    pub path: PathBuf,
+    /// Its configuration. `root.path` is absolute.
+    pub spec: Spec,
+    /// What was passed over.
+    pub warnings: Vec<String>,
+}
+
+impl Bundle {
+    /// Reads the bundle in this folder.
+    pub fn load(folder: &Path) -> Result<Self, SpecError> {
+        let bundle = |source| SpecError::Bundle { path: folder.to_owned(), source };
+        let path = std::fs::canonicalize(folder).map_err(bundle)?;
+        let file = path.join("config.json");
+        let failed = |source| SpecError::Bundle { path: file.clone(), source };
+        let mut text = Vec::new();
+        File::open(&file)
+            .and_then(|opened| opened.take(LIMIT + 1).read_to_end(&mut text))
+            .map_err(failed)?;
+        if text.len() as u64 > LIMIT {
+            return Err(SpecError::TooLarge { file: "config.json", limit: LIMIT });
+        }
+        let (mut spec, warnings) = parse(&text)?;
+        let mut root = spec.root().clone().ok_or(SpecError::NoRoot)?;
+        if root.path().as_os_str().is_empty() {
+            return Err(SpecError::NoRoot);
+        }
+        root.set_path(path.join(root.path()));
+        spec.set_root(Some(root));
+        Ok(Self { path, spec, warnings })
+    }
+}
+
+/// A configuration from its text, and what was passed over in it.
+pub(crate) fn parse(text: &[u8]) -> Result<(Spec, Vec<String>), SpecError> {
+    let mut value: Value = serde_json::from_slice(text).map_err(SpecError::Json)?;
+    let mut warnings = Vec::new();
+    drop_nulls(&mut value);
+    version(&value)?;
+    if let Some(process) = value.get_mut("process") {
+        known_process(process, &mut warnings);
+    }
+    let spec: Spec = serde_json::from_value(value).map_err(SpecError::Json)?;
+    validate::platform(&spec)?;
+    validate::strings(&spec)?;
+    validate::process(&spec)?;
+    Ok((spec, warnings))
+}
+
+/// A process from its text, as callers hand it to `exec`, and what was passed over in it.
+///
+/// # Errors
+/// It is none.
+pub fn parse_process(text: &[u8]) -> Result<(Process, Vec<String>), SpecError> {
+    let mut value: Value = serde_json::from_slice(text).map_err(SpecError::Json)?;
+    let mut warnings = Vec::new();
+    drop_nulls(&mut value);
+    known_process(&mut value, &mut warnings);
+    let process: Process = serde_json::from_value(value).map_err(SpecError::Json)?;
+    let mut spec = Spec::default();
+    spec.set_process(Some(process.clone()));
+    validate::strings(&spec)?;
+    validate::process(&spec)?;
+    Ok((process, warnings))
+}
+
+/// Makes a `process` object readable as its type: capabilities that nobody knows are dropped, and a user that is not given
+/// is root, as callers expect of both.
+pub(crate) fn known_process(process: &mut Value, warnings: &mut Vec<String>) {
+    if let Some(object) = process.as_object_mut() {
+        object.entry("user").or_insert_with(|| serde_json::json!({ "uid": 0, "gid": 0 }));
+    }
+    let Some(sets) = process.get_mut("capabilities").and_then(Value::as_object_mut) else { return };
+    let mut unknown: Vec<String> = Vec::new();
+    for set in sets.values_mut().filter_map(Value::as_array_mut) {
+        set.retain(|name| {
+            let Some(name) = name.as_str() else { return true };
+            let known = Capability::from_name(name).is_some();
+            if !known && !unknown.iter().any(|other| other == name) {
+                unknown.push(name.to_owned());
+            }
+            known
+        });
+    }
+    if !unknown.is_empty() {
+        warnings.push(format!("unknown capabilities are ignored: {}", unknown.join(" ")));
+    }
+}
+
+/// Many encoders write `null` where there is nothing.
+pub(crate) fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            members.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
+}
+
+/// The first number decides (runtime-spec, "Specification version": compatible within a major version).
+fn version(value: &Value) -> Result<(), SpecError> {
+    let text = value.get("ociVersion").and_then(Value::as_str).unwrap_or_default();
+    let core = text.split(['-', '+']).next().unwrap_or_default();
+    let numbers: Vec<&str> = core.split('.').collect();
+    let numeric = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if numbers.len() == 3 && numbers.iter().all(numeric) && numbers[0] == "1" {
+        return Ok(());
+    }
+    Err(SpecError::Version(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn config() -> Value {
+        json!({
+            "ociVersion": "1.3.0",
+            "root": { "path": "rootfs" },
+            "process": { "cwd": "/", "args": ["true"] },
+            "linux": {}
+        })
+    }
+
+    fn with(change: impl FnOnce(&mut Value)) -> Result<(Spec, Vec<String>), String> {
+        let mut value = config();
+        change(&mut value);
+        parse(&serde_json::to_vec(&value).unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn versions_within_the_first_major_one_are_accepted() {
+        for version in ["1.0.0", "1.0.2-dev", "1.1.0", "1.2.1", "1.3.0", "1.3.0-rc.1+x", "1.9.0"] {
+            let found = with(|value| value["ociVersion"] = json!(version));
+            assert!(found.is_ok(), "{version}: {found:?}");
+        }
+        for version in ["", "1", "1.0", "2.0.0", "0.9.0", "v1.0.0", "1.x.0", "latest"] {
+            let found = with(|value| value["ociVersion"] = json!(version)).unwrap_err();
+            assert!(found.contains("version"), "{version}: {found}");
+        }
+    }
+
+    #[test]
+    fn what_is_null_or_unknown_is_as_if_it_were_not_there() {
+        let (spec, warnings) = with(|value| {
+            value["hooks"] = Value::Null;
+            value["future"] = json!({ "x": 1 });
+            value["process"]["env"] = Value::Null;
+            value["process"]["rlimits"] = Value::Null;
+            value["linux"]["namespaces"] = Value::Null;
+            value["process"]["capabilities"] =
+                json!({ "bounding": ["CAP_CHOWN", "CAP_FLY"], "effective": ["CAP_FLY"] });
+        })
+        .unwrap();
+        let process = spec.process().as_ref().unwrap();
+        let sets = process.capabilities().as_ref().unwrap();
+        assert_eq!(sets.bounding().as_ref().unwrap().len(), 1);
+        assert_eq!(process.user().uid(), 0);
+        assert_eq!(warnings, ["unknown capabilities are ignored: CAP_FLY"]);
+    }
+
+    #[test]
+    fn what_no_container_can_be_made_of_is_refused() {
+        for (message, change) in [
+            ("has a NUL byte", json!({ "process": { "cwd": "/", "args": ["a\0"] } })),
+            ("working directory", json!({ "process": { "cwd": "rel", "args": ["a"] } })),
+            ("names no program", json!({ "process": { "cwd": "/", "args": [] } })),
+            ("`windows`", json!({ "windows": { "layerFolders": [] } })),
+            ("is not what the specification says", json!({ "mounts": 5 })),
+            ("is not what the specification says", json!({ "process": { "cwd": 5 } })),
+        ] {
+            let error = with(|value| {
+                for (key, member) in change.as_object().unwrap() {
+                    value[key] = member.clone();
+                }
+            });
+            let error = error.expect_err(message);
+            assert!(error.contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_root_is_found_in_the_bundle() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config.json"), config().to_string()).unwrap();
+        let bundle = Bundle::load(folder.path()).unwrap();
+        assert_eq!(bundle.spec.root().as_ref().unwrap().path(), &bundle.path.join("rootfs"));
+        let error = Bundle::load(&folder.path().join("missing")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot read the bundle"), "{error}");
+    }
+}
