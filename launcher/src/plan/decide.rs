@@ -78,7 +78,7 @@ fn rights(
         bundle: ground.bundle_folder,
         annotations: spec.annotations().as_ref(),
     };
-    let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces)?;
+    let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces, host)?;
     Ok(Security { sysctls, ..security(process, linux, wanted, host)? })
 }
 

@@ -97,10 +97,18 @@ fn destinations_stay_inside_while_links_are_exchanged() {
             { "destination": "/data/one/deep", "type": "tmpfs", "source": "tmpfs" },
             { "destination": "/data/one/new/file", "type": "bind", "source": "%HOST/volume", "options": ["bind"] },
         ], "linux": { "devices": [{ "path": "/data/one/node", "type": "p" }], "maskedPaths": ["/data/one"] } });
-        let ran: Vec<_> =
-            (0..15).map(|_| bundle.plan(&changes, &["write=/data/one/deep/written"]).map(|plan| bundle.run_plan(&plan))).collect();
+        let ran: Vec<_> = (0..15)
+            .map(|_| {
+                bundle
+                    .plan(&changes, &["write=/data/one/deep/written"])
+                    .map(|plan| bundle.run_plan(&plan))
+            })
+            .collect();
         stop.store(true, Ordering::Relaxed);
-        assert!(ran.iter().all(|one| one.as_ref().is_ok_and(|one| one.status.is_some())), "{ran:?}");
+        assert!(
+            ran.iter().all(|one| one.as_ref().is_ok_and(|one| one.status.is_some())),
+            "{ran:?}"
+        );
     });
     let made: Vec<_> = walkdir::WalkDir::new(&victim)
         .into_iter()

@@ -22,7 +22,8 @@ fn limits_hold_below_the_hosts_own_group() {
 #[test]
 fn a_disk_is_throttled() {
     let bench = Bench::new("disk");
-    let waiting = bench.start(&["--device-write-bps", "/dev/vda:1m", "--device-read-iops", "/dev/vda:100"]);
+    let waiting =
+        bench.start(&["--device-write-bps", "/dev/vda:1m", "--device-read-iops", "/dev/vda:100"]);
     let group = waiting.group(&bench.scratch);
     let limits = std::fs::read_to_string(group.join("io.max")).unwrap();
     waiting.stop();

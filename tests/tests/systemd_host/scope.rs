@@ -38,7 +38,11 @@ pub(crate) fn check(name: &str, user: bool, slice: &str) {
     assert_eq!(group.paths().groups[0].path, folder);
     let files = |expected: [(&str, &str); 3]| {
         for (file, expected) in expected {
-            assert_eq!(std::fs::read_to_string(folder.join(file)).unwrap().trim(), expected, "{file}");
+            assert_eq!(
+                std::fs::read_to_string(folder.join(file)).unwrap().trim(),
+                expected,
+                "{file}"
+            );
         }
     };
     files([("memory.max", "67108864"), ("pids.max", "20"), ("cpu.max", "50000 100000")]);
