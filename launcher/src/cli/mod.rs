@@ -105,7 +105,13 @@ struct Places {
     #[arg(long, global = true, value_name = "FOLDER")]
     store: Option<PathBuf>,
     /// Folder for the state of containers [default: /run/coracle, or $XDG_RUNTIME_DIR/coracle]
-    #[arg(long, global = true, value_name = "FOLDER", visible_alias = "state-dir")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        visible_alias = "state-dir",
+        overrides_with = "root"
+    )]
     root: Option<PathBuf>,
 }
 
