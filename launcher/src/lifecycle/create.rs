@@ -222,7 +222,7 @@ fn connect_to(path: &Path) -> io::Result<std::os::fd::OwnedFd> {
 }
 
 /// The whole number or nothing: whoever watches for the file reads it at once.
-fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
+pub(super) fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".pid-")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use common::report::{Diagnostic, ExitCode};
 
 use crate::cgroup::CgroupError;
+use crate::checkpoint::CheckpointError;
 use crate::host::HostError;
 use crate::plan::PlanError;
 use crate::run::RunError;
@@ -32,6 +33,8 @@ pub enum LifecycleError {
     Spawn(#[from] SpawnError),
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// Making the container's resources.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -75,6 +78,7 @@ impl LifecycleError {
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,
+            Self::Checkpoint(error) => error,
             Self::Run(error) => error,
             _ => return None,
         })
