@@ -8,6 +8,7 @@ use common::report::{Diagnostic, ExitCode};
 use crate::cgroup::CgroupError;
 use crate::host::HostError;
 use crate::plan::PlanError;
+use crate::resctrl::ResctrlError;
 use crate::run::RunError;
 use crate::runtime::{ContainerId, RuntimeError};
 use crate::spawn::SpawnError;
@@ -26,6 +27,8 @@ pub enum LifecycleError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Resctrl(#[from] ResctrlError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
@@ -72,6 +75,7 @@ impl LifecycleError {
             Self::Host(error) => error,
             Self::Plan(error) => error,
             Self::Cgroup(error) => error,
+            Self::Resctrl(error) => error,
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,

@@ -50,6 +50,7 @@ impl Rights<'_> {
         if !security.no_new_privs {
             self.load_filter()?;
         }
+        credentials::own_streams(process)?;
         credentials::become_user(process, self.set_groups)?;
         credentials::capabilities(security.capabilities)?;
         renew()?;

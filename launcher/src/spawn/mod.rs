@@ -34,6 +34,7 @@ mod labels;
 mod listener;
 mod mounts;
 mod namespaces;
+mod network;
 mod no_pivot;
 mod ourselves;
 mod owners;
@@ -238,6 +239,7 @@ fn make(
         pidfd: born.pidfd,
         socket: ours,
         console: None,
+        moved: 0,
     };
     match launch.accompany() {
         Ok(()) => {
@@ -261,6 +263,8 @@ struct Launch<'a> {
     pidfd: OwnedFd,
     socket: OwnedFd,
     console: Option<OwnedFd>,
+    /// How many network devices have been moved.
+    moved: usize,
 }
 
 impl Launch<'_> {
@@ -271,7 +275,7 @@ impl Launch<'_> {
         if direct {
             self.map_ids()?;
         }
-        if direct && self.setup.gate.is_none() && self.setup.plan.security.listener.is_none() {
+        if direct && self.setup.says_nothing_urgent() {
             // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's
             // listener cannot wait: the child may be stopped at a call until somebody answers.
             handshake::wait_for_end(self.socket.as_fd()).at(Step::Prepare, "the handshake")?;
@@ -286,6 +290,7 @@ impl Launch<'_> {
                     end_of(&between);
                 }
                 Word::Hooks => self.run_hooks()?,
+                Word::Device => self.hand_over_device()?,
                 Word::Console(descriptor) => self.console = Some(descriptor),
                 Word::Listener(descriptor) => {
                     listener::deliver(&self.setup.plan.security, self.pid, &descriptor)?;
@@ -311,6 +316,14 @@ impl Launch<'_> {
         let Some(scope) = &self.setup.cgroup.scope else { return Ok(()) };
         scope.start(self.pid.as_raw_nonzero().get().unsigned_abs())?;
         Ok(handshake::go(self.socket.as_fd()).at(Step::JoinCgroup, "the scope")?)
+    }
+
+    /// The next device, in the order in which the child asks.
+    fn hand_over_device(&mut self) -> Result<(), SpawnError> {
+        let next = self.setup.guests.get(self.moved).ok_or(Errno::BADMSG);
+        next.at(Step::MoveDevice, "a device")?.hand_over(self.pid)?;
+        self.moved += 1;
+        Ok(handshake::go(self.socket.as_fd()).at(Step::MoveDevice, "the container")?)
     }
 
     fn map_ids(&self) -> Result<(), SpawnError> {
