@@ -52,6 +52,10 @@ impl Guest {
     fn receive(&self, launcher: BorrowedFd<'_>) -> Done {
         let name = &self.device.inside;
         let netlink = Netlink::open().at(Step::Network, name)?;
+        // The kernel moves first and renames then: a name that is taken would be found out too late.
+        if netlink.index(name).is_ok() {
+            return Err(Errno::EXIST).at(Step::MoveDevice, name);
+        }
         let before = netlink.all().at(Step::Network, name)?;
         handshake::device(launcher).at(Step::MoveDevice, name)?;
         handshake::await_go(launcher).at(Step::MoveDevice, name)?;
