@@ -36,6 +36,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
         root,
+        lower: ground.format,
         propagation: below.propagation,
         mounts: below.mounts,
         sources: below.sources,
