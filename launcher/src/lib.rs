@@ -15,6 +15,7 @@ pub mod host;
 pub mod lifecycle;
 pub mod network;
 pub mod plan;
+pub mod resctrl;
 pub mod run;
 pub mod runtime;
 pub mod spawn;

@@ -9,6 +9,7 @@ use crate::cgroup::CgroupError;
 use crate::checkpoint::CheckpointError;
 use crate::host::HostError;
 use crate::plan::PlanError;
+use crate::resctrl::ResctrlError;
 use crate::run::RunError;
 use crate::runtime::{ContainerId, RuntimeError};
 use crate::spawn::SpawnError;
@@ -27,6 +28,8 @@ pub enum LifecycleError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Resctrl(#[from] ResctrlError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
@@ -75,6 +78,7 @@ impl LifecycleError {
             Self::Host(error) => error,
             Self::Plan(error) => error,
             Self::Cgroup(error) => error,
+            Self::Resctrl(error) => error,
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,

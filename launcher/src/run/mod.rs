@@ -128,6 +128,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         remove: request.remove,
         store: plan.root.writable().map(|_| store.path().to_owned()),
         cgroup: plan.cgroup.paths(),
+        rdt: None,
         status: Status::Creating,
     };
     Ok(Prepared { plan, spec, state, limits, streams: request.streams, _lease: snapshot })

@@ -51,6 +51,7 @@ impl Rights<'_> {
             self.close_at_exec()?;
             self.load_filter()?;
         }
+        credentials::own_streams(process)?;
         credentials::become_user(process, self.set_groups)?;
         credentials::capabilities(security.capabilities)?;
         renew()?;

@@ -11,9 +11,10 @@ use super::confine::Rights;
 use super::gate::Gate;
 use super::hooks::Told;
 use super::init::Init;
+use super::network::Guest;
 use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, namespaces, owners, program};
+use super::{Stdio, Step, labels, namespaces, network, owners, program};
 use crate::cgroup::Join;
 use crate::plan::{Mount, NamespaceKind, Plan, Source, Sources};
 use crate::sys::exec::Strings;
@@ -39,6 +40,8 @@ pub(super) struct Setup<'a> {
     pub(super) told: Option<Told>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
+    /// Devices of the host that become the container's.
+    pub(super) guests: Vec<Guest>,
     /// The host's procfs, when something is written there.
     pub(super) procfs: Option<OwnedFd>,
     /// Detached copies of what root inside may not be allowed to reach by path.
@@ -77,6 +80,7 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
+            guests: network::look_up(&plan.network_devices)?,
             procfs: labels::open_procfs(needs_procfs(plan))?,
             joined: namespaces::open_joined(plan)?,
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
