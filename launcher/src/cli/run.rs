@@ -266,10 +266,10 @@ fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
     if let Some(more) = words.next().transpose()? {
         return Err(UsageError::AfterId(more).into());
     }
+    let (options, handles) = making.into_parts(globals)?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&bundle.unwrap_or_default())?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
-    let (options, handles) = making.into_parts(globals);
     let request = lifecycle::Request { id, bundle, options, handles };
     let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
     let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;

@@ -16,7 +16,7 @@ mod kill;
 mod run;
 mod start;
 
-pub use create::{Handles, Options, Request, create};
+pub use create::{Handles, Options, Request, check_descriptors, create};
 pub use delete::delete;
 pub use error::LifecycleError;
 pub use kill::{kill, kill_all};

@@ -5,8 +5,8 @@
 //! confine    limits, scheduling, keyring, labels
 //!            bounding set      (needs CAP_SETPCAP)
 //!            [filter           without no_new_privs it needs CAP_SYS_ADMIN, so here]
-//!            user, the other capability sets, mask, signals
-//! seal       no_new_privs, [filter], descriptors close at exec
+//!            user, the other capability sets, mask, signals, no_new_privs
+//! seal       [filter], descriptors close at exec
 //! ```
 //!
 //! After [`Rights::seal`] only those calls work that the profile allows: exec, and a message if that fails.
@@ -55,17 +55,16 @@ impl Rights<'_> {
         renew()?;
         rustix::process::umask(Mode::from_raw_mode(process.umask));
         sys::signal::reset();
+        if security.no_new_privs {
+            rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
+        }
         Ok(())
     }
 
     /// Behind the filter, and no descriptor but the promised ones left at exec (CVE-2024-21626).
     pub(super) fn seal(&self) -> Done {
         sys::exec::close_from_on_exec(self.close_from).at(Step::Descriptors, "of the launcher")?;
-        if self.security.no_new_privs {
-            rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
-            self.load_filter()?;
-        }
-        Ok(())
+        if self.security.no_new_privs { self.load_filter() } else { Ok(()) }
     }
 
     /// The listener goes to the launcher, which hands it on: the program must not hold what decides about it.
