@@ -44,6 +44,8 @@ pub enum ExitCode {
     NotExecutable = 126,
     /// 127: the application was not found.
     NotFound = 127,
+    /// 255: `paddle exec` failed before the application started.
+    Exec = 255,
 }
 
 impl From<ExitCode> for std::process::ExitCode {

@@ -9,6 +9,7 @@
 
 pub mod cgroup;
 pub mod cli;
+pub mod exec;
 pub mod host;
 pub mod lifecycle;
 pub mod network;

@@ -13,6 +13,7 @@
 //! damage     bytes that are wrong somewhere
 //! comparison every object of a root: loader against resolver
 //! cbpf       an interpreter for seccomp filters
+//! hosts      virtual machines of another kind than this host
 //! images     images of archives, however wrong; unpacked folders read back
 //! leftovers  what a run left on the host: mounts, cgroups, processes, files
 //! samples    programs compiled for a test: static, static-pie, musl, script
@@ -34,6 +35,7 @@ pub mod comparison;
 pub mod damage;
 pub mod elf;
 pub mod fuzz;
+pub mod hosts;
 pub mod images;
 pub mod leftovers;
 pub mod loader;

@@ -306,6 +306,89 @@ fn a_path_cannot_leave_its_place() {
 }
 
 #[test]
+fn whoever_knows_the_delegated_group_may_name_it_in_full() {
+    let resources = serde_json::from_value(json!({"pids": {"limit": 1}})).unwrap();
+    let at = |path: &str| {
+        let path = PathBuf::from(path);
+        let request = Request { path: Some(&path), ..request(Some(&resources)) };
+        cgroup::plan(&request, &v2_user()).map(|plan| plan.groups[0].path.clone())
+    };
+    let below = |name: &str| Path::new("/sys/fs/cgroup").join(&SLICE[1..]).join(name);
+    assert_eq!(at(&format!("{SLICE}/pod/c1")).unwrap(), below("pod/c1"));
+    assert_eq!(at("/pod/c1").unwrap(), below("pod/c1"));
+    assert_eq!(at("pod/c1").unwrap(), below("pod/c1"));
+}
+
+#[test]
+fn a_complete_container_has_every_controller_that_is_to_be_had() {
+    let plan = |host: &Host| {
+        let request = Request { complete: true, ..request(None) };
+        dump(&cgroup::plan(&request, host).unwrap())
+    };
+    assert_eq!(
+        plan(&v2_root()),
+        "/sys/fs/cgroup/coracle/c1 [cpu cpuset memory pids io]\n  11 device rules\n"
+    );
+    let groups: Vec<_> = plan(&hybrid(0, &["/"])).lines().map(str::to_owned).collect();
+    assert_eq!(
+        groups,
+        [
+            "/sys/fs/cgroup/cpu,cpuacct/coracle/c1 [cpu cpuacct]",
+            "/sys/fs/cgroup/cpuset/coracle/c1 [cpuset]",
+            "/sys/fs/cgroup/memory/coracle/c1 [memory]",
+            "/sys/fs/cgroup/blkio/coracle/c1 [io]",
+            "/sys/fs/cgroup/pids/coracle/c1 [pids]",
+            "/sys/fs/cgroup/freezer/coracle/c1 [freezer]",
+            "/sys/fs/cgroup/devices/coracle/c1 [devices]",
+            "/sys/fs/cgroup/unified/coracle/c1 [hugetlb]",
+        ]
+    );
+    // Nothing is delegated, and nothing was asked for.
+    assert_eq!(plan(&v2_ssh()), "");
+}
+
+#[test]
+fn without_groups_limits_are_refused_and_device_rules_are_not() {
+    let plan = |resources: Value| {
+        let resources = serde_json::from_value(resources).unwrap();
+        let request = Request { driver: Driver::Disabled, ..request(Some(&resources)) };
+        cgroup::plan(&request, &v2_root()).map_err(|error| error.to_string())
+    };
+    let rules = json!({"devices": [{"allow": false, "access": "rwm"}]});
+    assert_eq!(plan(rules), Ok(CgroupPlan::default()));
+    let error = plan(json!({"pids": {"limit": 1}})).unwrap_err();
+    assert!(error.ends_with("cgroups are disabled (--cgroup-manager disabled)"), "{error}");
+}
+
+#[test]
+fn a_scope_is_where_its_slice_says() {
+    let at = |host: &Host, path: Option<&str>| {
+        let path = path.map(PathBuf::from);
+        let request = Request { driver: Driver::Systemd, path: path.as_deref(), ..request(None) };
+        cgroup::plan(&request, host).map(|plan| plan.groups[0].path.display().to_string())
+    };
+    let root = v2_root();
+    for (path, expected) in [
+        (None, "system.slice/coracle-c1.scope"),
+        (Some("a-b.slice:x:y"), "a.slice/a-b.slice/x-y.scope"),
+        (Some(":x:y"), "system.slice/x-y.scope"),
+        (Some("-.slice:x:y"), "x-y.scope"),
+    ] {
+        assert_eq!(at(&root, path).unwrap(), format!("/sys/fs/cgroup/{expected}"));
+    }
+    for path in ["/a/b", "a.slice:x", "a.slice:x:", "a:x:y", "a.slice:x:y/z", "a.slice:x:y.slice"] {
+        let error = at(&root, Some(path)).unwrap_err();
+        assert!(error.hint().unwrap().contains("slice:prefix:name"), "{path}: {error}");
+    }
+    // A user's manager has a tree of its own in the system's.
+    let service = "user.slice/user-1000.slice/user@1000.service";
+    let user = at(&v2_user(), None).unwrap();
+    assert_eq!(user, format!("/sys/fs/cgroup/{service}/user.slice/coracle-c1.scope"));
+    let error = at(&hybrid(1000, &[]), None).unwrap_err().to_string();
+    assert!(error.contains("cgroup v1"), "{error}");
+}
+
+#[test]
 fn a_freezer_is_joined_by_complete_containers_only() {
     let request = Request { complete: true, ..request(None) };
     let plan = cgroup::plan(&request, &hybrid(0, &["/"])).unwrap();

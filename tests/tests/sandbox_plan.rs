@@ -9,6 +9,7 @@ use common::root::Root;
 use launcher::host::{Host, Kernel, Layout};
 use launcher::plan::{self, Ground, Plan, PlanError, RootPlan, Source};
 use launcher::spec::{self, NetworkChoice, Overrides};
+use launcher::store::Format;
 
 fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
     let folder = tempfile::tempdir().unwrap();
@@ -20,6 +21,7 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
         id: "id",
         snapshot: Path::new("/snapshot"),
         bundle: false,
+        format: Format::Folder,
         folder: Path::new("/container"),
         mount_points_exist: false,
         init: false,

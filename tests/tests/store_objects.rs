@@ -114,7 +114,7 @@ fn what_differs_in_anything_is_a_file_of_its_own() {
     ];
     for (number, case) in cases.into_iter().enumerate() {
         let name = format!("case{number}");
-        image(&store, &name, &[case.clone()]);
+        image(&store, &name, std::slice::from_ref(&case));
         let snapshot = run(&store, &name);
         let owner_only = number == 1 && !rustix::process::geteuid().is_root();
         assert!(owner_only || inode(&snapshot, "f") != inode(&base, "f"), "{name}");

@@ -36,6 +36,16 @@ pub const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.ta
 /// Docker's name for a plain layer.
 pub const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar";
 
+/// A layer that is an EROFS file system, which is mounted and not unpacked, by the name that it is registered under.
+/// There is no specification of the image specification's own.
+pub const EROFS: &str = "application/vnd.erofs";
+
+/// The same, as engines called it first.
+pub const EROFS_LAYER: &str = "application/vnd.erofs.layer.v1";
+
+/// What either name ends with when the whole of it is compressed.
+pub const ZSTD_SUFFIX: &str = "+zstd";
+
 /// So many indexes may lie within each other. Tools make one or two.
 pub(super) const MAX_DEPTH: usize = 4;
 

@@ -8,6 +8,7 @@ use common::report::ExitCode;
 use super::{Done, Globals};
 use crate::lifecycle::{self, Handles, LifecycleError, Options, Request};
 use crate::runtime::ContainerId;
+use crate::spawn;
 use crate::spec::Bundle;
 
 /// Make a container of an OCI bundle, whose program waits for `paddle start`.
@@ -82,6 +83,8 @@ fn listening(variable: impl Fn(&str) -> Option<String>, own: u32) -> Option<u32>
 /// Makes it.
 pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
     let (options, handles) = arguments.making.into_parts(globals)?;
+    // Its process 1 waits as this program, in reach of whoever is in the container by then.
+    spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&arguments.bundle)?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));

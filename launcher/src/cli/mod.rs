@@ -6,11 +6,15 @@
 mod create;
 mod delete;
 mod duration;
+mod events;
+mod exec;
 mod images;
 mod kill;
 mod list;
 mod log;
 mod output;
+mod pause;
+mod processes;
 mod prune;
 mod ps;
 mod resources;
@@ -22,6 +26,7 @@ mod spelling;
 mod start;
 mod state;
 mod timing;
+mod update;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
@@ -115,6 +120,12 @@ enum Verb {
     State(state::Arguments),
     Delete(delete::Arguments),
     List(list::Arguments),
+    Exec(Box<exec::Arguments>),
+    Pause(pause::Pause),
+    #[command(visible_alias = "unpause")]
+    Resume(pause::Resume),
+    Update(Box<update::Arguments>),
+    Events(events::Arguments),
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
@@ -161,6 +172,11 @@ impl Verb {
             Self::State(arguments) => state::run(&arguments, globals),
             Self::Delete(arguments) => delete::run(&arguments, globals),
             Self::List(arguments) => list::run(&arguments, globals),
+            Self::Exec(arguments) => exec::run(*arguments, places),
+            Self::Pause(arguments) => pause::pause(&arguments, places),
+            Self::Resume(arguments) => pause::resume(&arguments, places),
+            Self::Update(arguments) => update::run(&arguments, places),
+            Self::Events(arguments) => events::run(&arguments, places),
             Self::Images(arguments) => images::run(&arguments, places),
             Self::Rmi(arguments) => rmi::run(&arguments, places),
             Self::Prune(arguments) => prune::run(&arguments, places),

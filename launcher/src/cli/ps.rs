@@ -1,17 +1,23 @@
-//! `paddle ps`: which containers there are.
+//! `paddle ps`: which containers there are; with a name, the processes of that one.
+
+use std::ffi::OsString;
 
 use clap::Args;
 use common::escape::Escaped;
-use common::report::{self, ExitCode};
+use common::report::{self, Diagnostic, ExitCode};
 use serde::Serialize;
 
+use super::list::Format;
 use super::output::{columns, print, print_json};
-use super::{Done, Places};
-use crate::runtime::{self, Exit, State, Status, Timestamp};
+use super::{Done, Places, processes};
+use crate::runtime::{self, ContainerId, Exit, State, Status, Timestamp};
 
-/// List containers.
+/// List containers; with a name, the processes of that container.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
+    /// How they are printed
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
     /// Also those that have ended (without `paddle run --rm` they stay until `paddle rm`)
     #[arg(short, long)]
     all: bool,
@@ -21,6 +27,25 @@ pub(super) struct Arguments {
     /// Print names only
     #[arg(short, long)]
     quiet: bool,
+    /// A container, and options for the host's `ps` (otherwise -ef)
+    // One list: what follows the name is that program's.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_names = ["NAME", "PS OPTIONS"])]
+    name_and_options: Vec<OsString>,
+}
+
+/// A name that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is no container", Escaped(.0.as_encoded_bytes()))]
+struct NoName(OsString);
+
+impl Diagnostic for NoName {
+    fn hint(&self) -> Option<String> {
+        Some("options of paddle stand before the name, those of ps behind it".to_owned())
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Usage
+    }
 }
 
 /// A container as `--json` prints it.
@@ -43,6 +68,13 @@ struct Entry {
 
 /// Lists them. One that cannot be read hides no other: it is reported, and the status says so.
 pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
+    let json = arguments.json || arguments.format == Format::Json;
+    if let Some((name, options)) = arguments.name_and_options.split_first() {
+        let id: Option<ContainerId> = name.to_str().and_then(|name| name.parse().ok());
+        let id =
+            id.filter(|id| !id.as_str().starts_with('-')).ok_or_else(|| NoName(name.clone()))?;
+        return processes::run(&id, json, options, places);
+    }
     let directory = places.states()?;
     let (containers, failures) = runtime::list(&directory)?;
     let mut states: Vec<State> = containers.into_iter().map(|one| one.state).collect();
@@ -51,7 +83,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     }
     let code = if failures.is_empty() { ExitCode::Ok } else { ExitCode::Failed };
     states.retain(|state| arguments.all || !matches!(state.status, Status::Stopped { .. }));
-    if arguments.json {
+    if json {
         print_json(&states.iter().map(Entry::from).collect::<Vec<_>>())?;
     } else if arguments.quiet {
         let mut names = String::new();

@@ -23,6 +23,7 @@ use crate::host::Host;
 use crate::lifecycle::{self, Foreground};
 use crate::run::{self, Outcome, Request};
 use crate::runtime::ContainerId;
+use crate::spawn;
 use crate::spec::{
     Bundle, CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError,
     Tmpfs, Ulimit, Volume,
@@ -33,8 +34,8 @@ use crate::timing::{self, Mark, mark};
 
 /// Run an image and wait for its program to end.
 ///
-/// IMAGE is a name in the store, an OCI archive, an OCI layout folder or a root file system as a tar
-/// file. ARGS follow the image's entrypoint and replace its default arguments.
+/// IMAGE is a name in the store, an OCI archive, an OCI layout folder, or a root file system as a tar
+/// file or an EROFS file. ARGS follow the image's entrypoint and replace its default arguments.
 ///
 /// Ends with the program's status; 128+n if signal n ended it; 124 after --timeout; 125 if it could
 /// not be started, 126 if it is not executable, 127 if it does not exist.
@@ -156,6 +157,10 @@ struct Rights {
     /// Limit a resource of each process (nofile=1024:4096)
     #[arg(long, value_name = "NAME=SOFT[:HARD]")]
     ulimit: Vec<Ulimit>,
+    /// Let the kernel mount an image that is an EROFS file system: only if you trust its maker with
+    /// this host (root)
+    #[arg(long)]
+    allow_erofs: bool,
     /// Use a user namespace also when root runs it (others always get one)
     #[arg(long)]
     userns: bool,
@@ -267,6 +272,8 @@ fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
         return Err(UsageError::AfterId(more).into());
     }
     let (options, handles) = making.into_parts(globals)?;
+    // Its process 1 is this program for a moment in which hooks run.
+    spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&bundle.unwrap_or_default())?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
@@ -412,6 +419,7 @@ impl Arguments {
             streams: Wanted { tty: program.tty, interactive: program.interactive },
             timeout: program.timeout.map(|span| span.0),
             remove: container.rm,
+            allow_erofs: rights.allow_erofs,
         })
     }
 }

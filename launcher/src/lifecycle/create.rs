@@ -17,6 +17,7 @@ use crate::runtime::{
 };
 use crate::spawn::{self, Created, Stdio, Subject};
 use crate::spec::Bundle;
+use crate::store::Format;
 
 /// A container that is to be made of a bundle.
 #[derive(Debug)]
@@ -108,6 +109,7 @@ pub(super) fn enter(
     let ground = Ground {
         id: id.as_str(),
         snapshot: &root,
+        format: Format::Folder,
         bundle: true,
         folder: &root,
         mount_points_exist: false,

@@ -35,6 +35,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     kernel::check(&root, id_maps.as_ref(), host)?;
     let plan = Plan {
         root,
+        lower: ground.format,
         propagation: below.propagation,
         mounts: below.mounts,
         sources: below.sources,
@@ -77,7 +78,7 @@ fn rights(
         bundle: ground.bundle_folder,
         annotations: spec.annotations().as_ref(),
     };
-    let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces)?;
+    let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces, host)?;
     Ok(Security { sysctls, ..security(process, linux, wanted, host)? })
 }
 

@@ -11,6 +11,7 @@ mod capabilities;
 mod cgroups;
 mod decide;
 mod devices;
+mod enter;
 mod error;
 mod files;
 mod hooks;
@@ -39,10 +40,12 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::{CgroupPlan, Driver};
 use crate::network::Network;
 use crate::spec::HostEntry;
+use crate::store::Format;
 
 pub use attributes::{Attributes, Change};
 pub use capabilities::CapabilitySets;
 pub use decide::plan;
+pub use enter::{EnterPlan, Manner, enter};
 pub use error::PlanError;
 pub use hooks::{Hook, HookKind, Hooks, hooks_of};
 pub use ids::{IdMaps, IdRange, MapWriter, default_maps};
@@ -71,6 +74,9 @@ pub struct Plan {
     /// How mounts and unmounts travel between it and the host; `None` for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub propagation: Option<Spread>,
+    /// What the root's lower layer is on the disk: a folder, or a file that is mounted first.
+    #[serde(default, skip_serializing_if = "Format::is_folder")]
+    pub lower: Format,
     /// File systems and binds below it, in order.
     pub mounts: Vec<Mount>,
     /// When the host's side of the binds is opened.
@@ -124,6 +130,8 @@ pub struct Ground<'a> {
     pub snapshot: &'a Path,
     /// Whether the root is a bundle's own: entered as it is, and written unless the specification forbids that.
     pub bundle: bool,
+    /// What that is: a folder, or a file that is mounted first.
+    pub format: Format,
     /// The container's own folder, absolute and 0700. Where the plan has a writable layer
     /// ([`RootPlan::writable`]) it must be there before `spawn` is called, receives `upper/` and `work/`, and removing it
     /// is the caller's duty; elsewhere it is not touched.

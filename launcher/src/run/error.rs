@@ -15,7 +15,7 @@ use crate::supervise::{SignalError, SuperviseError};
 
 /// A failed stage. Says what the stage says.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant but the last five is a stage of that name")]
+#[expect(missing_docs, reason = "each variant but the last six is a stage of that name")]
 pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -33,6 +33,8 @@ pub enum RunError {
     Spawn(#[from] SpawnError),
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
+    #[error("`{label}` is a file system, which the kernel itself would have to read")]
+    Erofs { label: String },
     #[error("the image's stop signal is unusable")]
     StopSignal(#[source] SignalError),
     #[error("cannot take over the launcher's signals")]
@@ -57,7 +59,8 @@ impl RunError {
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,
-            Self::StopSignal(_)
+            Self::Erofs { .. }
+            | Self::StopSignal(_)
             | Self::Signals(_)
             | Self::Streams(_)
             | Self::Private(_)
@@ -68,6 +71,13 @@ impl RunError {
 
 impl Diagnostic for RunError {
     fn hint(&self) -> Option<String> {
+        if matches!(self, Self::Erofs { .. }) {
+            return Some(
+                "a file system that was made to, can attack the kernel: `--allow-erofs` if you trust \
+                 its maker, else have the image as an archive"
+                    .to_owned(),
+            );
+        }
         self.stage().and_then(Diagnostic::hint)
     }
 

@@ -43,6 +43,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether it is forgotten when it ends.
     pub remove: bool,
+    /// Whether the kernel may read a file system that its maker wrote.
+    pub allow_erofs: bool,
 }
 
 /// How a container ended.
@@ -80,6 +82,9 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let overrides = &request.overrides;
     let image = store.get(&request.image)?;
     mark(Mark::Image);
+    if image.is_erofs() && !request.allow_erofs {
+        return Err(RunError::Erofs { label: image.label().to_owned() });
+    }
     let snapshot = store.unpack(&image)?;
     mark(Mark::Snapshot);
     let root = root_of(&snapshot)?;
@@ -92,6 +97,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         id: request.id.as_str(),
         snapshot: snapshot.path(),
         bundle: false,
+        format: snapshot.format(),
         folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
         init: overrides.init,

@@ -64,7 +64,7 @@ impl Container {
         read_config(&self.folder)
     }
 
-    /// The specification's word for where it is in its life.
+    /// The specification's word for where it is in its life; `paused` is what its cgroup says.
     pub fn status_word(&self) -> &'static str {
         if self.is_paused() { "paused" } else { self.state.status.word() }
     }

@@ -71,7 +71,7 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
         None
     };
     // Parameters before `/proc/sys` becomes read-only.
-    sysctls::set_all(plan, known.proc.as_ref())?;
+    sysctls::set_all(plan, known.proc.as_ref().or(setup.procfs.as_ref()))?;
     paths::cover(setup, root.as_fd())?;
     mark(Mark::Covered);
     identity(plan)?;

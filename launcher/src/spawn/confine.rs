@@ -70,10 +70,21 @@ impl Rights<'_> {
     /// The listener goes to the launcher, which hands it on: the program must not hold what decides about it.
     fn load_filter(&self) -> Done {
         let Some(filter) = self.filter else { return Ok(()) };
-        if let Some(listener) = filter.load().at(Step::Seccomp, "the program")? {
-            handshake::send_listener(self.launcher, &listener)
-                .at(Step::Listener, "the launcher")?;
+        // A profile can ask the listener about `sendmsg` itself: then the launcher takes it, and is told beforehand where
+        // it will be.
+        let taken = self.security.seccomp.as_ref().is_some_and(|it| it.notifies && !it.sends);
+        if taken {
+            handshake::announce_listener(self.launcher).at(Step::Listener, "the launcher")?;
         }
-        Ok(())
+        match filter.load().at(Step::Seccomp, "the program")? {
+            Some(listener) if !taken => handshake::send_listener(self.launcher, &listener)
+                .at(Step::Listener, "the launcher"),
+            Some(listener) => {
+                // Closed by exec, once the launcher has it: close(2) could be asked about as well.
+                std::mem::forget(listener);
+                Ok(())
+            }
+            None => Ok(()),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The child lets go of its privileges: limits, user, capabilities.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
@@ -36,7 +36,12 @@ pub(super) fn limits(process: &Process) -> Done {
 /// now, so what is entered lies inside; that getcwd agrees is checked all the same, since a descriptor of the host that
 /// leaked here would be the way out (CVE-2024-21626).
 pub(super) fn enter_workdir(process: &Process, root: BorrowedFd<'_>) -> Done {
-    let point = place::folder(root, &process.cwd).at(Step::WorkDir, &process.cwd)?;
+    enter_folder(process, place::folder(root, &process.cwd))
+}
+
+/// The working directory as it was found below the root: where the process joins others, it is not made.
+pub(super) fn enter_folder(process: &Process, found: Result<OwnedFd, Errno>) -> Done {
+    let point = found.at(Step::WorkDir, &process.cwd)?;
     rustix::process::fchdir(&point).at(Step::WorkDir, &process.cwd)?;
     // The kernel marks a directory outside the root with `(unreachable)`, and libc turns that into ENOENT.
     let path = rustix::process::getcwd(Vec::with_capacity(256)).at(Step::WorkDir, &process.cwd)?;

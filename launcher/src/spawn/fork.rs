@@ -64,8 +64,8 @@ impl Setup<'_> {
     fn is_on_its_own(&self) -> bool {
         let plan = self.plan;
         self.gate.is_none()
-            && plan.id_maps.is_none()
             && self.cgroup.scope.is_none()
+            && plan.id_maps.is_none()
             && plan.security.listener.is_none()
             && plan.hooks.is_empty()
     }

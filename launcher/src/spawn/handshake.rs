@@ -7,6 +7,7 @@
 //!                     H                           its file systems are mounted: time for hooks
 //!                     C  + a descriptor           the controlling side of the terminal
 //!                     L  + a descriptor           the listener of the seccomp filter
+//!                     N  number[4]                as what descriptor the listener will appear in the child
 //!                     W                           everything is set up, the program was found: waits to be started
 //!                     X                           everything is set up: exec comes next
 //!                     F  step  errno[4]  object   what failed; the child ends
@@ -16,7 +17,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -44,6 +45,7 @@ pub(super) enum Word {
     Hooks,
     Console(OwnedFd),
     Listener(OwnedFd),
+    ListenerAt(i32),
     Waiting,
     Executing,
     Failed(Failure),
@@ -83,6 +85,7 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
             let pid = Pid::from_raw(i32::from_ne_bytes([*a, *b, *c, *d])).ok_or(Errno::BADMSG)?;
             descriptor(&mut ancillary).map(|pidfd| Word::Born(pid, pidfd)).ok_or(Errno::BADMSG)
         }
+        [b'N', a, b, c, d] => Ok(Word::ListenerAt(i32::from_ne_bytes([*a, *b, *c, *d]))),
         [b'F', step, a, b, c, d, object @ ..] => Ok(Word::Failed(Failure {
             step: *Step::ALL.get(usize::from(*step)).ok_or(Errno::BADMSG)?,
             object: String::from_utf8_lossy(object).into_owned(),
@@ -121,6 +124,14 @@ pub(super) fn send_console(socket: BorrowedFd<'_>, console: BorrowedFd<'_>) -> R
 /// In the child, behind its filter already: hands over the filter's listener. One `sendmsg`.
 pub(super) fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Result<(), Errno> {
     send_with(socket, b"L", listener.as_fd())
+}
+
+/// In the child: the next descriptor that is made will be the filter's listener. The lowest free number is the next one.
+pub(super) fn announce_listener(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let number = rustix::io::dup(socket)?.as_raw_fd().to_ne_bytes();
+    let mut word = [b'N', 0, 0, 0, 0];
+    word[1..].copy_from_slice(&number);
+    rustix::net::send(socket, &word, SendFlags::NOSIGNAL).map(drop)
 }
 
 /// In the process in between: who the container's first process is.

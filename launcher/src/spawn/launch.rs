@@ -98,9 +98,11 @@ impl Launch<'_> {
                 Word::Hooks => self.run_hooks()?,
                 Word::Console(descriptor) => self.console = Some(descriptor),
                 Word::Listener(descriptor) => {
-                    if let Some(to) = &self.setup.plan.security.listener {
-                        listener::deliver(to, self.pid, &descriptor)?;
-                    }
+                    listener::deliver(&self.setup.plan.security, self.pid, &descriptor)?;
+                }
+                Word::ListenerAt(number) => {
+                    let descriptor = listener::take(&self.pidfd, number)?;
+                    listener::deliver(&self.setup.plan.security, self.pid, &descriptor)?;
                 }
                 Word::Waiting => return Ok(()),
                 Word::Executing => executing = true,

@@ -21,6 +21,7 @@ mod copy_up;
 mod created;
 mod credentials;
 mod devices;
+mod enter;
 mod error;
 mod filesystem;
 mod fork;
@@ -59,6 +60,7 @@ use crate::cgroup::Join;
 use crate::plan::Plan;
 
 pub use created::{Created, Starting, reach};
+pub use enter::{Inside, enter};
 pub use error::SpawnError;
 pub use handshake::send_with;
 pub use hooks::Subject;

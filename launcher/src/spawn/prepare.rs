@@ -15,7 +15,7 @@ use super::sources::Trees;
 use super::step::{At, Done};
 use super::{Stdio, Step, labels, namespaces, owners, program};
 use crate::cgroup::Join;
-use crate::plan::{NamespaceKind, Plan, Sources};
+use crate::plan::{Mount, NamespaceKind, Plan, Source, Sources};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -39,8 +39,8 @@ pub(super) struct Setup<'a> {
     pub(super) told: Option<Told>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
-    /// The host's procfs, when labels are written there.
-    procfs: Option<OwnedFd>,
+    /// The host's procfs, when something is written there.
+    pub(super) procfs: Option<OwnedFd>,
     /// Detached copies of what root inside may not be allowed to reach by path.
     pub(super) trees: Trees,
 }
@@ -77,7 +77,7 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
-            procfs: labels::open_procfs(&plan.security)?,
+            procfs: labels::open_procfs(needs_procfs(plan))?,
             joined: namespaces::open_joined(plan)?,
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
             told: Told::new(plan).at(Step::Prepare, "the hooks")?,
@@ -103,6 +103,13 @@ impl<'a> Setup<'a> {
             close_from: 3 + self.plan.preserved_descriptors,
         }
     }
+}
+
+/// Whether something is written to the host's procfs: labels always, parameters where the container has none.
+fn needs_procfs(plan: &Plan) -> bool {
+    let own = |mount: &Mount| matches!(&mount.source, Source::New { filesystem, .. } if filesystem == "proc");
+    !plan.security.labels.is_empty()
+        || !plan.security.sysctls.is_empty() && !plan.mounts.iter().any(own)
 }
 
 /// The folders of the writable layer, owned by root inside: the container's folder itself, too, which root inside has to

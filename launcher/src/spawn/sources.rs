@@ -1,5 +1,6 @@
 //! The host's side of the binds, as detached copies of mounts: opened before something that would make it impossible later.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -7,6 +8,7 @@ use rustix::io::Errno;
 use super::step::{At, Done};
 use super::{Step, place};
 use crate::plan::{Plan, RootPlan, Source, Sources};
+use crate::store::erofs;
 
 /// Detached copies, each of what the plan's entry of the same index shows. Empty where they are made when their turn comes.
 #[derive(Debug, Default)]
@@ -19,12 +21,16 @@ pub(super) struct Trees {
 impl Trees {
     /// Opens all of the plan, if `now` is when it wants that.
     pub(super) fn open(plan: &Plan, now: Sources) -> Done<Self> {
+        let mounted = mount_lower(plan, now)?;
         if plan.sources != now {
-            return Ok(Self::default());
+            return Ok(Self { root: mounted, ..Self::default() });
         }
         let root = plan.root.lower();
         let recursive = matches!(plan.root, RootPlan::Folder { .. });
-        let tree = place::tree(root, recursive).at(Step::OpenSource, root.display())?;
+        let tree = match mounted {
+            Some(mounted) => mounted,
+            None => place::tree(root, recursive).at(Step::OpenSource, root.display())?,
+        };
         let writable = match plan.root.writable() {
             Some(path) => Some(place::tree(path, false).at(Step::OpenSource, path.display())?),
             None => None,
@@ -65,4 +71,14 @@ impl Trees {
             None => place::tree(path, recursive),
         }
     }
+}
+
+/// An image that is a file, mounted by the launcher: in a user namespace that cannot be done.
+fn mount_lower(plan: &Plan, now: Sources) -> Done<Option<OwnedFd>> {
+    if plan.lower.is_folder() || now != Sources::Launcher {
+        return Ok(None);
+    }
+    let lower = plan.root.lower();
+    let file = File::open(lower).at(Step::OpenSource, lower.display())?;
+    erofs::mount_from(file.as_fd()).map(Some).at(Step::MountRoot, lower.display())
 }

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process, Spec};
 use serde_json::Value;
 
 use super::{Capability, SpecError, validate};
@@ -66,6 +66,23 @@ pub(crate) fn parse(text: &[u8]) -> Result<(Spec, Vec<String>), SpecError> {
     validate::strings(&spec)?;
     validate::process(&spec)?;
     Ok((spec, warnings))
+}
+
+/// A process from its text, as callers hand it to `exec`, and what was passed over in it.
+///
+/// # Errors
+/// It is none.
+pub fn parse_process(text: &[u8]) -> Result<(Process, Vec<String>), SpecError> {
+    let mut value: Value = serde_json::from_slice(text).map_err(SpecError::Json)?;
+    let mut warnings = Vec::new();
+    drop_nulls(&mut value);
+    known_process(&mut value, &mut warnings);
+    let process: Process = serde_json::from_value(value).map_err(SpecError::Json)?;
+    let mut spec = Spec::default();
+    spec.set_process(Some(process.clone()));
+    validate::strings(&spec)?;
+    validate::process(&spec)?;
+    Ok((process, warnings))
 }
 
 /// Makes a `process` object readable as its type: capabilities that nobody knows are dropped, and a user that is not given

@@ -15,7 +15,8 @@ mod rlimit;
 mod users;
 mod validate;
 
-pub use bundle::Bundle;
+pub(crate) use bundle::drop_nulls;
+pub use bundle::{Bundle, parse_process};
 pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
 pub use example::example;
@@ -27,3 +28,4 @@ pub use overrides::{
     Ulimit, Volume,
 };
 pub use rlimit::RlimitKind;
+pub use users::look_up as look_up_user;

@@ -18,7 +18,10 @@ pub(super) fn of_image(text: &str, root: &Root) -> Result<Account, SpecError> {
 }
 
 /// The account that `user` means in this image. A name must be known; a number need not be.
-pub(super) fn look_up(user: &UserSpec, root: &Root) -> Result<Account, SpecError> {
+///
+/// # Errors
+/// It is not known, or the files of the image that say so cannot be read.
+pub fn look_up(user: &UserSpec, root: &Root) -> Result<Account, SpecError> {
     let passwd = read(root, "/etc/passwd")?;
     let group = read(root, "/etc/group")?;
     Ok(accounts::look_up(user, &passwd, &group)?)

@@ -28,6 +28,12 @@ pub(super) fn open(folder: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
     open_folder(folder.as_fd(), name, OFlags::RDONLY)
 }
 
+/// Opens the regular file `name` for reading.
+pub(super) fn file(folder: impl AsFd, name: &[u8]) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    openat(folder, name, flags, Mode::empty()).map(File::from)
+}
+
 fn open_folder(folder: BorrowedFd<'_>, name: &[u8], access: OFlags) -> Result<OwnedFd, Errno> {
     let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let strict = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;

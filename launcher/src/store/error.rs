@@ -84,6 +84,30 @@ pub enum StoreError {
         /// The layer's media type, escaped.
         media_type: String,
     },
+    /// A file system that is one layer among others.
+    #[error("`{label}` has an EROFS layer beside others, which cannot be mounted")]
+    ErofsLayers {
+        /// The image.
+        label: String,
+    },
+    /// Not what its media type says.
+    #[error(
+        "the layer of `{label}` is no EROFS file system, though its media type is `{media_type}`"
+    )]
+    NotErofs {
+        /// The image.
+        label: String,
+        /// The layer's media type, escaped.
+        media_type: String,
+    },
+    /// The kernel does not mount it.
+    #[error("cannot mount the EROFS file system `{}`", path.display())]
+    Erofs {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A layer could not be unpacked.
     #[error("cannot unpack layer {number} of `{label}`")]
     Layer {
@@ -160,17 +184,21 @@ impl Diagnostic for StoreError {
                 path.display()
             ),
             Self::NotAnImage { .. } | Self::NotAFile { .. } => {
-                "an image is an OCI archive (.tar), an OCI layout folder, or a rootfs tarball \
-                 (.tar, .tar.gz, .tar.zst)"
+                "an image is an OCI archive (.tar), an OCI layout folder, a rootfs tarball \
+                 (.tar, .tar.gz, .tar.zst) or an EROFS file system"
                     .to_owned()
             }
-            Self::LayerCount { .. } | Self::DiffId { .. } => {
+            Self::LayerCount { .. } | Self::DiffId { .. } | Self::NotErofs { .. } => {
                 "the image is damaged or hostile: fetch or build it again".to_owned()
             }
             Self::MediaType { .. } => {
                 "layers may be plain tar, gzip or zstd; convert the image with `skopeo copy`"
                     .to_owned()
             }
+            Self::ErofsLayers { .. } => {
+                "make one file system of all its layers, or have them as archives".to_owned()
+            }
+            Self::Erofs { source, .. } => return erofs_hint(source),
             Self::Layer { source, .. } => return source.hint(),
             Self::Changed { .. } => "run it again when the file is complete".to_owned(),
             Self::InUse { .. } => {
@@ -179,6 +207,18 @@ impl Diagnostic for StoreError {
             Self::Id(_) => return None,
         })
     }
+}
+
+fn erofs_hint(source: &io::Error) -> Option<String> {
+    Some(match Errno::from_io_error(source)? {
+        Errno::PERM => "only root may mount it".to_owned(),
+        Errno::NODEV => "this kernel has no EROFS (CONFIG_EROFS_FS, Linux 5.4)".to_owned(),
+        Errno::NOENT => "before Linux 6.12 a loop device is needed (`modprobe loop`)".to_owned(),
+        Errno::INVAL | Errno::OPNOTSUPP | Errno::UCLEAN => {
+            "it is damaged, or was made for a newer kernel: `fsck.erofs` says more".to_owned()
+        }
+        _ => return None,
+    })
 }
 
 fn io_hint(source: &io::Error) -> Option<String> {

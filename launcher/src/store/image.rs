@@ -9,9 +9,10 @@ use common::oci::archive::Archive;
 use common::oci::blobs::{self, Blobs};
 use common::oci::compression::Compression;
 use common::oci::layout::{ImageLayout, LayoutError};
+use common::oci::media_type::{EROFS, EROFS_LAYER, ZSTD_SUFFIX};
 use common::oci::reference::Reference;
 use common::oci::select::{host, select};
-use common::oci::{Descriptor, ImageConfiguration, ImageIndex, Platform};
+use common::oci::{Descriptor, ImageConfiguration, ImageIndex, MediaType, Platform};
 
 use super::{StoreError, tarball::Tarball};
 
@@ -32,15 +33,40 @@ pub(super) enum Content {
     Layers(Box<dyn Packed>, Vec<Layer>),
     /// One file, which is one layer.
     Tarball(Tarball),
+    /// A file system, mounted from where it is.
+    Erofs(Tarball),
 }
 
 /// A layer, packed.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) descriptor: Descriptor,
-    pub(super) compression: Compression,
+    pub(super) packing: Packing,
     /// The digest of its uncompressed bytes.
     pub(super) diff_id: Digest,
+}
+
+/// What a layer is, and how it is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Packing {
+    /// An archive, which is unpacked.
+    Tar(Compression),
+    /// A file system, which is mounted.
+    Erofs(Compression),
+}
+
+impl Packing {
+    fn of(media_type: &MediaType) -> Option<Self> {
+        let name = media_type.as_ref();
+        let (name, compression) = match name.strip_suffix(ZSTD_SUFFIX) {
+            Some(name) => (name, Compression::Zstd),
+            None => (name, Compression::None),
+        };
+        if matches!(name, EROFS | EROFS_LAYER) {
+            return Some(Self::Erofs(compression));
+        }
+        Compression::of(media_type).map(Self::Tar)
+    }
 }
 
 /// [`Blobs`], as a value whose type is decided at run time.
@@ -81,6 +107,17 @@ impl StoredImage {
         self.chain
     }
 
+    /// Whether its root is a file system of its maker's, which the kernel is made to read.
+    pub fn is_erofs(&self) -> bool {
+        match &self.content {
+            Content::Erofs(_) => true,
+            Content::Tarball(_) => false,
+            Content::Layers(_, layers) => {
+                layers.iter().any(|layer| matches!(layer.packing, Packing::Erofs(_)))
+            }
+        }
+    }
+
     /// Reads manifest and config of the image `name` for this host, verified; of the only image
     /// where there is no name.
     pub(super) fn load<B: Blobs + Packed + 'static>(
@@ -105,14 +142,18 @@ impl StoredImage {
             .iter()
             .zip(&diff_ids)
             .map(|(descriptor, &diff_id)| {
-                let compression = Compression::of(descriptor.media_type()).ok_or_else(|| {
+                let packing = Packing::of(descriptor.media_type()).ok_or_else(|| {
                     let media_type = descriptor.media_type().to_string();
                     let media_type = Escaped(media_type.as_bytes()).to_string();
                     StoreError::MediaType { label: label.clone(), media_type }
                 })?;
-                Ok(Layer { descriptor: descriptor.clone(), compression, diff_id })
+                Ok(Layer { descriptor: descriptor.clone(), packing, diff_id })
             })
-            .collect::<Result<_, StoreError>>()?;
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let mounted = layers.iter().any(|layer| matches!(layer.packing, Packing::Erofs(_)));
+        if mounted && diff_count != 1 {
+            return Err(StoreError::ErofsLayers { label });
+        }
         Ok(Self {
             label,
             digest: Some(blobs::digest(&chosen)?),
@@ -126,6 +167,12 @@ impl StoredImage {
     pub(super) fn bare(tarball: Tarball, label: String, chain: Option<Digest>) -> Self {
         let config = ImageConfiguration::default();
         Self { label, digest: None, config, chain, content: Content::Tarball(tarball) }
+    }
+
+    /// A file system without a configuration.
+    pub(super) fn bare_erofs(file: Tarball, label: String) -> Self {
+        let config = ImageConfiguration::default();
+        Self { label, digest: None, config, chain: None, content: Content::Erofs(file) }
     }
 }
 

@@ -9,17 +9,18 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 
 use common::digest::Digest;
+use common::escape::Escaped;
 use common::oci::compression::{self, Compression};
 use rustix::fs::{Mode, mkdirat};
 
-use super::image::{Content, Layer, Packed, chain_id};
+use super::image::{Content, Layer, Packed, Packing, chain_id};
 use super::objects::Objects;
 use super::pending::Claim;
 use super::pipeline::{self, Blocks};
-use super::snapshot::{Found, Record, Snapshot, current_boot};
+use super::snapshot::{Format, Found, Record, Snapshot, current_boot};
 use super::tarball::{Identity, Tarball};
 use super::unpack::{self, Budget, Tree, UnpackError};
-use super::{ROOT, Store, StoreError, StoredImage, below, source};
+use super::{ROOT, Store, StoreError, StoredImage, below, erofs, source};
 
 impl Store {
     /// The image's root filesystem: unpacked now if it never was, otherwise only leased.
@@ -28,7 +29,7 @@ impl Store {
             // A tarball's chain may have become known while we waited for the one who unpacked it.
             let chain = image.chain().or_else(|| match &image.content {
                 Content::Tarball(tarball) => self.known_tarball(&tarball.identity),
-                Content::Layers(..) => None,
+                Content::Layers(..) | Content::Erofs(_) => None,
             });
             if let Some(chain) = chain
                 && let Found::Ready(snapshot) = self.lease(chain)?
@@ -37,6 +38,7 @@ impl Store {
             }
             let key = match &image.content {
                 Content::Tarball(tarball) => tarball.identity.key(),
+                Content::Erofs(file) => return Snapshot::outside(file),
                 Content::Layers(_, layers) => {
                     let ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
                     chain_id(&ids).hex()
@@ -64,6 +66,14 @@ impl Store {
     /// Unpacks into a claimed folder; the chain id of what is there then.
     fn fill(&self, claim: &Claim<'_>, image: &StoredImage) -> Result<Digest, StoreError> {
         let path = || self.path.join(super::PENDING);
+        if let Content::Layers(blobs, layers) = &image.content
+            && let [Layer { packing: Packing::Erofs(compression), .. }] = layers.as_slice()
+        {
+            let record =
+                self.copy(claim, image.label(), (blobs.as_ref(), &layers[0], *compression))?;
+            record.write(claim.folder()).map_err(StoreError::io("write a record in", path()))?;
+            return Ok(layers[0].diff_id);
+        }
         mkdirat(claim.folder(), ROOT, Mode::RWXU).map_err(StoreError::io("create", path()))?;
         let root =
             below::open(claim.folder(), ROOT.as_bytes()).map_err(StoreError::io("open", path()))?;
@@ -71,6 +81,8 @@ impl Store {
         let chain = match &image.content {
             Content::Layers(blobs, layers) => work.layers(blobs.as_ref(), layers)?,
             Content::Tarball(tarball) => work.tarball(tarball)?,
+            // Nothing of it comes into the store.
+            Content::Erofs(file) => return Ok(Digest::of(file.identity.key().as_bytes())),
         };
         work.objects
             .write_list(claim.folder())
@@ -81,6 +93,32 @@ impl Store {
             self.remember_tarball(tarball, chain)?;
         }
         Ok(chain)
+    }
+
+    /// Makes the file of a snapshot that is mounted: the bytes of its only layer.
+    fn copy(
+        &self,
+        claim: &Claim<'_>,
+        label: &str,
+        (blobs, layer, compression): (&dyn Packed, &Layer, Compression),
+    ) -> Result<Record, StoreError> {
+        let path = self.path.join(super::PENDING);
+        let mut file = erofs::create(claim.folder()).map_err(StoreError::io("create", &path))?;
+        let blob = blobs.open(&layer.descriptor)?;
+        let limits = compression::Limits { bytes: self.limits.bytes, ratio: self.limits.ratio };
+        let copy = |bytes: &mut Blocks| std::io::copy(bytes, &mut file);
+        let (bytes, found) = pipeline::decode(blob, compression, limits, copy)
+            .map_err(StoreError::io("copy a layer to", &path))?;
+        let (label, number, expected) = (label.to_owned(), 1, layer.diff_id);
+        if found != expected {
+            return Err(StoreError::DiffId { label, number, expected, found });
+        }
+        if !erofs::is_erofs(&file).map_err(StoreError::io("read", &path))? {
+            let media_type = Escaped(layer.descriptor.media_type().as_ref().as_bytes()).to_string();
+            return Err(StoreError::NotErofs { label, media_type });
+        }
+        let (boot, ids, format) = (Some(boot()?), self.ids(), Format::Erofs);
+        Ok(Record { version: Record::VERSION, boot, ids, format, bytes, entries: 1 })
     }
 
     /// Puts a complete snapshot where it is found; one that cannot be used makes room.
@@ -117,10 +155,12 @@ impl<'a> Work<'a> {
 
     fn layers(&mut self, blobs: &dyn Packed, layers: &[Layer]) -> Result<Digest, StoreError> {
         for (number, layer) in (1..).zip(layers) {
+            let Packing::Tar(compression) = layer.packing else {
+                return Err(StoreError::ErofsLayers { label: self.label.to_owned() });
+            };
             let blob = blobs.open(&layer.descriptor)?;
-            let found = self
-                .layer(blob, layer.compression)
-                .map_err(|source| self.failed(number, source))?;
+            let found =
+                self.layer(blob, compression).map_err(|source| self.failed(number, source))?;
             if found != layer.diff_id {
                 let (label, expected) = (self.label.to_owned(), layer.diff_id);
                 return Err(StoreError::DiffId { label, number, expected, found });
@@ -170,10 +210,14 @@ impl<'a> Work<'a> {
             number: 1,
             source,
         })?;
-        let boot = Some(current_boot().ok_or_else(|| {
-            let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-            StoreError::io("read", "/proc/sys/kernel/random/boot_id")(missing)
-        })?);
-        Ok(Record { version: Record::VERSION, boot, ids: store.ids(), bytes, entries })
+        let (boot, ids, format) = (Some(boot()?), store.ids(), Format::Folder);
+        Ok(Record { version: Record::VERSION, boot, ids, format, bytes, entries })
     }
+}
+
+fn boot() -> Result<String, StoreError> {
+    current_boot().ok_or_else(|| {
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        StoreError::io("read", "/proc/sys/kernel/random/boot_id")(missing)
+    })
 }

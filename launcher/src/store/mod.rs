@@ -7,6 +7,7 @@
 //! ```text
 //! <store>/oci-layout index.json blobs/    the images, shared with `coracle` (common::oci::layout)
 //! <store>/snapshots/<chain>/root          a root filesystem, read-only, shared by its containers
+//! <store>/snapshots/<chain>/root.erofs    or one that is mounted (erofs.rs)
 //! <store>/snapshots/<chain>/record        what was unpacked, and in which boot; mtime: last use
 //! <store>/snapshots/<chain>/objects       which of its files are objects
 //! <store>/objects/<ab>/<key>              files that several snapshots have (objects.rs)
@@ -20,6 +21,7 @@
 //! (CVE-2021-41091 was the opposite).
 
 mod below;
+pub mod erofs;
 mod error;
 mod gc;
 mod image;
@@ -37,7 +39,7 @@ pub use error::StoreError;
 pub use gc::{Listed, Pruning, Removed};
 pub use image::StoredImage;
 pub use private::remove_private;
-pub use snapshot::{Ids, Snapshot};
+pub use snapshot::{Format, Ids, Snapshot};
 pub use source::ImageSource;
 
 use std::fs::File;
@@ -154,6 +156,9 @@ impl Store {
         match source::kind(&file) {
             Ok(FileKind::Rootfs) => {
                 Ok(StoredImage::bare(Tarball { path, file, identity }, label, None))
+            }
+            Ok(FileKind::Erofs) => {
+                Ok(StoredImage::bare_erofs(Tarball { path, file, identity }, label))
             }
             Ok(FileKind::Archive) => {
                 let archive = Archive::open(&path)?;

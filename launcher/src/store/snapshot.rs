@@ -19,7 +19,8 @@ use rustix::fs::{
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::{Store, StoreError, below, pending};
+use super::tarball::Tarball;
+use super::{Store, StoreError, below, erofs, pending};
 
 /// Whose files a snapshot has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,24 @@ pub enum Ids {
     Kept,
     /// All files belong to the user that unpacked it, who is root in the container's user namespace.
     Squashed,
+}
+
+/// What a root filesystem is on the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// A folder.
+    #[default]
+    Folder,
+    /// A file that is mounted.
+    Erofs,
+}
+
+impl Format {
+    /// Whether it is the usual one.
+    pub fn is_folder(&self) -> bool {
+        *self == Self::Folder
+    }
 }
 
 /// An unpacked root filesystem, which nobody removes while this value lives (a shared `flock`).
@@ -49,6 +68,9 @@ pub(super) struct Record {
     /// The boot in which it was unpacked; none once it is known to be on the disk.
     pub(super) boot: Option<String>,
     pub(super) ids: Ids,
+    /// A folder in records of a time when there was nothing else.
+    #[serde(default)]
+    pub(super) format: Format,
     /// Bytes of all files.
     pub(super) bytes: u64,
     /// Files, folders and links.
@@ -129,9 +151,20 @@ impl Store {
                 return Ok(Found::Stale);
             };
             futimens(&file, &USED_NOW).map_err(StoreError::io("set the time of", path()))?;
-            let root = below::enter(&folder, super::ROOT.as_bytes())
-                .map_err(StoreError::io("open", path().join("root")))?;
-            let path = path().join("root");
+            let (root, path) = match record.format {
+                Format::Folder => {
+                    let path = path().join(super::ROOT);
+                    let root = below::enter(&folder, super::ROOT.as_bytes())
+                        .map_err(StoreError::io("open", &path))?;
+                    (root, path)
+                }
+                Format::Erofs => {
+                    let path = path().join(erofs::FILE);
+                    let file = below::file(&folder, erofs::FILE.as_bytes())
+                        .map_err(StoreError::io("open", &path))?;
+                    (erofs::mount(&file, &path)?, path)
+                }
+            };
             return Ok(Found::Ready(Snapshot { digest: chain, path, root, record, lease: folder }));
         }
     }
@@ -151,9 +184,29 @@ const USED_NOW: Timestamps = Timestamps {
 };
 
 impl Snapshot {
-    /// The chain id of the layers (image-spec config.md, "Layer `ChainID`").
+    /// The chain id of the layers (image-spec config.md, "Layer `ChainID`"). A file system outside the store has none, but
+    /// a name by device, inode and times.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// A file system outside the store, where it is: the file itself is all that is kept of it.
+    pub(super) fn outside(file: &Tarball) -> Result<Self, StoreError> {
+        let Tarball { path, file, identity } = file;
+        let path = std::path::absolute(path).map_err(StoreError::io("find", path))?;
+        let (ids, format, boot) = (Ids::Kept, Format::Erofs, None);
+        Ok(Self {
+            digest: Digest::of(identity.key().as_bytes()),
+            root: erofs::mount(file, &path)?,
+            record: Record { version: Record::VERSION, boot, ids, format, bytes: 0, entries: 0 },
+            lease: file.try_clone().map_err(StoreError::io("open", &path))?.into(),
+            path,
+        })
+    }
+
+    /// Whether [`Snapshot::path`] is a folder, or a file that has to be mounted.
+    pub fn format(&self) -> Format {
+        self.record.format
     }
 
     /// The folder that becomes `/`. For messages and for mount options that have no fd form.
@@ -161,7 +214,7 @@ impl Snapshot {
         &self.path
     }
 
-    /// The same folder as an `O_PATH` descriptor (close-on-exec).
+    /// The root folder as an `O_PATH` descriptor (close-on-exec).
     pub fn root(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }

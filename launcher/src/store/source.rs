@@ -14,9 +14,10 @@ use common::oci::compression::{Compression, Decoder, Limits};
 use common::oci::reference::Reference;
 use common::tree::tar::Reader;
 
+use super::erofs;
 use super::unpack::UnpackError;
 
-/// A name in the store, or a path to an OCI archive, an OCI layout folder or a rootfs tarball.
+/// A name in the store, or a path to an OCI archive, an OCI layout folder, a rootfs tarball or a file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageSource {
     text: OsString,
@@ -76,11 +77,16 @@ pub(super) enum FileKind {
     Archive,
     /// A root filesystem.
     Rootfs,
+    /// A root filesystem that can be mounted.
+    Erofs,
 }
 
 /// Looks at the first entries. All that a layout has at its top are `oci-layout`, `index.json`,
 /// `blobs/` and docker's two files; what has anything else there is a root filesystem.
 pub(super) fn kind(file: &File) -> Result<FileKind, UnpackError> {
+    if erofs::is_erofs(file)? {
+        return Ok(FileKind::Erofs);
+    }
     let compression = compression(file)?;
     let mut entries = Reader::new(Decoder::new(compression, file, Limits::default())?);
     while let Some(entry) = entries.next_entry()? {

@@ -63,18 +63,19 @@ pub fn threads() -> Result<usize, Errno> {
 /// What clone3 says; `EDEADLK`, never given by clone3, when the process has more than one thread: the child would see any
 /// lock that another thread holds (of the allocator, say) locked for ever.
 pub fn fork_into(namespaces: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Errno> {
-    fork_with(namespaces, libc::SIGCHLD as u64, cgroup)
-}
-
-fn fork_with(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Errno> {
     if threads()? != 1 {
         return Err(Errno::DEADLK);
     }
+    fork_with(namespaces, libc::SIGCHLD as u64, cgroup)
+}
+
+/// For a process that has one thread.
+fn fork_with(flags: u64, exit_signal: u64, cgroup: Option<BorrowedFd<'_>>) -> Result<Side, Errno> {
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs::new(flags, cgroup, &mut pidfd)?;
     args.exit_signal = exit_signal;
     // SAFETY: without CLONE_VM the child gets a copy of this memory and, with `stack` 0, returns here on its copy of
-    // this stack, as fork(2) does. `args` and `pidfd` outlive the call. The only thread was checked above.
+    // this stack, as fork(2) does. `args` and `pidfd` outlive the call. Both callers see to it that this is the only thread.
     let pid = checked(unsafe { syscall!(Sysno::clone3, &raw mut args, size_of::<CloneArgs>()) })?;
     if pid == 0 {
         return Ok(Side::Child);
@@ -217,9 +218,12 @@ pub fn close_copy(descriptor: BorrowedFd<'_>) {
 /// Forks into the namespaces of `namespaces`, as [`fork_into`] does, but has the caller's parent as the parent of the new
 /// process, which announces its end as the caller would. (`Side::Parent` is the caller all the same.)
 ///
+/// For children of [`fork_into`] only: those have one thread, and make no other. It is not asked once more, since in the
+/// namespaces that such a child has joined there may be no `/proc` that knows of it.
+///
 /// # Errors
 ///
-/// As for [`fork_into`].
+/// What clone3 says.
 pub fn fork_sibling(namespaces: u64) -> Result<Side, Errno> {
     // With CLONE_PARENT the kernel takes the caller's signal and refuses another.
     fork_with(namespaces | libc::CLONE_PARENT as u64, 0, None)

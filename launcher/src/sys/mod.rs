@@ -10,6 +10,7 @@ pub mod bpf;
 pub mod clone;
 pub mod exec;
 pub mod keyring;
+pub mod loopback;
 pub mod mount;
 pub mod net;
 pub mod pidfd;

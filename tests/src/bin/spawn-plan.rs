@@ -21,8 +21,11 @@ fn main() -> ExitCode {
     let path = std::env::args_os().nth(1).expect("usage: spawn-plan PLAN.json");
     let text = std::fs::read(path).expect("the plan is readable");
     let plan: Plan = serde_json::from_slice(&text).expect("the plan is a plan");
-    let cgroup = (!plan.cgroup.is_empty())
-        .then(|| cgroup::create(&plan.cgroup).expect("the cgroup can be made"));
+    let cgroup = (!plan.cgroup.is_empty()).then(|| cgroup::create(&plan.cgroup)).transpose();
+    let cgroup = match cgroup {
+        Ok(cgroup) => cgroup,
+        Err(error) => return report::fail(&error),
+    };
     let status = run(&plan, cgroup.as_deref());
     if let Some(cgroup) = cgroup {
         cgroup.remove().expect("the cgroup can be removed");

@@ -13,7 +13,7 @@ fn link(bundle: &Bundle, name: &str, target: &str) {
     let path = bundle.root().join(name);
     fs::remove_dir_all(&path).ok();
     fs::remove_file(&path).ok();
-    symlink(target.replace("HOST", bundle.host().to_str().unwrap()), path).unwrap();
+    symlink(target.replace("%HOST", bundle.host().to_str().unwrap()), path).unwrap();
 }
 
 /// CVE-2019-16884, CVE-2019-19921, CVE-2023-27561: with `/proc` or `/sys` a link, file systems of the kernel go where the image chooses.
@@ -23,7 +23,7 @@ fn links_do_not_choose_where_the_kernels_file_systems_go() {
         return;
     }
     for (name, kind) in [("proc", "proc"), ("sys", "sysfs")] {
-        for target in ["/", "/tmp", "tmp", "/proc/self/fd/3", "HOST", "../../../../HOST"] {
+        for target in ["/", "/tmp", "tmp", "/proc/self/fd/3", "%HOST", "../../../../%HOST"] {
             let bundle = Bundle::new("kernels");
             link(&bundle, name, target);
             let message = bundle.refusal(&mount(&format!("/{name}"), kind, kind, ""));
@@ -47,19 +47,19 @@ fn destinations_stay_inside() {
     fs::create_dir(bundle.host().join("volume")).unwrap();
     fs::write(bundle.host().join("volume/file"), "").unwrap();
     for target in [
-        "HOST/victim",
-        "../../../../../../../../HOST/victim",
-        "/proc/self/root/HOST/victim",
+        "%HOST/victim",
+        "../../../../../../../../%HOST/victim",
+        "/proc/self/root/%HOST/victim",
         "/proc/1/root",
     ] {
-        let target = target.replace("HOST", bundle.host().to_str().unwrap());
+        let target = target.replace("%HOST", bundle.host().to_str().unwrap());
         let within = bundle.host().join("volume/link");
         fs::remove_file(&within).ok();
         symlink(&target, &within).unwrap();
         let changes = json!({ "mounts": [
-            { "destination": "/data", "type": "bind", "source": "HOST/volume", "options": ["rbind"] },
+            { "destination": "/data", "type": "bind", "source": "%HOST/volume", "options": ["rbind"] },
             { "destination": "/data/link/deep", "type": "tmpfs", "source": "tmpfs" },
-            { "destination": "/data/link/file", "type": "bind", "source": "HOST/volume/file", "options": ["bind"] },
+            { "destination": "/data/link/file", "type": "bind", "source": "%HOST/volume/file", "options": ["bind"] },
             { "destination": "/data/link/group", "type": "cgroup", "source": "cgroup", "options": ["ro"] },
         ], "linux": { "devices": [
             { "path": "/data/link/node", "type": "c", "major": 1, "minor": 3 },
@@ -93,15 +93,22 @@ fn destinations_stay_inside_while_links_are_exchanged() {
             }
         });
         let changes = json!({ "mounts": [
-            { "destination": "/data", "type": "bind", "source": "HOST/volume", "options": ["rbind", "rshared"] },
+            { "destination": "/data", "type": "bind", "source": "%HOST/volume", "options": ["rbind", "rshared"] },
             { "destination": "/data/one/deep", "type": "tmpfs", "source": "tmpfs" },
-            { "destination": "/data/one/new/file", "type": "bind", "source": "HOST/volume", "options": ["bind"] },
+            { "destination": "/data/one/new/file", "type": "bind", "source": "%HOST/volume", "options": ["bind"] },
         ], "linux": { "devices": [{ "path": "/data/one/node", "type": "p" }], "maskedPaths": ["/data/one"] } });
-        for _ in 0..15 {
-            let ran = bundle.run(&changes, &["write=/data/one/deep/written"]);
-            assert!(ran.status.is_some(), "{ran:?}");
-        }
+        let ran: Vec<_> = (0..15)
+            .map(|_| {
+                bundle
+                    .plan(&changes, &["write=/data/one/deep/written"])
+                    .map(|plan| bundle.run_plan(&plan))
+            })
+            .collect();
         stop.store(true, Ordering::Relaxed);
+        assert!(
+            ran.iter().all(|one| one.as_ref().is_ok_and(|one| one.status.is_some())),
+            "{ran:?}"
+        );
     });
     let made: Vec<_> = walkdir::WalkDir::new(&victim)
         .into_iter()
@@ -117,7 +124,7 @@ fn masks_are_the_hosts_null_and_nothing_of_the_image() {
         return;
     }
     let bundle = Bundle::new("null");
-    for target in ["/proc/sys/kernel/core_pattern", "/secret", "HOST"] {
+    for target in ["/proc/sys/kernel/core_pattern", "/secret", "%HOST"] {
         fs::remove_file(bundle.root().join("dev/null")).ok();
         link(&bundle, "dev/null", target);
         fs::write(bundle.root().join("secret"), "secret\n").unwrap();
@@ -144,7 +151,7 @@ fn a_forged_proc_is_not_written_to() {
     let forged = bundle.host().join("proc/sys/net/ipv4");
     fs::create_dir_all(&forged).unwrap();
     fs::write(forged.join("ip_forward"), "untouched\n").unwrap();
-    let mut changes = bind("/proc", "HOST/proc", "rbind");
+    let mut changes = bind("/proc", "%HOST/proc", "rbind");
     changes["linux"] = json!({ "sysctl": { "net.ipv4.ip_forward": "1" } });
     // The real one is below; that is what is written to.
     bundle.check(&changes, &["cat=/proc/sys/net/ipv4/ip_forward"], "untouched\n");
@@ -215,8 +222,8 @@ fn nothing_of_the_host_is_copied_up() {
     let bundle = Bundle::new("copier");
     fs::write(bundle.host().join("secret"), "secret\n").unwrap();
     fs::create_dir(bundle.root().join("data")).unwrap();
-    link(&bundle, "data/file", "HOST/secret");
-    link(&bundle, "data/folder", "HOST");
+    link(&bundle, "data/file", "%HOST/secret");
+    link(&bundle, "data/folder", "%HOST");
     let host = bundle.host().display().to_string();
     bundle.check(
         &mount("/data", "tmpfs", "tmpfs", "tmpcopyup"),
@@ -249,7 +256,7 @@ fn attributes_cannot_be_taken_back_from_a_nested_namespace() {
     let bundle = Bundle::new("locked");
     fs::copy(&busybox, bundle.root().join("busybox")).unwrap();
     fs::create_dir(bundle.host().join("data")).unwrap();
-    let mut plan = bundle.plan(&bind("/data", "HOST/data", "rbind,ro"), &[]).unwrap();
+    let mut plan = bundle.plan(&bind("/data", "%HOST/data", "rbind,ro"), &[]).unwrap();
     let script = "/busybox unshare -Ur -m /busybox mount -o remount,rw,bind /data";
     plan.process.argv = ["/busybox", "sh", "-c", script].map(str::to_owned).to_vec();
     let ran = bundle.run_plan(&plan);

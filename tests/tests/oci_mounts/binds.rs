@@ -5,9 +5,9 @@ use tests::require;
 
 use crate::bundle::{Bundle, bind, mount};
 
-/// `HOST/data` is a file system, and `HOST/data/below` another on it.
-const TWO: &str = "mkdir -p HOST/data; mount -t tmpfs -o OPTIONS tmpfs HOST/data; mkdir HOST/data/below
-    mount -t tmpfs tmpfs HOST/data/below; echo top >HOST/data/file; echo below >HOST/data/below/file";
+/// `%HOST/data` is a file system, and `%HOST/data/below` another on it.
+const TWO: &str = "mkdir -p %HOST/data; mount -t tmpfs -o OPTIONS tmpfs %HOST/data; mkdir %HOST/data/below
+    mount -t tmpfs tmpfs %HOST/data/below; echo top >%HOST/data/file; echo below >%HOST/data/below/file";
 
 fn two(name: &'static str, options: &str) -> Bundle {
     Bundle::new(name).before(&TWO.replace("OPTIONS", options))
@@ -20,13 +20,13 @@ fn a_bind_is_alone_or_with_all_below() {
     }
     let bundle = two("alone", "nosuid");
     let questions = ["cat=/data/file", "cat=/data/below/file", "flags=/data"];
-    bundle.check(&bind("/data", "HOST/data", "bind"), &questions, "top\nENOENT\nrw,nosuid\n");
-    bundle.check(&bind("/data", "HOST/data", "rbind"), &questions, "top\nbelow\nrw,nosuid\n");
+    bundle.check(&bind("/data", "%HOST/data", "bind"), &questions, "top\nENOENT\nrw,nosuid\n");
+    bundle.check(&bind("/data", "%HOST/data", "rbind"), &questions, "top\nbelow\nrw,nosuid\n");
     // Engines write it in all of these ways.
     for (kind, options) in [("bind", ""), ("none", "rbind"), ("", "rbind"), ("tmpfs", "bind,rbind")]
     {
         bundle.check(
-            &mount("/data", kind, "HOST/data", options),
+            &mount("/data", kind, "%HOST/data", options),
             &questions,
             "top\nbelow\nrw,nosuid\n",
         );
@@ -52,12 +52,12 @@ fn attributes_are_of_the_mount_or_of_all_below() {
         // Options of a file system mean nothing here.
         ("rbind mode=755 size=1k sync", "rw,nosuid,noexec,noatime", "rw,relatime"),
     ] {
-        let changes = bind("/data", "HOST/data", options);
+        let changes = bind("/data", "%HOST/data", options);
         assert_eq!(bundle.line(&changes, "/data").options, top, "{options}");
         assert_eq!(bundle.line(&changes, "/data/below").options, below, "{options}");
     }
     bundle.check(
-        &bind("/data", "HOST/data", "rbind,rro"),
+        &bind("/data", "%HOST/data", "rbind,rro"),
         &["write=/data/x", "write=/data/below/x"],
         "EROFS\nEROFS\n",
     );
@@ -73,11 +73,11 @@ fn files_folders_and_relative_sources_are_bound() {
     std::fs::create_dir(bundle.host().join("folder")).unwrap();
     std::os::unix::fs::symlink("file", bundle.host().join("link")).unwrap();
     let changes = json!({ "mounts": [
-        { "destination": "/made/for/file", "type": "bind", "source": "HOST/file", "options": ["bind"] },
-        { "destination": "/made/for/folder", "type": "bind", "source": "HOST/folder", "options": ["rbind", "ro"] },
+        { "destination": "/made/for/file", "type": "bind", "source": "%HOST/file", "options": ["bind"] },
+        { "destination": "/made/for/folder", "type": "bind", "source": "%HOST/folder", "options": ["rbind", "ro"] },
         // On top of an earlier one.
         { "destination": "/made/for/folder/deep", "type": "tmpfs", "source": "tmpfs" },
-        { "destination": "/link", "type": "bind", "source": "HOST/link", "options": ["bind"] },
+        { "destination": "/link", "type": "bind", "source": "%HOST/link", "options": ["bind"] },
     ] });
     let message = bundle.refusal(&changes);
     assert!(
@@ -95,7 +95,7 @@ fn files_folders_and_relative_sources_are_bound() {
         ],
         "content\ncontent\nEROFS\nok\n",
     );
-    let message = bundle.refusal(&bind("/x", "HOST/nowhere", "bind"));
+    let message = bundle.refusal(&bind("/x", "%HOST/nowhere", "bind"));
     assert!(
         message.contains("cannot open `TEST/host/nowhere`: No such file or directory"),
         "{message}"
@@ -127,7 +127,7 @@ fn a_bind_travels_as_it_and_the_root_are_told() {
         ("shared", "rbind rprivate", "", ""),
         ("shared", "bind unbindable", "unbindable", "-"),
     ] {
-        let mut changes = bind("/data", "HOST/data", options);
+        let mut changes = bind("/data", "%HOST/data", options);
         if !root.is_empty() {
             changes["linux"] = json!({ "rootfsPropagation": root });
         }
@@ -145,15 +145,15 @@ fn mounts_of_the_host_travel_in() {
     if !require::root() {
         return;
     }
-    let late = "while ! [ -e HOST/data/ready ]; do sleep 0.01; done
-        mkdir HOST/data/late; mount -t tmpfs tmpfs HOST/data/late; touch HOST/data/late/seen HOST/data/go";
+    let late = "while ! [ -e %HOST/data/ready ]; do sleep 0.01; done
+        mkdir %HOST/data/late; mount -t tmpfs tmpfs %HOST/data/late; touch %HOST/data/late/seen %HOST/data/go";
     let questions = ["write=/data/ready", "wait=/data/go", "ls=/data/late"];
     for (options, expected) in
         [("rbind rslave", "seen "), ("rbind", "seen "), ("rbind rprivate", "")]
     {
         let bundle = two("in", "nosuid").beside(late);
         bundle.check(
-            &bind("/data", "HOST/data", options),
+            &bind("/data", "%HOST/data", options),
             &questions,
             &format!("ok\nthere\n{expected}\n"),
         );
@@ -174,8 +174,8 @@ fn mounts_of_the_container_travel_out_only_where_both_agree() {
         ("private", "rbind rshared", "in\n"),
     ] {
         let bundle = two("out", "nosuid")
-            .after("if grep -q ' HOST/data/below/made ' /proc/self/mountinfo; then echo out; else echo in; fi");
-        let mut changes = bind("/data", "HOST/data", options);
+            .after("if grep -q ' %HOST/data/below/made ' /proc/self/mountinfo; then echo out; else echo in; fi");
+        let mut changes = bind("/data", "%HOST/data", options);
         if !root.is_empty() {
             changes["linux"] = json!({ "rootfsPropagation": root });
         }
@@ -191,11 +191,11 @@ fn in_a_user_namespace_private_folders_are_bound_too() {
         return;
     }
     let bundle = two("closed", "nosuid,mode=755")
-        .before(&format!("{}; chmod 700 HOST", TWO.replace("OPTIONS", "nosuid,mode=755")));
+        .before(&format!("{}; chmod 700 %HOST", TWO.replace("OPTIONS", "nosuid,mode=755")));
     for entry in walkdir::WalkDir::new(bundle.root()) {
         std::os::unix::fs::lchown(entry.unwrap().path(), Some(200_000), Some(200_000)).unwrap();
     }
-    let mut changes = bind("/data", "HOST/data", "rbind rro");
+    let mut changes = bind("/data", "%HOST/data", "rbind rro");
     changes["linux"] = user_namespace();
     bundle.check(
         &changes,

@@ -64,7 +64,7 @@ impl Bundle {
         self.container.host()
     }
 
-    /// Runs `script` before the launcher. `HOST` in it is the folder of the host, `ROOT` the root file system.
+    /// Runs `script` before the launcher. `%HOST` in it is the folder of the host, `%ROOT` the root file system.
     pub fn before(mut self, script: &str) -> Self {
         self.before = self.named(script);
         self
@@ -98,7 +98,7 @@ impl Bundle {
 
     fn named(&self, script: &str) -> String {
         let path = |path: PathBuf| path.display().to_string();
-        script.replace("HOST", &path(self.host())).replace("ROOT", &path(self.root()))
+        script.replace("%HOST", &path(self.host())).replace("%ROOT", &path(self.root()))
     }
 
     /// What `config.json` says: a program with a few more rights than usual, `changes` merged into it.
@@ -144,6 +144,7 @@ impl Bundle {
         let ground = Ground {
             id: &self.id,
             snapshot: &self.root(),
+            format: launcher::store::Format::Folder,
             bundle: true,
             folder: Path::new("/nowhere"),
             mount_points_exist: false,
@@ -179,9 +180,11 @@ impl Bundle {
         let file = folder.path().join("plan.json");
         fs::write(&file, serde_json::to_string(plan).unwrap()).unwrap();
         let driver = folder.path().join("spawn-plan");
-        let copied =
-            Command::new("cp").args([env!("CARGO_BIN_EXE_spawn-plan").as_ref(), driver.as_path()]);
-        assert!({ copied }.status().unwrap().success());
+        // By another process: were it open for writing in this one, a test on another thread that forks right then would
+        // take it along, and its execution would fail with ETXTBSY.
+        let program = Path::new(env!("CARGO_BIN_EXE_spawn-plan"));
+        let copied = Command::new("cp").args([program, &driver]).status().unwrap();
+        assert!(copied.success());
         let launch = match self.user {
             None => r#""$@""#.to_owned(),
             Some(user) => format!(r#"setpriv --reuid {user} --regid {user} --clear-groups "$@""#),
@@ -307,7 +310,7 @@ pub fn mount(destination: &str, kind: &str, source: &str, options: &str) -> Valu
     }] })
 }
 
-/// A bind of `HOST/...`.
+/// A bind of `%HOST/...`.
 pub fn bind(destination: &str, source: &str, options: &str) -> Value {
     mount(destination, "bind", source, options)
 }

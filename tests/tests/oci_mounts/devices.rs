@@ -130,7 +130,7 @@ fn a_dev_of_the_hosts_stays_as_it_is() {
     let bundle = Bundle::new("hosts");
     std::fs::create_dir(bundle.host().join("dev")).unwrap();
     let changes = json!({ "mounts": [
-        { "destination": "/dev", "type": "bind", "source": "HOST/dev", "options": ["rbind"] },
+        { "destination": "/dev", "type": "bind", "source": "%HOST/dev", "options": ["rbind"] },
     ], "linux": { "devices": [{ "path": "/dev/fuse", "type": "c", "major": 10, "minor": 229 }] } });
     bundle.check(&changes, &["ls=/dev"], "\n");
 }

@@ -6,13 +6,13 @@ use tests::require;
 use crate::binds::user_namespace;
 use crate::bundle::{Bundle, bind};
 
-const FILES: &str = "mkdir -p HOST/data; mount -t tmpfs tmpfs HOST/data; mkdir HOST/data/below
-    mount -t tmpfs tmpfs HOST/data/below; touch HOST/data/file HOST/data/below/file
-    chown 1000:2000 HOST/data/file HOST/data/below/file";
+const FILES: &str = "mkdir -p %HOST/data; mount -t tmpfs tmpfs %HOST/data; mkdir %HOST/data/below
+    mount -t tmpfs tmpfs %HOST/data/below; touch %HOST/data/file %HOST/data/below/file
+    chown 1000:2000 %HOST/data/file %HOST/data/below/file";
 
 fn mapped(options: &str, inside: u32, outside: u32) -> Value {
     let map = json!([{ "containerID": inside, "hostID": outside, "size": 5000 }]);
-    let mut changes = bind("/data", "HOST/data", options);
+    let mut changes = bind("/data", "%HOST/data", options);
     changes["mounts"][0]["uidMappings"] = map.clone();
     changes["mounts"][0]["gidMappings"] = map;
     changes
@@ -36,7 +36,7 @@ fn a_mounts_own_maps_are_used() {
     // And back: what is written gets the id that the file system has. What has no map is nobody's.
     let ran = Bundle::new("own")
         .before(FILES)
-        .after("stat -c %u:%g HOST/data/new")
+        .after("stat -c %u:%g %HOST/data/new")
         .run(&mapped("rbind idmap", 1500, 0), &["stat=/data/file", "write=/data/new"]);
     assert_eq!(ran.stdout, "100644 65534:500 0:0\nok\n1500:1500\n", "{ran:?}");
 }
@@ -52,7 +52,7 @@ fn a_mount_is_shown_by_the_containers_maps() {
     }
     let questions = ["stat=/data/file", "stat=/data/below/file"];
     for (options, below) in [("rbind idmap", "65534:65534"), ("rbind ridmap", "1000:2000")] {
-        let mut changes = bind("/data", "HOST/data", options);
+        let mut changes = bind("/data", "%HOST/data", options);
         changes["linux"] = user_namespace();
         bundle.check(&changes, &questions, &format!("100644 1000:2000 0:0\n100644 {below} 0:0\n"));
     }
@@ -65,7 +65,7 @@ fn maps_that_cannot_be_used_are_refused() {
     }
     let bundle = Bundle::new("refused").before(FILES);
     let refused = |changes: &Value| bundle.plan(changes, &[]).unwrap_err().to_string();
-    let alone = refused(&bind("/data", "HOST/data", "bind idmap"));
+    let alone = refused(&bind("/data", "%HOST/data", "bind idmap"));
     assert!(alone.contains("has no maps and the container no user namespace"), "{alone}");
     let mut half = mapped("bind", 0, 7000);
     half["mounts"][0].as_object_mut().unwrap().remove("gidMappings");

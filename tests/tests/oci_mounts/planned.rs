@@ -21,6 +21,7 @@ fn plan_for(uid: u32, mounts: &Value, linux: &Value) -> Result<Plan, PlanError> 
     let ground = Ground {
         id: "id",
         snapshot: Path::new("/bundle/rootfs"),
+        format: launcher::store::Format::Folder,
         bundle: true,
         folder: Path::new("/container"),
         mount_points_exist: false,
@@ -57,7 +58,12 @@ fn a_plan_shows_mounts_as_they_were_written() {
         { "destination": "/a", "type": "none", "options": ["bind", "remount", "exec"] },
         { "destination": "/disk", "type": "ext4", "source": "/dev/vda", "options": ["ro", "sync", "errors=remount-ro"] },
     ]);
-    insta::assert_snapshot!(printed(0, &mounts, &json!({})), @"");
+    insta::assert_snapshot!(printed(0, &mounts, &json!({})), @r#"
+    Late {"destination":"/a","source":{"bind":{"path":"/x","recursive":true}},"attributes":["ro","noatime","rnosuid"],"propagation":["rprivate"]}
+    {"destination":"/relative/to/root","source":{"new":{"filesystem":"tmpfs","name":"tmpfs","options":[["size","1m"],["mode","700"]],"copy_up":true}},"attributes":[],"propagation":["shared"]}
+    {"destination":"/a","source":{"remount":{"options":[]}},"attributes":["exec"]}
+    {"destination":"/disk","source":{"new":{"filesystem":"ext4","name":"/dev/vda","options":[["ro",null],["sync",null],["errors","remount-ro"]]}},"attributes":["ro"]}
+    "#);
 }
 
 #[test]

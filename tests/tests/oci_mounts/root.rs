@@ -33,17 +33,17 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
     }
     let into = |mount: &str| {
         format!(
-            "cp -a ROOT/probe HOST/probe; {mount}; cp HOST/probe ROOT/probe; mkdir -p ROOT/proc ROOT/dev"
+            "cp -a %ROOT/probe %HOST/probe; {mount}; cp %HOST/probe %ROOT/probe; mkdir -p %ROOT/proc %ROOT/dev"
         )
     };
     for before in [
-        into("mount -t tmpfs -o nodev,noatime tmpfs ROOT"),
-        into("mount -t tmpfs tmpfs ROOT; mount --make-private ROOT"),
+        into("mount -t tmpfs -o nodev,noatime tmpfs %ROOT"),
+        into("mount -t tmpfs tmpfs %ROOT; mount --make-private %ROOT"),
         into(
-            "mkdir HOST/u HOST/w HOST/l; mount -t tmpfs tmpfs HOST/u; mkdir HOST/u/u HOST/u/w
-              mount -t overlay -o lowerdir=HOST/l,upperdir=HOST/u/u,workdir=HOST/u/w overlay ROOT",
+            "mkdir %HOST/u %HOST/w %HOST/l; mount -t tmpfs tmpfs %HOST/u; mkdir %HOST/u/u %HOST/u/w
+              mount -t overlay -o lowerdir=%HOST/l,upperdir=%HOST/u/u,workdir=%HOST/u/w overlay %ROOT",
         ),
-        into("mount --bind ROOT ROOT; mount --make-shared ROOT"),
+        into("mount --bind %ROOT %ROOT; mount --make-shared %ROOT"),
         into("mount --make-rprivate /"),
     ] {
         for propagation in ["", "shared", "rslave", "private", "unbindable"] {
@@ -59,8 +59,8 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
                 "ok\nok\ndev etc probe proc sys tmp x \n"
                     .replace(
                         "etc ",
-                        if before.contains("tmpfs ROOT")
-                            || before.contains("overlay ROOT")
+                        if before.contains("tmpfs %ROOT")
+                            || before.contains("overlay %ROOT")
                             || before.contains("noatime")
                         {
                             ""
@@ -70,8 +70,8 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
                     )
                     .replace(
                         "sys tmp ",
-                        if before.contains("tmpfs ROOT")
-                            || before.contains("overlay ROOT")
+                        if before.contains("tmpfs %ROOT")
+                            || before.contains("overlay %ROOT")
                             || before.contains("noatime")
                         {
                             ""
@@ -92,7 +92,7 @@ fn mounts_in_the_folder_come_along() {
         return;
     }
     let bundle =
-        Bundle::new("along").before("mount -t tmpfs tmpfs ROOT/tmp; echo here >ROOT/tmp/file");
+        Bundle::new("along").before("mount -t tmpfs tmpfs %ROOT/tmp; echo here >%ROOT/tmp/file");
     bundle.check(&json!({}), &["cat=/tmp/file"], "here\n");
 }
 
@@ -140,8 +140,8 @@ fn the_host_sees_nothing_of_it() {
     for word in ["", "shared", "rshared", "rslave", "private"] {
         for no_pivot in [false, true] {
             let bundle = Bundle::new("unseen")
-                .before("cat /proc/self/mountinfo >HOST/before")
-                .after("cat /proc/self/mountinfo >HOST/after; diff HOST/before HOST/after");
+                .before("cat /proc/self/mountinfo >%HOST/before")
+                .after("cat /proc/self/mountinfo >%HOST/after; diff %HOST/before %HOST/after");
             let bundle = if no_pivot { bundle.without_pivot() } else { bundle };
             let changes = if word.is_empty() {
                 json!({})
@@ -214,7 +214,7 @@ fn an_ordinary_user_starts_a_bundle() {
             { "destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"] },
             { "destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "gid=5"] },
             { "destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["ro"] },
-            { "destination": "/data", "type": "bind", "source": "HOST", "options": ["rbind", "ro"] },
+            { "destination": "/data", "type": "bind", "source": "%HOST", "options": ["rbind", "ro"] },
         ],
         "linux": {
             "namespaces": [

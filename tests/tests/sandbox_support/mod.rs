@@ -22,6 +22,7 @@ use common::root::Root;
 use launcher::host::Host;
 use launcher::plan::{self, Ground, Plan};
 use launcher::spec::{self, Overrides};
+use launcher::store::Format;
 use tempfile::TempDir;
 
 /// A root file system and a place for its containers. Gone when it is dropped.
@@ -99,6 +100,7 @@ impl Box {
             id: self.name,
             snapshot: &self.root(),
             bundle: false,
+            format: Format::Folder,
             folder: &folder,
             mount_points_exist: spec::mount_points_exist(&spec, &root),
             init: overrides.init,

@@ -1,0 +1,73 @@
+//! What will be done to bring a further process into a container that runs (`exec`).
+
+use std::path::Path;
+
+use oci_spec::runtime::{ContainerState, LinuxNamespaceType, Process as OciProcess, Spec};
+use serde::{Deserialize, Serialize};
+
+use super::{Affinity, PlanError, Process, Security, Wanted, process, security};
+use crate::host::Host;
+
+/// Everything that `spawn::enter` will do, but for where the container is: its first process is asked for that.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EnterPlan {
+    /// The program.
+    pub process: Process,
+    /// What it may ask of the kernel.
+    pub security: Security,
+    /// Whether it dies with its launcher: somebody waits for it there.
+    pub dies_with_parent: bool,
+    /// How many descriptors of the caller's, from 3 on, it keeps.
+    pub preserved_descriptors: u32,
+}
+
+/// What the specification does not say.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Its first process, as the host numbers it.
+    pub first: i32,
+    /// The folder of its bundle; an image's has none.
+    pub bundle: Option<&'a Path>,
+    /// Whether somebody waits for the process.
+    pub foreground: bool,
+    /// How many descriptors of the caller's, from 3 on, it keeps.
+    pub preserved: u32,
+    /// Whether it gets the container's session keyring.
+    pub session_keyring: bool,
+}
+
+/// Plans `process` for the container that was made by `spec`. Pure.
+///
+/// # Errors
+/// The process asks for what cannot be.
+pub fn enter(
+    spec: &Spec,
+    wanted: &OciProcess,
+    manner: Manner<'_>,
+    host: &Host,
+) -> Result<EnterPlan, PlanError> {
+    let linux = spec.linux().as_ref();
+    let namespaces = linux.and_then(|linux| linux.namespaces().as_deref()).unwrap_or_default();
+    let rights = Wanted {
+        id: manner.id,
+        default_seccomp: manner.bundle.is_none(),
+        session_keyring: manner.session_keyring,
+        user_namespace: namespaces.iter().any(|one| one.typ() == LinuxNamespaceType::User),
+        bundle: manner.bundle,
+        annotations: spec.annotations().as_ref(),
+    };
+    let mut security = security(wanted, linux, rights, host)?;
+    if let Some(listener) = &mut security.listener {
+        listener.state.set_status(ContainerState::Running).set_pid(Some(manner.first));
+    }
+    let mut process = process(wanted, linux)?;
+    process.affinity = Affinity::of(wanted.exec_cpu_affinity().as_ref())?;
+    Ok(EnterPlan {
+        process,
+        security,
+        dies_with_parent: manner.foreground,
+        preserved_descriptors: manner.preserved,
+    })
+}

@@ -1,0 +1,90 @@
+//! The suites of the launcher on the hosts of production: Debian 12 with systemd and pure cgroup v2, as root, as an ordinary user with
+//! delegated controllers, and from a plain login; with kernels 6.1 and 6.12, in virtual machines.
+//!
+//! CI runs what only such a host can show. `tests/hosts/run --all` runs every suite that makes sense there, which takes the
+//! better part of an hour: the machines are emulated, and about thirty times slower at starting processes.
+
+use std::time::Duration;
+
+use tests::hosts::{self, Guest, Job, Kernel, Place, Work};
+
+/// `(suite, where it runs, which of its tests)`. Tests of time and speed are not among them: an emulated processor's clock
+/// tells nothing.
+type Pass = &'static [(&'static str, Place, &'static str)];
+
+/// What only such a host can show.
+const SHORT: Pass = &[
+    ("cgroup", Place::Service, "--skip the_cpu_quota_holds"),
+    ("limits", Place::Service, "memory_is_limited processes_are_limited"),
+    ("systemd_host", Place::Service, "root::"),
+    ("systemd_host", Place::Delegated, "delegated::"),
+    ("systemd_host", Place::Manager, "manager::"),
+    ("systemd_host", Place::Session, "session::"),
+];
+
+/// Everything that containers are launched for.
+const ALL: Pass = &[
+    ("cgroup", Place::Service, "--skip the_cpu_quota_holds"),
+    ("limits", Place::Service, "memory processes"),
+    ("isolation", Place::Service, ""),
+    ("leftovers", Place::Service, ""),
+    ("run", Place::Service, ""),
+    ("sandbox", Place::Service, ""),
+    ("sandbox_attacks", Place::Service, ""),
+    ("sandbox_userns", Place::Service, ""),
+    ("seccomp", Place::Service, ""),
+    ("store", Place::Service, ""),
+    ("unpack", Place::Service, ""),
+    ("systemd_host", Place::Service, "root::"),
+    ("systemd_host", Place::Delegated, "delegated::"),
+    ("systemd_host", Place::Manager, "manager::"),
+    ("systemd_host", Place::Session, "session::"),
+];
+
+#[test]
+fn debian_12_with_its_own_kernel() {
+    check(Kernel::V6_1, SHORT, Duration::from_mins(10));
+}
+
+#[test]
+fn debian_12_with_the_kernel_of_the_next_release() {
+    check(Kernel::V6_12, SHORT, Duration::from_mins(10));
+}
+
+#[test]
+#[ignore = "takes long: tests/hosts/run --all"]
+fn every_suite_with_debian_12s_own_kernel() {
+    check(Kernel::V6_1, ALL, Duration::from_mins(50));
+}
+
+#[test]
+#[ignore = "takes long: tests/hosts/run --all"]
+fn every_suite_with_the_kernel_of_the_next_release() {
+    check(Kernel::V6_12, ALL, Duration::from_mins(50));
+}
+
+/// Runs a pass in one guest; every suite must succeed.
+fn check(kernel: Kernel, pass: Pass, limit: Duration) {
+    let Some(guest) = Guest::saved(kernel) else { return };
+    let mut suites: Vec<&str> = pass.iter().map(|&(suite, ..)| suite).collect();
+    suites.sort_unstable();
+    suites.dedup();
+    let mut work = Work::new();
+    let head = hosts::suites(&suites).lay(&mut work);
+    for (suite, place, which) in pass {
+        let name = format!("{}-{}", suite.replace('_', "-"), place.name());
+        work.job(&Job { name, place: *place, command: format!("{head}{suite} {which}\n") });
+    }
+    let reports = guest.run(&work, limit, &mut |_| {}).unwrap_or_else(|why| panic!("{why}"));
+    let mut failures = String::new();
+    for report in &reports {
+        let ran = report.output.contains("test result: ok. ")
+            && !report.output.contains("running 0 tests");
+        if report.status != Some(0) || !ran {
+            failures +=
+                &format!("{} ended with {:?}\n{}\n", report.name, report.status, report.output);
+        }
+    }
+    assert_eq!(failures, "", "on kernel {}", kernel.name());
+    assert_eq!(reports.len(), pass.len());
+}

@@ -1,0 +1,156 @@
+//! What a process that was brought in is: where, as whom, with which rights.
+
+use serde_json::json;
+
+use super::{Bench, proc, process};
+
+const KINDS: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
+
+#[test]
+fn it_is_in_all_of_the_containers_namespaces_and_groups() {
+    let Some(bench) = Bench::new("exec-inside") else { return };
+    let id = bench.start(|_| {});
+    let first = bench.pid(&id);
+    let own: String = KINDS
+        .iter()
+        .map(|kind| {
+            let link = std::fs::read_link(proc(first, &format!("ns/{kind}"))).unwrap();
+            format!("{}\n", link.display())
+        })
+        .collect();
+    let script = format!("for k in {}; do readlink /proc/self/ns/$k; done", KINDS.join(" "));
+    assert_eq!(bench.says(&id, &[], &script), own);
+    // Seen from the host: inside, the groups' own root is all that shows.
+    let pid = bench.detach(&id, &["sleep", "100"]);
+    let groups = |pid: u32| std::fs::read_to_string(proc(pid, "cgroup")).unwrap();
+    assert_eq!(groups(pid), groups(first));
+}
+
+#[test]
+fn a_user_namespace_is_joined_with_its_ids() {
+    let Some(bench) = Bench::new("exec-userns") else { return };
+    let id = bench.start(|config| {
+        let map = json!([{ "containerID": 0, "hostID": 200_000, "size": 65_536 }]);
+        config["linux"]["uidMappings"] = map.clone();
+        config["linux"]["gidMappings"] = map;
+        let namespaces = config["linux"]["namespaces"].as_array_mut().unwrap();
+        namespaces.push(json!({ "type": "user" }));
+        // The root's own folders belong to the host's root.
+        config["root"]["readonly"] = json!(true);
+    });
+    assert_eq!(bench.says(&id, &[], "id -u; grep -c 200000 /proc/self/uid_map"), "0\n1\n");
+    assert_eq!(bench.says(&id, &["-u", "7:8"], "id -u; id -g"), "7\n8\n");
+    bench.exec(&id, &["-u", "70000"], &["true"]).exits(255);
+}
+
+#[test]
+fn options_change_what_the_containers_own_process_is() {
+    let Some(bench) = Bench::new("exec-options") else { return };
+    let id = bench.start(|config| {
+        config["process"]["env"].as_array_mut().unwrap().push(json!("OWN=1"));
+        config["process"]["cwd"] = json!("/etc");
+    });
+    for (options, script, expected) in [
+        (&[][..], "pwd; echo $OWN; id -u; id -g", "/etc\n1\n0\n0\n"),
+        (&["--cwd", "/tmp", "-e", "OWN=2", "-e", "NEW=3"], "pwd; echo $OWN$NEW", "/tmp\n23\n"),
+        (&["-u", "ann"], "id -u; id -g; id -G; echo $HOME", "1234\n4321\n4321 55\n/home/ann\n"),
+        (&["-u", "1:2", "-g", "100", "-g", "65534"], "id -u; id -G", "1\n2 100 65534\n"),
+        (&[], "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t1\n"),
+        (&["--no-new-privs=false"], "grep NoNewPrivs /proc/self/status", "NoNewPrivs:\t0\n"),
+        (&[], "grep CapEff /proc/self/status", "CapEff:\t0000000020000420\n"),
+        (
+            &["--cap", "CAP_SYS_ADMIN"],
+            "grep CapEff /proc/self/status",
+            "CapEff:\t0000000020200420\n",
+        ),
+    ] {
+        assert_eq!(bench.says(&id, options, script), expected, "{options:?} {script}");
+    }
+    bench.exec(&id, &["-u", "nobody-such"], &["true"]).exits(255).says(&["nobody-such"]);
+}
+
+#[test]
+fn a_process_that_is_written_down_is_what_it_says() {
+    let Some(bench) = Bench::new("exec-file") else { return };
+    let id = bench.start(|_| {});
+    let script = "id -u; id -G; umask; ulimit -n; ulimit -Hn; pwd; echo $A; \
+                  grep -e CapInh -e CapPrm -e CapEff -e CapBnd -e CapAmb -e NoNew /proc/self/status; \
+                  cat /proc/self/oom_score_adj";
+    let mut wanted = process(&["sh", "-c", script]);
+    wanted["user"] = json!({ "uid": 5, "gid": 6, "additionalGids": [7, 8], "umask": 0o027 });
+    wanted["env"] = json!(["PATH=/bin", "A=b"]);
+    wanted["cwd"] = json!("/tmp");
+    wanted["noNewPrivileges"] = json!(true);
+    wanted["oomScoreAdj"] = json!(500);
+    wanted["rlimits"] = json!([{ "type": "RLIMIT_NOFILE", "soft": 100, "hard": 200 }]);
+    wanted["capabilities"] = json!({
+        "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_NO_SUCH"],
+        "permitted": ["CAP_CHOWN", "CAP_KILL"],
+        "inheritable": ["CAP_CHOWN"],
+        "ambient": ["CAP_CHOWN"],
+        "effective": ["CAP_KILL"],
+    });
+    let said = bench.process(&id, &wanted).ok().text();
+    // A program that user 5 executes keeps what is ambient.
+    assert_eq!(
+        said,
+        "5\n6 7 8\n0027\n100\n200\n/tmp\nb\n\
+         CapInh:\t0000000000000001\nCapPrm:\t0000000000000001\nCapEff:\t0000000000000001\n\
+         CapBnd:\t0000000000000021\nCapAmb:\t0000000000000001\nNoNewPrivs:\t1\n500\n"
+    );
+    // Nothing given is nothing held.
+    let none = bench.process(&id, &process(&["grep", "CapBnd", "/proc/self/status"])).ok().text();
+    assert_eq!(none, "CapBnd:\t0000000000000000\n");
+}
+
+#[test]
+fn the_containers_filter_holds_for_it_too() {
+    let Some(bench) = Bench::new("exec-seccomp") else { return };
+    let id = bench.start(|config| {
+        config["linux"]["seccomp"] = json!({
+            "defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{ "names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28 }],
+        });
+    });
+    bench.exec(&id, &[], &["mkdir", "/tmp/x"]).exits(1).says(&["No space left on device"]);
+}
+
+#[test]
+fn home_comes_from_the_containers_own_users() {
+    let Some(bench) = Bench::new("exec-home") else { return };
+    let id = bench.start(|_| {});
+    for (uid, home) in [(0, "/root"), (1234, "/home/ann"), (99, "/")] {
+        let mut wanted = process(&["sh", "-c", "echo $HOME"]);
+        wanted["user"]["uid"] = json!(uid);
+        assert_eq!(bench.process(&id, &wanted).ok().text(), format!("{home}\n"));
+    }
+}
+
+/// `paddle run` makes containers that are entered the same way, with the rights of an image.
+#[test]
+fn a_container_of_an_image_can_be_entered() {
+    let Some(bench) = Bench::new("exec-image") else { return };
+    let Some(tar) = tests::require::program("tar") else { return };
+    let bundle = bench.bundle("image", |_| {});
+    let archive = bench.scratch.path().join("image.tar");
+    let mut pack = std::process::Command::new(tar);
+    pack.arg("-C").arg(bundle.join("rootfs")).arg("-cf").arg(&archive).arg(".");
+    tests::outcome::run(&mut pack).ok();
+    let name = bench.scratch.container();
+    let mut command = bench.scratch.paddle();
+    command.args(["run", "--rm", "--name", &name, "image.tar", "/bin/sh", "-c"]);
+    command.arg("echo ready; exec sleep 1000");
+    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    let mut running = command.spawn().unwrap();
+    let mut line = [0; 6];
+    std::io::Read::read_exact(running.stdout.as_mut().unwrap(), &mut line).unwrap();
+    let said = bench.says(
+        &name,
+        &["-u", "ann"],
+        "id -un; readlink /proc/1/exe; grep Seccomp: /proc/self/status",
+    );
+    assert_eq!(said, "ann\nSeccomp:\t2\n", "and it is not ann's to look at process 1");
+    assert_eq!(bench.says(&name, &[], "readlink /proc/1/exe"), "/bin/busybox\n");
+    bench.paddle(&["rm", "--force", &name]).ok();
+    assert!(running.wait().unwrap().code().is_some());
+}
