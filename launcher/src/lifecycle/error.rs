@@ -62,6 +62,9 @@ pub enum LifecycleError {
     /// A signal cannot be sent.
     #[error("cannot send a signal to container `{id}`")]
     Signal { id: ContainerId, source: io::Error },
+    /// The bundle's root is not there.
+    #[error("cannot look at the bundle's root")]
+    Root(#[source] io::Error),
     /// The container's first process has gone while it was looked at.
     #[error("cannot identify the container's first process in /proc")]
     Identity(#[source] io::Error),

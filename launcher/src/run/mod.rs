@@ -123,6 +123,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         bundle: None,
         annotations: BTreeMap::new(),
         monitored: true,
+        mounted: None,
         command: plan.process.argv.clone(),
         created: Timestamp::now(),
         remove: request.remove,

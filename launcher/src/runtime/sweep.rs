@@ -11,6 +11,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::mounts;
 use super::private::remove_area;
 use super::{
     ContainerId, Found, Held, ProcessId, RuntimeError, State, StateDirectory, Status, Timestamp,
@@ -131,6 +132,9 @@ fn clear_files(state: &State) -> Result<(), RuntimeError> {
     let id = &state.id;
     if let Some(class) = &state.rdt {
         class.remove(Path::new(resctrl::ROOT)).map_err(clean_up(id))?;
+    }
+    if let Some(mounted) = &state.mounted {
+        mounts::clear(mounted).map_err(clean_up(id))?;
     }
     if let Some(store) = state.store.as_deref().filter(|store| store.exists()) {
         remove_area(store, id.as_str()).map_err(clean_up(id))?;

@@ -5,8 +5,8 @@
 //! confine    limits, scheduling, keyring, labels
 //!            bounding set      (needs CAP_SETPCAP)
 //!            [descriptors close at exec, filter: without no_new_privs it needs CAP_SYS_ADMIN, so here]
-//!            user, the other capability sets, mask, signals
-//! seal       [descriptors close at exec, no_new_privs, filter]
+//!            user, the other capability sets, mask, signals, no_new_privs
+//! seal       [descriptors close at exec, filter]
 //! ```
 //!
 //! After [`Rights::seal`] only those calls work that the profile allows: exec, and a message if that fails.
@@ -57,6 +57,9 @@ impl Rights<'_> {
         renew()?;
         rustix::process::umask(Mode::from_raw_mode(process.umask));
         sys::signal::reset();
+        if security.no_new_privs {
+            rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
+        }
         Ok(())
     }
 
@@ -64,7 +67,6 @@ impl Rights<'_> {
     pub(super) fn seal(&self) -> Done {
         if self.security.no_new_privs {
             self.close_at_exec()?;
-            rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
             self.load_filter()?;
         }
         Ok(())
