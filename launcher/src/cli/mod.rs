@@ -80,7 +80,7 @@ struct Management {
     /// Have systemd make cgroups: --cgroup-manager systemd
     #[arg(long)]
     systemd_cgroup: bool,
-    /// Who makes the cgroups of bundles' containers
+    /// Who makes the cgroups of containers
     #[arg(long, value_name = "cgroupfs|systemd|disabled", default_value = "cgroupfs")]
     cgroup_manager: Driver,
     /// Accepted: what an ordinary user cannot do is found out
@@ -107,7 +107,13 @@ struct Places {
     #[arg(long, global = true, value_name = "FOLDER")]
     store: Option<PathBuf>,
     /// Folder for the state of containers [default: /run/coracle, or $XDG_RUNTIME_DIR/coracle]
-    #[arg(long, global = true, value_name = "FOLDER", visible_alias = "state-dir")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        visible_alias = "state-dir",
+        overrides_with = "root"
+    )]
     root: Option<PathBuf>,
 }
 

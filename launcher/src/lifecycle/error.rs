@@ -9,6 +9,7 @@ use crate::cgroup::CgroupError;
 use crate::checkpoint::CheckpointError;
 use crate::host::HostError;
 use crate::plan::PlanError;
+use crate::resctrl::ResctrlError;
 use crate::run::RunError;
 use crate::runtime::{ContainerId, RuntimeError};
 use crate::spawn::SpawnError;
@@ -27,6 +28,8 @@ pub enum LifecycleError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Resctrl(#[from] ResctrlError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
@@ -59,6 +62,9 @@ pub enum LifecycleError {
     /// A signal cannot be sent.
     #[error("cannot send a signal to container `{id}`")]
     Signal { id: ContainerId, source: io::Error },
+    /// The bundle's root is not there.
+    #[error("cannot look at the bundle's root")]
+    Root(#[source] io::Error),
     /// The container's first process has gone while it was looked at.
     #[error("cannot identify the container's first process in /proc")]
     Identity(#[source] io::Error),
@@ -75,6 +81,7 @@ impl LifecycleError {
             Self::Host(error) => error,
             Self::Plan(error) => error,
             Self::Cgroup(error) => error,
+            Self::Resctrl(error) => error,
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,
