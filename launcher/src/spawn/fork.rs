@@ -66,7 +66,6 @@ impl Setup<'_> {
         self.gate.is_none()
             && self.cgroup.scope.is_none()
             && plan.id_maps.is_none()
-            && self.cgroup.scope.is_none()
             && plan.security.listener.is_none()
             && plan.hooks.is_empty()
     }
