@@ -7,9 +7,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use super::RunError;
 use crate::cgroup::{self, Cgroup, CgroupError, CgroupPaths, CgroupPlan};
+use crate::resctrl::{self, Class, ResctrlError};
 use crate::runtime::{self, Held, RuntimeError, State};
 use crate::store::{Store, StoreError};
 
@@ -57,6 +59,17 @@ pub(crate) fn group(held: &mut Held, plan: &CgroupPlan) -> Result<Box<dyn Cgroup
         held.update(|state| state.cgroup = made.paths().clone())?;
     }
     Ok(made)
+}
+
+/// Makes the container's class of service. One that is another's is not cleared with the failed start.
+pub(crate) fn class(held: &mut Held, class: &Class) -> Result<(), RunError> {
+    match class.make(Path::new(resctrl::ROOT)) {
+        Err(error @ ResctrlError::Exists(_)) => {
+            held.update(|state| state.rdt = None)?;
+            Err(error.into())
+        }
+        other => Ok(other?),
+    }
 }
 
 /// The error that the name is taken, once the state no longer names what is another's.

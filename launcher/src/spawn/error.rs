@@ -54,7 +54,7 @@ fn reason(step: Step, errno: Errno) -> String {
         (Step::Clone, Errno::NOSPC) => "too many namespaces",
         (Step::Clone, Errno::PERM) => "this user may not create these namespaces",
         (Step::Mount, Errno::PERM) => {
-            "refused in this user namespace (the file system needs a namespace that is shared with the host, or parts of it are hidden on the host)"
+            "not permitted (a rule of the container's denies the device; or, in a user namespace, the file system needs one that is shared with the host, or parts of it are hidden on the host)"
         }
         (Step::Mount | Step::MountRoot | Step::Mask | Step::Readonly, Errno::NOSPC) => {
             "too many mounts (/proc/sys/fs/mount-max)"
@@ -144,6 +144,18 @@ fn hint(step: Step, errno: Errno) -> Option<String> {
         (Step::MountRoot, Errno::INVAL | Errno::NODEV | Errno::PERM) => {
             "the file system of the store may not support this; --store moves it, --read-only avoids the overlay"
         }
+        (Step::Listener, Errno::PERM) => {
+            "this user may not take the listener from its own container: let the profile allow `sendmsg`"
+        }
+        (Step::Listener, _) => "is the seccomp agent running, and its socket at listenerPath?",
+        (Step::Keyring, Errno::DQUOT) => {
+            "the user has too many keys (/proc/sys/kernel/keys/maxkeys); --no-new-keyring does without"
+        }
+        (Step::Label, _) => "is the profile or policy loaded on this host?",
+        (Step::Scheduler | Step::IoPriority, Errno::PERM) => {
+            "real-time priorities, and those above the launcher's own, need CAP_SYS_NICE"
+        }
+        (Step::MemoryPolicy, Errno::NOSYS) => "this kernel is built without NUMA",
         (Step::Find, _) => "check the image's entrypoint, or name the program by its full path",
         _ => return None,
     };
