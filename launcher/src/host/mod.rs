@@ -19,7 +19,7 @@ mod modules;
 
 use std::cell::OnceCell;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use common::report::Diagnostic;
 use rustix::process::{getegid, geteuid};
@@ -131,6 +131,19 @@ impl Host {
             std::fs::read_to_string("/proc/self/uid_map")
                 .map_or(true, |map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
         })
+    }
+
+    /// Whether a file that stands for a namespace stands for the one that this process is in; `kind` is its name in
+    /// `/proc/self/ns`. What cannot be looked at is found out by who joins it.
+    pub fn is_in_namespace(&self, kind: &str, file: &Path) -> bool {
+        let identity = |path: &Path| rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino));
+        let own = identity(&Path::new("/proc/self/ns").join(kind));
+        own.is_ok() && own == identity(file)
+    }
+
+    /// Whether the kernel knows these `SECCOMP_FILTER_FLAG_*`.
+    pub fn knows_seccomp_flags(&self, flags: u32) -> bool {
+        flags == 0 || crate::sys::seccomp::knows(flags)
     }
 
     /// The running kernel's version.

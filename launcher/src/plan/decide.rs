@@ -4,7 +4,7 @@ use oci_spec::runtime::Spec;
 
 use super::{
     Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below,
-    hooks, ids, kernel, namespaces, process, security, sysctls,
+    hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
 };
 use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
@@ -20,6 +20,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     let (hostname, domainname) = names(spec, &namespaces, ground)?;
     let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
     let mut process = process(given, linux)?;
+    process.own_streams = ground.bundle;
     if let Some(hostname) = hostname.as_ref().filter(|_| !ground.bundle)
         && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
     {
@@ -50,6 +51,16 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         hostname,
         cgroup,
         network: if isolated { Network::Loopback } else { Network::Shared },
+        network_devices: network::devices(
+            linux.and_then(|linux| linux.net_devices().as_ref()),
+            &namespaces,
+            host,
+        )?,
+        rdt: rdt::class(
+            linux.and_then(|linux| linux.intel_rdt().as_ref()),
+            ground.id,
+            crate::resctrl::is_mounted,
+        )?,
         security: rights(spec, ground, host, &namespaces)?,
         process,
         init: ground.init,
@@ -80,7 +91,7 @@ fn rights(
         bundle: ground.bundle_folder,
         annotations: spec.annotations().as_ref(),
     };
-    let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces)?;
+    let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces, host)?;
     Ok(Security { sysctls, ..security(process, linux, wanted, host)? })
 }
 

@@ -96,6 +96,18 @@ pub enum PlanError {
     /// A label that nothing enforces.
     #[error("the specification has a label for {0}, which is not enabled on this host")]
     SecurityModule(&'static str),
+    /// A flag of the filter that this kernel does not know.
+    #[error("this kernel does not know all flags of the seccomp profile ({0:#x})")]
+    SeccompFlag(u32),
+    /// A class of service that cannot be had.
+    #[error("the container cannot have a class of service of Intel RDT: {0}")]
+    Rdt(&'static str),
+    /// Network devices that cannot be given to the container.
+    #[error("the container cannot be given network devices: {0}")]
+    NetworkDevices(&'static str),
+    /// A name that no network device can have.
+    #[error("`{}` is no name of a network device", Escaped(.0.as_bytes()))]
+    NetworkDeviceName(String),
     /// A filter that asks a listener, and nobody to listen, or the other way round.
     #[error("the seccomp profile {0}")]
     Listener(&'static str),
@@ -119,7 +131,7 @@ pub enum PlanError {
     #[error("`{}` is no way of propagation for the root", common::escape::Escaped(.0.as_bytes()))]
     Propagation(String),
     /// A kernel parameter that is not of a namespace of the container's own.
-    #[error("the kernel parameter `{0}` would change the host")]
+    #[error("the kernel parameter `{0}` is not one of a namespace of the container's own")]
     Sysctl(String),
     /// Nothing to map: the host gives this user no further ids, or root no range.
     #[error("user {uid} and group {gid} do not exist in this user namespace")]
@@ -165,7 +177,7 @@ impl Diagnostic for PlanError {
             }
             Self::NeedsUserNamespace => "use --userns, or run as root".to_owned(),
             Self::Sysctl(_) => {
-                "net.* needs a network namespace; kernel.msg*, kernel.sem, kernel.shm* and fs.mqueue.* an ipc namespace".to_owned()
+                "net.* needs a network namespace, kernel.msg*, kernel.sem, kernel.shm* and fs.mqueue.* an ipc namespace, user.* a user namespace; for the host name there is an option".to_owned()
             }
             Self::Variable(_) => "write NAME=VALUE".to_owned(),
             Self::Numbers { .. } => "write numbers and ranges with commas between: 0-3,7".to_owned(),

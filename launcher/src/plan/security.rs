@@ -80,6 +80,11 @@ pub fn security(
     let profile = given.or(default.as_ref());
     let program = profile.map(seccomp::compile).transpose().map_err(PlanError::Seccomp)?;
     let notifies = program.as_ref().is_some_and(|program| program.notifies);
+    if let Some(program) = &program
+        && !host.knows_seccomp_flags(program.kernel_flags())
+    {
+        return Err(PlanError::SeccompFlag(program.kernel_flags()));
+    }
     Ok(Security {
         capabilities,
         no_new_privs: process.no_new_privileges().unwrap_or(false),

@@ -148,7 +148,7 @@ impl<'a> Setup<'a> {
                 .or(Err(Errno::INVAL))
                 .at(Step::Prepare, "the program's name")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
-            procfs: labels::open_procfs(&plan.security)?,
+            procfs: labels::open_procfs(!plan.security.labels.is_empty())?,
         })
     }
 
@@ -219,8 +219,7 @@ fn accompany(
     process: &mut Option<(Pid, OwnedFd)>,
 ) -> Result<(bool, Option<OwnedFd>), SpawnError> {
     // One wake-up for all that is said, unless a listener has to be there before the program can be executed.
-    let listener = plan.security.listener.as_ref();
-    if listener.is_none() {
+    if plan.security.listener.is_none() {
         handshake::wait_for_end(socket.as_fd()).at(Step::Prepare, "the handshake")?;
     }
     let (mut console, mut executing) = (None, false);
@@ -229,9 +228,13 @@ fn accompany(
             Word::Born(pid, pidfd) => *process = Some((pid, pidfd)),
             Word::Console(descriptor) => console = Some(descriptor),
             Word::Listener(descriptor) => {
-                if let (Some(to), Some((pid, _))) = (listener, &process) {
-                    listener::deliver(to, *pid, &descriptor)?;
-                }
+                let (pid, _) = born(process.as_ref())?;
+                listener::deliver(&plan.security, *pid, &descriptor)?;
+            }
+            Word::ListenerAt(number) => {
+                let (pid, pidfd) = born(process.as_ref())?;
+                let descriptor = listener::take(pidfd, number)?;
+                listener::deliver(&plan.security, *pid, &descriptor)?;
             }
             Word::Executing => executing = true,
             Word::Failed(failure) => return Err(failure.into()),
@@ -239,6 +242,11 @@ fn accompany(
             _ => return Err(Errno::BADMSG).at(Step::Prepare, "the handshake")?,
         }
     }
+}
+
+/// The process, which has been born before it says anything.
+fn born(process: Option<&(Pid, OwnedFd)>) -> Done<&(Pid, OwnedFd)> {
+    process.ok_or(Errno::BADMSG).at(Step::Prepare, "the handshake")
 }
 
 /// The joiner's story.

@@ -144,6 +144,18 @@ fn hint(step: Step, errno: Errno) -> Option<String> {
         (Step::MountRoot, Errno::INVAL | Errno::NODEV | Errno::PERM) => {
             "the file system of the store may not support this; --store moves it, --read-only avoids the overlay"
         }
+        (Step::Listener, Errno::PERM) => {
+            "this user may not take the listener from its own container: let the profile allow `sendmsg`"
+        }
+        (Step::Listener, _) => "is the seccomp agent running, and its socket at listenerPath?",
+        (Step::Keyring, Errno::DQUOT) => {
+            "the user has too many keys (/proc/sys/kernel/keys/maxkeys); --no-new-keyring does without"
+        }
+        (Step::Label, _) => "is the profile or policy loaded on this host?",
+        (Step::Scheduler | Step::IoPriority, Errno::PERM) => {
+            "real-time priorities, and those above the launcher's own, need CAP_SYS_NICE"
+        }
+        (Step::MemoryPolicy, Errno::NOSYS) => "this kernel is built without NUMA",
         (Step::Find, _) => "check the image's entrypoint, or name the program by its full path",
         _ => return None,
     };

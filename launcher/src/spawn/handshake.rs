@@ -5,8 +5,10 @@
 //! child -> launcher   U                           a user namespace wants its ids
 //!                     P  pid[4] + a descriptor    the container's first process, from the one in between
 //!                     H                           its file systems are mounted: time for hooks
+//!                     D                           the next network device is wanted
 //!                     C  + a descriptor           the controlling side of the terminal
 //!                     L  + a descriptor           the listener of the seccomp filter
+//!                     N  number[4]                as what descriptor the listener will appear in the child
 //!                     W                           everything is set up, the program was found: waits to be started
 //!                     X                           everything is set up: exec comes next
 //!                     F  step  errno[4]  object   what failed; the child ends
@@ -16,7 +18,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -42,8 +44,10 @@ pub(super) enum Word {
     Unmapped,
     Born(Pid, OwnedFd),
     Hooks,
+    Device,
     Console(OwnedFd),
     Listener(OwnedFd),
+    ListenerAt(i32),
     Waiting,
     Executing,
     Failed(Failure),
@@ -76,6 +80,7 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
         [b'X'] => Ok(Word::Executing),
         [b'U'] => Ok(Word::Unmapped),
         [b'H'] => Ok(Word::Hooks),
+        [b'D'] => Ok(Word::Device),
         [b'W'] => Ok(Word::Waiting),
         [b'C'] => descriptor(&mut ancillary).map(Word::Console).ok_or(Errno::BADMSG),
         [b'L'] => descriptor(&mut ancillary).map(Word::Listener).ok_or(Errno::BADMSG),
@@ -83,6 +88,7 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
             let pid = Pid::from_raw(i32::from_ne_bytes([*a, *b, *c, *d])).ok_or(Errno::BADMSG)?;
             descriptor(&mut ancillary).map(|pidfd| Word::Born(pid, pidfd)).ok_or(Errno::BADMSG)
         }
+        [b'N', a, b, c, d] => Ok(Word::ListenerAt(i32::from_ne_bytes([*a, *b, *c, *d]))),
         [b'F', step, a, b, c, d, object @ ..] => Ok(Word::Failed(Failure {
             step: *Step::ALL.get(usize::from(*step)).ok_or(Errno::BADMSG)?,
             object: String::from_utf8_lossy(object).into_owned(),
@@ -123,6 +129,14 @@ pub(super) fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Resul
     send_with(socket, b"L", listener.as_fd())
 }
 
+/// In the child: the next descriptor that is made will be the filter's listener. The lowest free number is the next one.
+pub(super) fn announce_listener(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let number = rustix::io::dup(socket)?.as_raw_fd().to_ne_bytes();
+    let mut word = [b'N', 0, 0, 0, 0];
+    word[1..].copy_from_slice(&number);
+    rustix::net::send(socket, &word, SendFlags::NOSIGNAL).map(drop)
+}
+
 /// In the process in between: who the container's first process is.
 pub(super) fn born(socket: BorrowedFd<'_>, pid: Pid, pidfd: BorrowedFd<'_>) -> Result<(), Errno> {
     let [a, b, c, d] = pid.as_raw_nonzero().get().to_ne_bytes();
@@ -155,6 +169,11 @@ pub(super) fn hooks(socket: BorrowedFd<'_>) -> Result<(), Errno> {
 /// In the child: it waits to be started.
 pub(super) fn waiting(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     say(socket, b"W")
+}
+
+/// In the child: the next network device is wanted.
+pub(super) fn device(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::net::send(socket, b"D", SendFlags::NOSIGNAL).map(drop)
 }
 
 /// In the child: everything is ready.

@@ -7,16 +7,37 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use oci_spec::runtime::{ContainerProcessState, SECCOMP_FD_NAME};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdGetfdFlags, pidfd_getfd};
 
 use super::Step;
 use super::step::{At, Done};
-use crate::plan::Listener;
+use crate::plan::{Listener, Security};
 
 /// Hands over the listener of the process `pid`, which waits for answers from then on.
-pub(super) fn deliver(to: &Listener, pid: Pid, listener: &OwnedFd) -> Done {
+pub(super) fn deliver(security: &Security, pid: Pid, listener: &OwnedFd) -> Done {
+    let Some(to) = &security.listener else {
+        return Err(Errno::DESTADDRREQ).at(Step::Listener, "nobody");
+    };
     send(to, pid, listener).at(Step::Listener, to.path.display())
+}
+
+/// Takes the listener from the process that will have it at this number. That one does nothing from then on but load its
+/// filter, which nothing announces: it is looked for until it is there, or the process gone.
+pub(super) fn take(pidfd: &OwnedFd, number: i32) -> Done<OwnedFd> {
+    const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000 };
+    loop {
+        match pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()) {
+            Err(Errno::BADF) => {}
+            other => return other.at(Step::Listener, "the launcher"),
+        }
+        let mut ended = [PollFd::new(pidfd, PollFlags::IN)];
+        if rustix::io::retry_on_intr(|| poll(&mut ended, Some(&PAUSE))) == Ok(1) {
+            return Err(Errno::SRCH).at(Step::Listener, "the launcher");
+        }
+    }
 }
 
 fn send(to: &Listener, pid: Pid, listener: &OwnedFd) -> io::Result<()> {

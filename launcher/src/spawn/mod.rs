@@ -18,6 +18,7 @@
 mod child;
 mod confine;
 mod copy_up;
+mod created;
 mod credentials;
 mod devices;
 mod enter;
@@ -32,9 +33,11 @@ mod ids;
 pub mod init;
 mod inside;
 mod labels;
+mod launch;
 mod listener;
 mod mounts;
 mod namespaces;
+mod network;
 mod no_pivot;
 mod ourselves;
 mod owners;
@@ -52,18 +55,12 @@ mod terminal;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 use crate::cgroup::Join;
-use crate::plan::{HookKind, Plan};
-use crate::sys;
-use crate::timing::{Mark, mark};
-use handshake::Word;
-use prepare::Setup;
+use crate::plan::Plan;
 
-use step::At;
-
+pub use created::{Created, Starting, reach};
 pub use enter::{Inside, enter};
 pub use error::SpawnError;
 pub use handshake::send_with;
@@ -96,14 +93,6 @@ pub struct Stdio<'a> {
     pub stderr: BorrowedFd<'a>,
 }
 
-/// A container whose process 1 waits to be started. It dies with this process until it is [released](Created::release).
-#[derive(Debug)]
-pub struct Created {
-    /// Process 1, and the controlling side of its terminal.
-    pub child: Child,
-    socket: OwnedFd,
-}
-
 /// What `create` needs beyond the plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Container<'a> {
@@ -126,7 +115,7 @@ pub struct Container<'a> {
 /// Nothing is left behind on an error: a child that could not be finished is dead and reaped, and its mounts died with
 /// its namespaces. Cgroups and the container's folder are the caller's.
 pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, SpawnError> {
-    let (child, _) = make(plan, cgroup, stdio, None)?;
+    let (child, _) = launch::make(plan, cgroup, stdio, None)?;
     Ok(child)
 }
 
@@ -142,195 +131,8 @@ pub fn create(
     stdio: Stdio<'_>,
     container: Container<'_>,
 ) -> Result<Created, SpawnError> {
-    let (child, socket) = make(plan, cgroup, stdio, Some(container))?;
-    Ok(Created { child, socket })
-}
-
-impl Created {
-    /// Lets go of process 1, now that the state knows of it: it no longer dies with this process (unless the plan says
-    /// so), and has closed what it had of the launcher's when this returns.
-    ///
-    /// # Errors
-    ///
-    /// It is dead, and reaped.
-    pub fn release(self) -> Result<Child, SpawnError> {
-        let Self { child, socket } = self;
-        let released = handshake::go(socket.as_fd())
-            .and_then(|()| handshake::wait_for_end(socket.as_fd()))
-            .at(Step::Prepare, "the handshake")
-            .map_err(SpawnError::from)
-            .and_then(|()| listen_to_end(&socket, None));
-        match released {
-            Ok(()) => Ok(child),
-            Err(error) => {
-                abandon(&child.pidfd);
-                Err(error)
-            }
-        }
-    }
-}
-
-/// A process 1 that was reached where it waits.
-#[derive(Debug)]
-pub struct Starting(OwnedFd);
-
-/// Goes to where a container's process 1 waits, in its folder. Dying now takes that along.
-///
-/// # Errors
-///
-/// Nobody waits there.
-pub fn reach(folder: BorrowedFd<'_>, id: &str) -> Result<Starting, SpawnError> {
-    Ok(Starting(gate::reach(folder).at(Step::Start, id)?))
-}
-
-impl Starting {
-    /// Has the program executed; returns when it was.
-    ///
-    /// # Errors
-    ///
-    /// What failed on the way. Process 1 is dead or dies then.
-    pub fn start(self) -> Result<(), SpawnError> {
-        gate::go(self.0.as_fd()).at(Step::Start, "the container")?;
-        handshake::wait_for_end(self.0.as_fd()).at(Step::Prepare, "the handshake")?;
-        listen_to_end(&self.0, Some("while it was started"))
-    }
-}
-
-/// Hears what was said up to the end. With `must`, success has been announced before that.
-fn listen_to_end(socket: &OwnedFd, must: Option<&str>) -> Result<(), SpawnError> {
-    let mut executing = false;
-    loop {
-        match handshake::listen(socket.as_fd()).at(Step::Prepare, "the handshake")? {
-            Word::Executing => executing = true,
-            Word::Failed(failure) => return Err(failure.into()),
-            Word::Gone => {
-                return match must.filter(|_| !executing) {
-                    Some(when) => Err(SpawnError::Died(when.to_owned())),
-                    None => Ok(()),
-                };
-            }
-            _ => return Err(Errno::BADMSG).at(Step::Prepare, "the handshake")?,
-        }
-    }
-}
-
-/// The whole way up to the program, or to where it waits to be executed.
-fn make(
-    plan: &Plan,
-    cgroup: &Join,
-    stdio: Stdio<'_>,
-    container: Option<Container<'_>>,
-) -> Result<(Child, OwnedFd), SpawnError> {
-    let threads = sys::clone::threads().at(Step::Prepare, "/proc/self/task")?;
-    if threads != 1 {
-        return Err(SpawnError::Threads(threads));
-    }
-    let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
-    let folder = container.map(|container| container.folder);
-    let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd(), folder)?;
-    mark(Mark::Prepared);
-    let born = fork::fork(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
-    drop(theirs);
-    mark(Mark::Cloned);
-    let mut launch = Launch {
-        setup: &setup,
-        subject: container.map(|container| container.subject),
-        between: born.between.then_some(born.pid),
-        pid: born.pid,
-        pidfd: born.pidfd,
-        socket: ours,
-        console: None,
-    };
-    match launch.accompany() {
-        Ok(()) => {
-            let Launch { pid, pidfd, socket, console, .. } = launch;
-            Ok((Child { pid, pidfd, console }, socket))
-        }
-        Err(error) => {
-            abandon(&launch.pidfd);
-            Err(error)
-        }
-    }
-}
-
-/// The launcher's part while the child makes itself.
-struct Launch<'a> {
-    setup: &'a Setup<'a>,
-    subject: Option<Subject<'a>>,
-    /// The process in between, while it is the one that was forked.
-    between: Option<Pid>,
-    pid: Pid,
-    pidfd: OwnedFd,
-    socket: OwnedFd,
-    console: Option<OwnedFd>,
-}
-
-impl Launch<'_> {
-    /// Does it, and listens until the program runs or waits.
-    fn accompany(&mut self) -> Result<(), SpawnError> {
-        let direct = self.between.is_none();
-        self.surround()?;
-        if direct {
-            self.map_ids()?;
-        }
-        if direct && self.setup.gate.is_none() && self.setup.plan.security.listener.is_none() {
-            // One wake-up for all that is said: the child needs the processor more than an answer. Only a filter's
-            // listener cannot wait: the child may be stopped at a call until somebody answers.
-            handshake::wait_for_end(self.socket.as_fd()).at(Step::Prepare, "the handshake")?;
-        }
-        let mut executing = false;
-        loop {
-            match handshake::listen(self.socket.as_fd()).at(Step::Prepare, "the handshake")? {
-                Word::Unmapped => self.map_ids()?,
-                Word::Born(pid, pidfd) => {
-                    let between = std::mem::replace(&mut self.pidfd, pidfd);
-                    (self.pid, self.between) = (pid, None);
-                    end_of(&between);
-                }
-                Word::Hooks => self.run_hooks()?,
-                Word::Console(descriptor) => self.console = Some(descriptor),
-                Word::Listener(descriptor) => {
-                    if let Some(to) = &self.setup.plan.security.listener {
-                        listener::deliver(to, self.pid, &descriptor)?;
-                    }
-                }
-                Word::Waiting => return Ok(()),
-                Word::Executing => executing = true,
-                Word::Failed(failure) => return Err(failure.into()),
-                Word::Gone if executing => {
-                    mark(Mark::Executed);
-                    return Ok(());
-                }
-                Word::Gone => return Err(SpawnError::Died(end_of(&self.pidfd))),
-            }
-        }
-    }
-
-    /// Has systemd make a scope around the process, where that is how it gets its cgroup.
-    fn surround(&self) -> Result<(), SpawnError> {
-        let Some(scope) = &self.setup.cgroup.scope else { return Ok(()) };
-        scope.start(self.pid.as_raw_nonzero().get().unsigned_abs())?;
-        Ok(handshake::go(self.socket.as_fd()).at(Step::JoinCgroup, "the scope")?)
-    }
-
-    fn map_ids(&self) -> Result<(), SpawnError> {
-        let Some(maps) = &self.setup.plan.id_maps else { return Ok(()) };
-        ids::map(maps, self.pid)?;
-        owners::map_as_the_container(self.setup.plan, &self.setup.trees, self.pid)?;
-        Ok(handshake::go(self.socket.as_fd()).at(Step::MapIds, "the container")?)
-    }
-
-    fn run_hooks(&self) -> Result<(), SpawnError> {
-        if let Some(subject) = &self.subject {
-            let hooks = &self.setup.plan.hooks;
-            subject.run(hooks, HookKind::Prestart, Some(self.pid))?;
-            subject.run(hooks, HookKind::CreateRuntime, Some(self.pid))?;
-            if let Some(told) = &self.setup.told {
-                told.fill(subject, self.pid).at(Step::Prepare, "the hooks")?;
-            }
-        }
-        Ok(handshake::go(self.socket.as_fd()).at(Step::Prepare, "the hooks")?)
-    }
+    let (child, socket) = launch::make(plan, cgroup, stdio, Some(container))?;
+    Ok(Created::new(child, socket))
 }
 
 /// Kills and reaps a child that is of no use. Its namespaces, and the mounts in them, go with it.

@@ -1,7 +1,7 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
@@ -11,11 +11,12 @@ use super::confine::Rights;
 use super::gate::Gate;
 use super::hooks::Told;
 use super::init::Init;
+use super::network::Guest;
 use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, namespaces, owners, program};
+use super::{Stdio, Step, labels, namespaces, network, owners, program};
 use crate::cgroup::Join;
-use crate::plan::{NamespaceKind, Plan, Sources};
+use crate::plan::{Mount, NamespaceKind, Plan, Source, Sources};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
 
@@ -39,8 +40,10 @@ pub(super) struct Setup<'a> {
     pub(super) told: Option<Told>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
-    /// The host's procfs, when labels are written there.
-    procfs: Option<OwnedFd>,
+    /// Devices of the host that become the container's.
+    pub(super) guests: Vec<Guest>,
+    /// The host's procfs, when something is written there.
+    pub(super) procfs: Option<OwnedFd>,
     /// Detached copies of what root inside may not be allowed to reach by path.
     pub(super) trees: Trees,
 }
@@ -77,7 +80,8 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
-            procfs: labels::open_procfs(&plan.security)?,
+            guests: network::look_up(&plan.network_devices)?,
+            procfs: labels::open_procfs(needs_procfs(plan))?,
             joined: namespaces::open_joined(plan)?,
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
             told: Told::new(plan).at(Step::Prepare, "the hooks")?,
@@ -85,10 +89,11 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// The descriptors that are still needed once the container is started.
+    /// The descriptors that are still needed when the root has been entered. The host's procfs is closed before the wait.
     pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
         let told = self.told.iter().map(|told| told.created.as_raw_fd());
-        told.chain(self.init.iter().map(Init::image)).collect()
+        let procfs = self.procfs.iter().map(AsRawFd::as_raw_fd);
+        told.chain(self.init.iter().map(Init::image)).chain(procfs).collect()
     }
 
     /// What the program is and may do; `launcher` is the child's side of the handshake.
@@ -103,6 +108,13 @@ impl<'a> Setup<'a> {
             close_from: 3 + self.plan.preserved_descriptors,
         }
     }
+}
+
+/// Whether something is written to the host's procfs: labels always, parameters where the container has none.
+fn needs_procfs(plan: &Plan) -> bool {
+    let own = |mount: &Mount| matches!(&mount.source, Source::New { filesystem, .. } if filesystem == "proc");
+    !plan.security.labels.is_empty()
+        || !plan.security.sysctls.is_empty() && !plan.mounts.iter().any(own)
 }
 
 /// The folders of the writable layer, owned by root inside: the container's folder itself, too, which root inside has to

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
+use super::Instruction;
 use super::rules::{Comparison, Decision, Table, Test, Verdict};
-use super::{Architecture, Instruction};
 
 // Operations of `linux/bpf_common.h`.
 const LOAD_WORD: u16 = 0x20;
@@ -23,14 +23,21 @@ const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENTS: u32 = 16;
 
-pub(super) fn assemble(table: &Table) -> Vec<Instruction> {
+/// The first table is asked for first: the machine's own architecture, whose calls are nearly all.
+pub(super) fn assemble(tables: &[Table]) -> Vec<Instruction> {
     let mut program = Backwards::default();
-    let tree = program.tree(&table.ranges);
-    // `tree` may be a verdict shared from further down: the load must fall through to it.
-    program.fall_through_to(tree);
-    let native = program.push(LOAD_WORD, NUMBER);
-    let foreign = program.verdict(table.foreign);
-    program.branch(JUMP_EQUAL, Architecture::audit_number(table.architecture), native, foreign);
+    let mut starts = Vec::with_capacity(tables.len());
+    for table in tables.iter().rev() {
+        let tree = program.tree(&table.ranges);
+        // `tree` may be a verdict shared from further down: the load must fall through to it.
+        program.fall_through_to(tree);
+        starts.push((table.audit_number, program.push(LOAD_WORD, NUMBER)));
+    }
+    // An instruction set that the profile does not list is nobody's to judge.
+    let mut next = program.verdict(Verdict::KILL_PROCESS);
+    for (audit_number, start) in starts {
+        next = program.branch(JUMP_EQUAL, audit_number, start, next);
+    }
     program.push(LOAD_WORD, ARCHITECTURE);
     program.code.reverse();
     program.code
@@ -125,7 +132,7 @@ impl Backwards {
         next
     }
 
-    /// Goes to `yes` or `no` by one argument, which is two words.
+    /// Goes to `yes` or `no` by one argument, which is two words, of which a 32-bit call has only the lower.
     fn test(&mut self, test: Test, yes: Place, no: Place) -> Place {
         let low = ARGUMENTS + 8 * u32::from(test.argument);
         let high = low + 4;
@@ -133,15 +140,15 @@ impl Backwards {
             Comparison::Masked { mask, value, holds } => {
                 let (yes, no) = if holds { (yes, no) } else { (no, yes) };
                 let yes = self.masked(low, lower(mask), lower(value), yes, no);
-                self.masked(high, upper(mask), upper(value), yes, no)
+                if test.wide { self.masked(high, upper(mask), upper(value), yes, no) } else { yes }
             }
             Comparison::Greater { value, holds } => {
                 let (yes, no) = if holds { (yes, no) } else { (no, yes) };
-                self.ordered(JUMP_GREATER, (low, high), value, yes, no)
+                self.ordered(JUMP_GREATER, (low, high, test.wide), value, yes, no)
             }
             Comparison::AtLeast { value, holds } => {
                 let (yes, no) = if holds { (yes, no) } else { (no, yes) };
-                self.ordered(JUMP_AT_LEAST, (low, high), value, yes, no)
+                self.ordered(JUMP_AT_LEAST, (low, high, test.wide), value, yes, no)
             }
         }
     }
@@ -162,13 +169,16 @@ impl Backwards {
     fn ordered(
         &mut self,
         code: u16,
-        (low, high): (u32, u32),
+        (low, high, wide): (u32, u32, bool),
         value: u64,
         yes: Place,
         no: Place,
     ) -> Place {
         self.branch(code, lower(value), yes, no);
         let low = self.push(LOAD_WORD, low);
+        if !wide {
+            return low;
+        }
         let equal = self.branch(JUMP_EQUAL, upper(value), low, no);
         self.branch(JUMP_GREATER, upper(value), yes, equal);
         self.push(LOAD_WORD, high)

@@ -1,8 +1,9 @@
 //! Seccomp: compiles a profile of the runtime specification to the filter program that the kernel runs.
 //!
 //! ```text
-//! default       Docker's rules as data -> profile         arch      names -> numbers, one architecture
+//! default       Docker's rules as data -> profile         arch      names -> numbers, by architecture
 //! rules         profile -> number -> verdict or tests     assemble  numbers -> binary tree -> program
+//! features      what of the specification is known here, by its names
 //! ```
 //!
 //! Libraries that do this write one comparison per system call, in a row, for three architectures: 13 ms
@@ -10,12 +11,13 @@
 //! call within a dozen comparisons. This module decides nothing about which calls are safe except in
 //! [`default_profile`]; it never loads a program.
 //!
-//! A call made by another instruction set than the kernel's own (32-bit code on a 64-bit kernel) is
-//! answered ENOSYS where the profile lists that architecture, and kills the process otherwise.
+//! A call made by another instruction set than the kernel's own (32-bit code on a 64-bit kernel) is judged by the same
+//! profile where it lists that architecture, with a tree of its own; otherwise it kills the process.
 
 mod arch;
 mod assemble;
 mod default;
+mod features;
 mod rules;
 
 use common::report::{Diagnostic, ExitCode};
@@ -26,6 +28,8 @@ use crate::sys::seccomp::{Filter, NEW_LISTENER};
 
 pub use arch::Architecture;
 pub use default::default_profile;
+pub use features::{actions, architectures, known_flags, operators, supported_flags};
+use rules::Table;
 
 /// The most instructions that the kernel takes (`BPF_MAXINSNS`).
 pub const MAX_LENGTH: usize = 4096;
@@ -40,6 +44,10 @@ pub struct Program {
     /// Whether some verdict is "ask the listener", so that one is needed
     /// (`SECCOMP_FILTER_FLAG_NEW_LISTENER`).
     pub notifies: bool,
+    /// Whether a process behind the filter can send its listener away (`sendmsg` goes through); otherwise somebody has to
+    /// take it from there.
+    #[serde(default)]
+    pub sends: bool,
 }
 
 /// One instruction of classic BPF: `struct sock_filter` of `linux/filter.h`. Serialised as
@@ -70,10 +78,16 @@ impl From<Instruction> for (u16, u8, u8, u32) {
     }
 }
 
+impl Program {
+    /// What `seccomp(2)` is given.
+    pub fn kernel_flags(&self) -> u32 {
+        self.flags | if self.notifies { NEW_LISTENER } else { 0 }
+    }
+}
+
 impl From<&Program> for Filter {
     fn from(program: &Program) -> Self {
-        let listener = if program.notifies { NEW_LISTENER } else { 0 };
-        Self::new(program.instructions.iter().map(|&one| one.into()), program.flags | listener)
+        Self::new(program.instructions.iter().map(|&one| one.into()), program.kernel_flags())
     }
 }
 
@@ -121,7 +135,7 @@ pub fn compile(profile: &LinuxSeccomp) -> Result<Program, SeccompError> {
     compile_for(profile, Architecture::native().ok_or(SeccompError::Architecture)?)
 }
 
-/// The program for another architecture.
+/// The program for another machine.
 ///
 /// # Errors
 /// As [`compile`].
@@ -129,23 +143,32 @@ pub fn compile_for(
     profile: &LinuxSeccomp,
     architecture: Architecture,
 ) -> Result<Program, SeccompError> {
-    let table = rules::table(profile, architecture)?;
-    let instructions = assemble::assemble(&table);
+    let tables = rules::tables(profile, architecture)?;
+    let sends = architecture.number("sendmsg");
+    let notifies = tables.iter().any(Table::notifies);
+    let instructions = assemble::assemble(&tables);
     if instructions.len() > MAX_LENGTH {
         return Err(SeccompError::TooLong(instructions.len()));
     }
-    Ok(Program { instructions, flags: flags(profile), notifies: table.notifies() })
+    Ok(Program {
+        instructions,
+        flags: flags(profile, notifies),
+        notifies,
+        sends: sends.is_some_and(|number| tables.first().is_some_and(|own| own.allows(number))),
+    })
 }
 
-/// The numbers of `linux/seccomp.h`.
-fn flags(profile: &LinuxSeccomp) -> u32 {
+/// The numbers of `linux/seccomp.h`. A filter is loaded while there is one thread only, so that there are none that it
+/// would have to be synchronised with; and without a listener nothing waits that could be killed.
+fn flags(profile: &LinuxSeccomp, notifies: bool) -> u32 {
     profile.flags().iter().flatten().fold(0, |flags, flag| {
         flags
             | match flag {
-                LinuxSeccompFilterFlag::SeccompFilterFlagTsync => 1,
                 LinuxSeccompFilterFlag::SeccompFilterFlagLog => 1 << 1,
                 LinuxSeccompFilterFlag::SeccompFilterFlagSpecAllow => 1 << 2,
-                LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => 1 << 5,
+                LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv if notifies => 1 << 5,
+                LinuxSeccompFilterFlag::SeccompFilterFlagTsync
+                | LinuxSeccompFilterFlag::SeccompFilterFlagWaitKillableRecv => 0,
             }
     })
 }

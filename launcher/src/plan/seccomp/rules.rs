@@ -10,6 +10,7 @@ use oci_spec::runtime::{
     LinuxSeccomp, LinuxSeccompAction, LinuxSeccompArg, LinuxSeccompOperator, LinuxSyscall,
 };
 
+use super::arch::X32_BIT;
 use super::{Architecture, SeccompError};
 
 const EPERM: u32 = 1;
@@ -22,6 +23,8 @@ pub(super) struct Verdict(pub(super) u32);
 impl Verdict {
     pub(super) const KILL_PROCESS: Self = Self(0x8000_0000);
     const NOTIFY: Self = Self(0x7fc0_0000);
+    const LOG: Self = Self(0x7ffc_0000);
+    const ALLOW: Self = Self(0x7fff_0000);
     pub(super) const NO_SUCH_CALL: Self = Self::errno(ENOSYS);
 
     const fn errno(number: u32) -> Self {
@@ -40,8 +43,8 @@ impl Verdict {
             Action::ScmpActKillProcess => Self::KILL_PROCESS,
             Action::ScmpActTrap => Self(0x0003_0000),
             Action::ScmpActNotify => Self::NOTIFY,
-            Action::ScmpActLog => Self(0x7ffc_0000),
-            Action::ScmpActAllow => Self(0x7fff_0000),
+            Action::ScmpActLog => Self::LOG,
+            Action::ScmpActAllow => Self::ALLOW,
         };
         match errno {
             Some(_) => Err(SeccompError::ErrnoWithoutErrno(action)),
@@ -65,11 +68,13 @@ impl Decision {
     }
 }
 
-/// One test of one argument, all 64 bits of it.
+/// One test of one argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Test {
     /// 0 to 5.
     pub(super) argument: u8,
+    /// Whether all 64 bits are compared, or the lower 32.
+    pub(super) wide: bool,
     pub(super) comparison: Comparison,
 }
 
@@ -84,12 +89,11 @@ pub(super) enum Comparison {
     AtLeast { value: u64, holds: bool },
 }
 
-/// The whole profile for one architecture.
+/// The whole profile for what has one audit number.
 #[derive(Debug)]
 pub(super) struct Table {
-    pub(super) architecture: Architecture,
-    /// For a call made by another instruction set.
-    pub(super) foreign: Verdict,
+    /// Which.
+    pub(super) audit_number: u32,
     /// Ranges of numbers by their first; the last reaches to the end, and the first starts at 0.
     pub(super) ranges: Vec<(u32, Decision)>,
 }
@@ -102,42 +106,106 @@ impl Table {
                 || decision.tests.iter().any(|(_, verdict)| *verdict == Verdict::NOTIFY)
         })
     }
+
+    /// Whether a call always goes through, whatever its arguments.
+    pub(super) fn allows(&self, number: u32) -> bool {
+        let after = self.ranges.partition_point(|(first, _)| *first <= number);
+        let decision = after.checked_sub(1).and_then(|at| self.ranges.get(at));
+        decision.is_some_and(|(_, decision)| {
+            decision.tests.is_empty()
+                && [Verdict::ALLOW, Verdict::LOG].contains(&decision.otherwise)
+        })
+    }
 }
 
-/// Bit 30 of a number marks the x32 calls, which share the audit number of x86-64.
-const X32: u32 = 0x4000_0000;
-
-pub(super) fn table(
+/// One table for each audit number: `native` first, then those that the profile lists and the same kernel runs. Of any
+/// other that it lists no call can come.
+pub(super) fn tables(
     profile: &LinuxSeccomp,
-    architecture: Architecture,
-) -> Result<Table, SeccompError> {
+    native: Architecture,
+) -> Result<Vec<Table>, SeccompError> {
     let default = Verdict::of(profile.default_action(), profile.default_errno_ret())?;
-    let mut calls: BTreeMap<u32, Gathered> = BTreeMap::new();
-    for rule in profile.syscalls().iter().flatten() {
-        let verdict = Verdict::of(rule.action(), rule.errno_ret())?;
-        let tests = tests(rule)?;
-        for number in rule.names().iter().filter_map(|name| architecture.number(name)) {
-            calls.entry(number).or_default().add(&tests, verdict);
+    let listed = profile.architectures().as_deref().unwrap_or_default();
+    let beside = native.beside().iter().copied().filter(|one| listed.contains(&one.oci()));
+    let mut tables: Vec<Table> = Vec::new();
+    for architecture in std::iter::once(native).chain(beside) {
+        let ranges = ranges(profile, architecture, default)?;
+        let audit_number = architecture.audit_number();
+        match tables.iter_mut().find(|known| known.audit_number == audit_number) {
+            // x32's numbers lie behind those of x86-64.
+            Some(known) => known.join(ranges),
+            None => tables.push(Table { audit_number, ranges }),
         }
     }
-    let newest = calls.last_key_value().map(|(&number, _)| number);
-    let mut ranges = Ranges::new(Decision::plain(default));
-    for (number, gathered) in calls {
-        ranges.push(number, gathered.decide(default));
-        ranges.push(number + 1, Decision::plain(default));
+    Ok(tables)
+}
+
+impl Table {
+    /// Takes over what another says of the numbers from its first call on.
+    fn join(&mut self, other: Vec<(u32, Decision)>) {
+        self.ranges.retain(|(first, _)| *first < X32_BIT);
+        self.ranges.extend(other.into_iter().filter(|(first, _)| *first >= X32_BIT));
+    }
+}
+
+fn ranges(
+    profile: &LinuxSeccomp,
+    architecture: Architecture,
+    default: Verdict,
+) -> Result<Vec<(u32, Decision)>, SeccompError> {
+    let mut calls: BTreeMap<u32, Gathered> = BTreeMap::new();
+    let mut multiplexed = Vec::new();
+    for rule in profile.syscalls().iter().flatten() {
+        let verdict = Verdict::of(rule.action(), rule.errno_ret())?;
+        let tests = tests(rule, architecture.wide())?;
+        for name in rule.names() {
+            if let Some(number) = architecture.number(name) {
+                calls.entry(number).or_default().add(&tests, verdict);
+            }
+            if let Some((number, meaning)) = architecture.multiplexed(name) {
+                let behind = behind(&tests, meaning);
+                multiplexed.extend(behind.into_iter().map(|tests| (number, tests, verdict)));
+            }
+        }
+    }
+    // A rule for the whole call that stands for many says that their arguments do not matter: they are out of sight there.
+    for (number, tests, verdict) in multiplexed {
+        let known = calls.entry(number).or_default();
+        if known.otherwise.is_none() {
+            known.add(&[tests], verdict);
+        }
     }
     // A call that is newer than the profile was never judged by it. Programs cope with ENOSYS, as on
     // an old kernel, but not with EPERM (runc 1.0 made the same choice).
-    if let Some(newest) = newest.filter(|_| refuses(profile)) {
-        ranges.push(newest + 1, Decision::plain(Verdict::NO_SUCH_CALL));
+    let newest = calls.keys().copied().filter(|&number| !architecture.private(number)).max();
+    let newest = newest.filter(|_| refuses(profile));
+    let unnamed = |number| {
+        let later = newest.is_some_and(|newest| number > newest);
+        Decision::plain(if later { Verdict::NO_SUCH_CALL } else { default })
+    };
+    let first = if architecture == Architecture::X32 { X32_BIT } else { 0 };
+    let mut ranges = Ranges(vec![(first, unnamed(first))]);
+    for (number, gathered) in calls {
+        ranges.push(number, gathered.decide(default));
+        ranges.push(number + 1, unnamed(number + 1));
     }
     if architecture == Architecture::X86_64 {
-        ranges.push(X32, Decision::plain(Verdict::NO_SUCH_CALL));
+        ranges.push(X32_BIT, Decision::plain(Verdict::NO_SUCH_CALL));
     }
-    let listed = profile.architectures().iter().flatten();
-    let beside = listed.into_iter().any(|&other| architecture.runs_beside(other));
-    let foreign = if beside { Verdict::NO_SUCH_CALL } else { Verdict::KILL_PROCESS };
-    Ok(Table { architecture, foreign, ranges: ranges.0 })
+    Ok(ranges.0)
+}
+
+/// The tests of a call where it is asked for by the first argument of another: that argument is taken, and those behind it
+/// are of the other call (as libseccomp has it).
+fn behind(tests: &[Vec<Test>], meaning: u64) -> Vec<Vec<Test>> {
+    let comparison = Comparison::Masked { mask: u64::MAX, value: meaning, holds: true };
+    let first = Test { argument: 0, wide: false, comparison };
+    let all = |tests: &[Test]| {
+        std::iter::once(first)
+            .chain(tests.iter().copied().filter(|test| test.argument != 0))
+            .collect()
+    };
+    if tests.is_empty() { vec![all(&[])] } else { tests.iter().map(|one| all(one)).collect() }
 }
 
 /// Whether the profile names what is allowed, and refuses the rest.
@@ -176,10 +244,6 @@ impl Gathered {
 struct Ranges(Vec<(u32, Decision)>);
 
 impl Ranges {
-    fn new(first: Decision) -> Self {
-        Self(vec![(0, first)])
-    }
-
     /// From `start` on, until the next push.
     fn push(&mut self, start: u32, decision: Decision) {
         self.0.pop_if(|(last, _)| *last == start);
@@ -190,9 +254,10 @@ impl Ranges {
 }
 
 /// The alternatives of a rule; none for a rule without tests.
-fn tests(rule: &LinuxSyscall) -> Result<Vec<Vec<Test>>, SeccompError> {
+fn tests(rule: &LinuxSyscall, wide: bool) -> Result<Vec<Vec<Test>>, SeccompError> {
     let args = rule.args().as_deref().unwrap_or_default();
-    let tests: Vec<Test> = args.iter().map(|arg| test(rule, arg)).collect::<Result<_, _>>()?;
+    let tests: Vec<Test> =
+        args.iter().map(|arg| test(rule, arg, wide)).collect::<Result<_, _>>()?;
     let mut seen: Vec<u8> = tests.iter().map(|test| test.argument).collect();
     seen.sort_unstable();
     seen.dedup();
@@ -203,7 +268,7 @@ fn tests(rule: &LinuxSyscall) -> Result<Vec<Vec<Test>>, SeccompError> {
     })
 }
 
-fn test(rule: &LinuxSyscall, arg: &LinuxSeccompArg) -> Result<Test, SeccompError> {
+fn test(rule: &LinuxSyscall, arg: &LinuxSeccompArg, wide: bool) -> Result<Test, SeccompError> {
     let argument = u8::try_from(arg.index()).ok().filter(|&index| index <= 5).ok_or_else(|| {
         SeccompError::Argument { name: rule.names().join(" "), index: arg.index() }
     })?;
@@ -220,5 +285,5 @@ fn test(rule: &LinuxSyscall, arg: &LinuxSeccompArg) -> Result<Test, SeccompError
             Comparison::Masked { mask: value, value: arg.value_two().unwrap_or(0), holds: true }
         }
     };
-    Ok(Test { argument, comparison })
+    Ok(Test { argument, wide, comparison })
 }
