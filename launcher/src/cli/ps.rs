@@ -176,6 +176,7 @@ mod tests {
             remove: false,
             store: None,
             cgroup: CgroupPaths::default(),
+            rdt: None,
             status,
         };
         let stopped = |exit| Status::Stopped { exit, finished: Timestamp(150) };

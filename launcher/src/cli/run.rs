@@ -18,7 +18,7 @@ use super::duration::Span;
 use super::output::print_json;
 use super::resources::Resources;
 use super::{Done, Globals};
-use crate::cgroup::Bytes;
+use crate::cgroup::{Bytes, Driver};
 use crate::host::Host;
 use crate::lifecycle::{self, Foreground};
 use crate::run::{self, Outcome, Request};
@@ -247,7 +247,8 @@ pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
         mark(Mark::Parsed);
     }
     let memory = arguments.resources.memory_limit();
-    let request = arguments.into_request(&Host::probe()?)?;
+    let mut request = arguments.into_request(&Host::probe()?)?;
+    request.cgroup_driver = globals.management.driver();
     let store = places.store()?;
     if print_plan {
         print_json(&run::prepare(&request, &store)?.plan)?;
@@ -419,6 +420,7 @@ impl Arguments {
             streams: Wanted { tty: program.tty, interactive: program.interactive },
             timeout: program.timeout.map(|span| span.0),
             remove: container.rm,
+            cgroup_driver: Driver::default(),
             allow_erofs: rights.allow_erofs,
         })
     }

@@ -11,6 +11,7 @@ use super::LifecycleError;
 use crate::cgroup::Driver;
 use crate::host::Host;
 use crate::plan::{self, Ground, HookKind, NamespaceKind, Plan};
+use crate::resctrl;
 use crate::run::claim;
 use crate::runtime::{
     self, ContainerId, Held, Mounted, ProcessId, State, StateDirectory, Status, Timestamp,
@@ -138,6 +139,7 @@ pub(super) fn enter(
         remove: matches!(attendance, Attendance::Foreground { keep: false }),
         store: None,
         cgroup: plan.cgroup.paths(),
+        rdt: plan.rdt.clone(),
         status: Status::Creating,
     };
     let held = states.create(state)?;
@@ -156,7 +158,11 @@ pub(super) fn make(
 ) -> Result<spawn::Child, LifecycleError> {
     let Entered { held, plan, .. } = entered;
     let group = claim::group(held, &plan.cgroup)?;
-    let join = group.join()?;
+    let mut join = group.join()?;
+    if let Some(class) = &plan.rdt {
+        claim::class(held, class)?;
+        join.v1.extend(class.tasks(Path::new(resctrl::ROOT))?);
+    }
     let state = held.state().clone();
     let container = spawn::Container { folder: held.folder(), subject: subject(&state) };
     let created = spawn::create(plan, &join, stdio, container)?;
@@ -222,7 +228,7 @@ fn connect_to(path: &Path) -> io::Result<std::os::fd::OwnedFd> {
 }
 
 /// The whole number or nothing: whoever watches for the file reads it at once.
-fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
+pub(super) fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".pid-")

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use common::report::{Diagnostic, ExitCode};
 
 use crate::cgroup::CgroupError;
+use crate::checkpoint::CheckpointError;
 use crate::host::HostError;
 use crate::plan::PlanError;
+use crate::resctrl::ResctrlError;
 use crate::run::RunError;
 use crate::runtime::{ContainerId, RuntimeError};
 use crate::spawn::SpawnError;
@@ -27,11 +29,15 @@ pub enum LifecycleError {
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
     #[error(transparent)]
+    Resctrl(#[from] ResctrlError),
+    #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// Making the container's resources.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -75,9 +81,11 @@ impl LifecycleError {
             Self::Host(error) => error,
             Self::Plan(error) => error,
             Self::Cgroup(error) => error,
+            Self::Resctrl(error) => error,
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,
+            Self::Checkpoint(error) => error,
             Self::Run(error) => error,
             _ => return None,
         })

@@ -43,6 +43,8 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether it is forgotten when it ends.
     pub remove: bool,
+    /// Who makes its cgroups.
+    pub cgroup_driver: Driver,
     /// Whether the kernel may read a file system that its maker wrote.
     pub allow_erofs: bool,
 }
@@ -108,7 +110,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         bundle_folder: None,
         generate_files: true,
         no_pivot: false,
-        cgroup_driver: Driver::default(),
+        cgroup_driver: request.cgroup_driver,
         all_controllers: false,
         preserved_descriptors: 0,
     };
@@ -127,6 +129,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         remove: request.remove,
         store: plan.root.writable().map(|_| store.path().to_owned()),
         cgroup: plan.cgroup.paths(),
+        rdt: None,
         status: Status::Creating,
     };
     Ok(Prepared { plan, spec, state, limits, streams: request.streams, _lease: snapshot })

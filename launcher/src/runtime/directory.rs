@@ -266,6 +266,7 @@ mod tests {
             remove: true,
             store: None,
             cgroup: CgroupPaths::default(),
+            rdt: None,
             status: Status::Creating,
         }
     }

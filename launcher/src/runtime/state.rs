@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, ProcessId, Timestamp};
 use crate::cgroup::CgroupPaths;
+use crate::resctrl::Class;
 
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct State {
     pub store: Option<PathBuf>,
     /// Its cgroups, if it has any.
     pub cgroup: CgroupPaths,
+    /// Its class of service, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdt: Option<Class>,
     /// Where it is in its life.
     pub status: Status,
 }
@@ -144,6 +148,7 @@ mod tests {
                 remove: false,
                 store: Some(PathBuf::from("/var/lib/coracle")),
                 cgroup: CgroupPaths::default(),
+                rdt: None,
                 status,
             };
             let json = serde_json::to_vec(&state).unwrap();
