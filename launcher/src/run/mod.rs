@@ -75,12 +75,17 @@ pub struct Prepared {
 }
 
 /// Runs an image: from its name to the end of its program.
-pub fn run(request: &Request, store: &Store, states: &StateDirectory) -> Result<Outcome, RunError> {
-    prepare(request, store)?.launch(store, states)
+pub fn run(
+    request: &Request,
+    host: &Host,
+    store: &Store,
+    states: &StateDirectory,
+) -> Result<Outcome, RunError> {
+    prepare(request, host, store)?.launch(store, states)
 }
 
 /// Finds and unpacks the image, and decides everything about its container.
-pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
+pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared, RunError> {
     let overrides = &request.overrides;
     let image = store.get(&request.image)?;
     mark(Mark::Image);
@@ -93,7 +98,6 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let mut spec = spec::from_image(image.config(), overrides, &root)?;
     set_console_size(&mut spec);
     mark(Mark::Specified);
-    let host = Host::probe()?;
     let folder = runtime::private_folder(store, &request.id);
     let ground = Ground {
         id: request.id.as_str(),
@@ -114,7 +118,7 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         all_controllers: false,
         preserved_descriptors: 0,
     };
-    let plan = plan::plan(&spec, &ground, &host)?;
+    let plan = plan::plan(&spec, &ground, host)?;
     mark(Mark::Planned);
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };
     let state = State {

@@ -82,15 +82,12 @@ mod tests {
             let compiled = compile_for(&default_profile(CapabilitySet::DOCKER), architecture);
             let compiled = compiled.unwrap();
             let lines = compiled.instructions.chunks(5).map(|chunk| {
-                let all = chunk.iter().map(|i| format!("({}, {}, {}, {:#x})", i.code, i.jt, i.jf, i.k));
+                let all =
+                    chunk.iter().map(|i| format!("({}, {}, {}, {:#x})", i.code, i.jt, i.jf, i.k));
                 format!("    {},\n", all.collect::<Vec<_>>().join(", "))
             });
             let lines: String = lines.collect();
-            assert!(
-                program(architecture) == Some(compiled),
-                "{architecture:?} is now:\n{}",
-                lines
-            );
+            assert!(program(architecture) == Some(compiled), "{architecture:?} is now:\n{}", lines);
         }
     }
 }
