@@ -246,7 +246,8 @@ pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
         mark(Mark::Parsed);
     }
     let memory = arguments.resources.memory_limit();
-    let request = arguments.into_request(&Host::probe()?)?;
+    let mut request = arguments.into_request(&Host::probe()?)?;
+    request.cgroup_driver = globals.management.chosen_driver();
     let store = places.store()?;
     if print_plan {
         print_json(&run::prepare(&request, &store)?.plan)?;
@@ -417,6 +418,7 @@ impl Arguments {
             timeout: program.timeout.map(|span| span.0),
             remove: container.rm,
             allow_erofs: rights.allow_erofs,
+            cgroup_driver: None,
         })
     }
 }

@@ -43,10 +43,28 @@ pub(crate) fn group(held: &mut Held, plan: &CgroupPlan) -> Result<Box<dyn Cgroup
                 return Err(taken(held, |state| state.cgroup = CgroupPaths::default())?);
             }
             found.remove()?;
-            Ok(cgroup::create(plan)?)
+            made(held, plan)
         }
-        other => Ok(other?),
+        other => known(held, plan, other?),
     }
+}
+
+fn made(held: &mut Held, plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, RunError> {
+    let group = cgroup::create(plan)?;
+    known(held, plan, group)
+}
+
+/// Where a user's systemd makes a scope, only it knows: the state has to say so, too.
+fn known(
+    held: &mut Held,
+    plan: &CgroupPlan,
+    group: Box<dyn Cgroup>,
+) -> Result<Box<dyn Cgroup>, RunError> {
+    if *group.paths() != plan.paths() {
+        let paths = group.paths().clone();
+        held.update(|state| state.cgroup = paths)?;
+    }
+    Ok(group)
 }
 
 /// The error that the name is taken, once the state no longer names what is another's.

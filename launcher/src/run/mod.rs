@@ -5,6 +5,7 @@
 
 pub(crate) mod claim;
 mod error;
+mod groups;
 
 pub use error::RunError;
 
@@ -45,6 +46,8 @@ pub struct Request {
     pub remove: bool,
     /// Whether the kernel may read a file system that its maker wrote.
     pub allow_erofs: bool,
+    /// Who makes the container's groups; `None` for whoever can.
+    pub cgroup_driver: Option<Driver>,
 }
 
 /// How a container ended.
@@ -108,11 +111,14 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         bundle_folder: None,
         generate_files: true,
         no_pivot: false,
-        cgroup_driver: Driver::default(),
+        cgroup_driver: request.cgroup_driver.unwrap_or_default(),
         all_controllers: false,
         preserved_descriptors: 0,
     };
-    let plan = plan::plan(&spec, &ground, &host)?;
+    let plan = match request.cgroup_driver {
+        Some(_) => plan::plan(&spec, &ground, &host)?,
+        None => groups::by_whoever_can(&spec, &ground, &host)?,
+    };
     mark(Mark::Planned);
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };
     let state = State {
