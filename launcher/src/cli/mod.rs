@@ -3,11 +3,13 @@
 //! One file for each verb. Verbs print; nothing below them does. Exit statuses are those of
 //! docs/paddle.md.
 
+mod checkpoint;
 mod create;
 mod delete;
 mod duration;
 mod events;
 mod exec;
+mod features;
 mod images;
 mod kill;
 mod list;
@@ -111,7 +113,13 @@ struct Places {
     #[arg(long, global = true, value_name = "FOLDER")]
     store: Option<PathBuf>,
     /// Folder for the state of containers [default: /run/coracle, or $XDG_RUNTIME_DIR/coracle]
-    #[arg(long, global = true, value_name = "FOLDER", visible_alias = "state-dir")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FOLDER",
+        visible_alias = "state-dir",
+        overrides_with = "root"
+    )]
     root: Option<PathBuf>,
 }
 
@@ -132,6 +140,9 @@ enum Verb {
     Resume(pause::Resume),
     Update(Box<update::Arguments>),
     Events(events::Arguments),
+    Features(features::Arguments),
+    Checkpoint(Box<checkpoint::Checkpoint>),
+    Restore(Box<checkpoint::Restore>),
     Images(images::Arguments),
     Rmi(rmi::Arguments),
     Prune(prune::Arguments),
@@ -183,6 +194,9 @@ impl Verb {
             Self::Resume(arguments) => pause::resume(&arguments, places),
             Self::Update(arguments) => update::run(&arguments, places),
             Self::Events(arguments) => events::run(&arguments, places),
+            Self::Features(_) => features::run(),
+            Self::Checkpoint(arguments) => checkpoint::checkpoint(*arguments, globals),
+            Self::Restore(arguments) => checkpoint::restore(*arguments, globals),
             Self::Images(arguments) => images::run(&arguments, places),
             Self::Rmi(arguments) => rmi::run(&arguments, places),
             Self::Prune(arguments) => prune::run(&arguments, places),

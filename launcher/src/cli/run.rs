@@ -23,6 +23,7 @@ use crate::host::Host;
 use crate::lifecycle::{self, Foreground};
 use crate::run::{self, Outcome, Request};
 use crate::runtime::ContainerId;
+use crate::spawn;
 use crate::spec::{
     Bundle, CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError,
     Tmpfs, Ulimit, Volume,
@@ -271,10 +272,12 @@ fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
     if let Some(more) = words.next().transpose()? {
         return Err(UsageError::AfterId(more).into());
     }
+    let (options, handles) = making.into_parts(globals)?;
+    // Its process 1 is this program for a moment in which hooks run.
+    spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&bundle.unwrap_or_default())?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
-    let (options, handles) = making.into_parts(globals);
     let request = lifecycle::Request { id, bundle, options, handles };
     let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
     let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;

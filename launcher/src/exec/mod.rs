@@ -85,7 +85,11 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     check_preserved(request.preserved)?;
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
-    let join = cgroup::reopen(&paths).join()?;
+    let group = cgroup::reopen(&paths);
+    let join = match request.subgroups.is_empty() {
+        true => group.join_beside(first.pid.unsigned_abs())?,
+        false => group.join()?,
+    };
     if request.detach {
         let child = lend_own(|stdio| Ok(spawn::enter(&plan, &inside, &join, stdio)?))?;
         hand_over(request, &sockets, &child)?;

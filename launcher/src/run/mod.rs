@@ -127,11 +127,13 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         bundle: None,
         annotations: BTreeMap::new(),
         monitored: true,
+        mounted: None,
         command: plan.process.argv.clone(),
         created: Timestamp::now(),
         remove: request.remove,
         store: plan.root.writable().map(|_| store.path().to_owned()),
         cgroup: plan.cgroup.paths(),
+        rdt: None,
         status: Status::Creating,
     };
     Ok(Prepared { plan, spec, state, limits, streams: request.streams, _lease: snapshot })

@@ -4,17 +4,19 @@
 //! killed, and `rm` all take it. Whatever the state names may be there, half there or gone.
 
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
+use super::mounts;
 use super::private::remove_area;
 use super::{
     ContainerId, Found, Held, ProcessId, RuntimeError, State, StateDirectory, Status, Timestamp,
 };
-use crate::cgroup;
+use crate::{cgroup, resctrl};
 
 /// How long a killed process may take to vanish.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -128,6 +130,12 @@ pub fn clear_ended(state: &State) -> Result<(), RuntimeError> {
 
 fn clear_files(state: &State) -> Result<(), RuntimeError> {
     let id = &state.id;
+    if let Some(class) = &state.rdt {
+        class.remove(Path::new(resctrl::ROOT)).map_err(clean_up(id))?;
+    }
+    if let Some(mounted) = &state.mounted {
+        mounts::clear(mounted).map_err(clean_up(id))?;
+    }
     if let Some(store) = state.store.as_deref().filter(|store| store.exists()) {
         remove_area(store, id.as_str()).map_err(clean_up(id))?;
     }

@@ -63,11 +63,15 @@ impl Setup<'_> {
     /// Whether the launcher has nothing to do for the child until that has executed its program.
     fn is_on_its_own(&self) -> bool {
         let plan = self.plan;
-        self.gate.is_none()
-            && self.cgroup.scope.is_none()
+        self.cgroup.scope.is_none()
             && plan.id_maps.is_none()
-            && plan.security.listener.is_none()
+            && self.says_nothing_urgent()
             && plan.hooks.is_empty()
+    }
+
+    /// Whether all that the child says can be heard when it has ended or executed its program.
+    pub(super) fn says_nothing_urgent(&self) -> bool {
+        self.gate.is_none() && self.plan.security.listener.is_none() && self.guests.is_empty()
     }
 }
 

@@ -37,6 +37,7 @@ mod launch;
 mod listener;
 mod mounts;
 mod namespaces;
+mod network;
 mod no_pivot;
 mod ourselves;
 mod owners;

@@ -182,8 +182,9 @@ fn a_read_only_disk_is_mounted_read_only() {
     let disk = String::from_utf8(disk.stdout).unwrap().trim().to_owned();
     assert!(disk.starts_with("/dev/loop"), "{disk}");
     let bundle = Bundle::new("disk");
-    let line =
-        std::panic::catch_unwind(|| bundle.line(&mount("/data", "ext4", &disk, "ro"), "/data"));
+    let mut changes = mount("/data", "ext4", &disk, "ro");
+    changes["linux"] = json!({ "resources": { "devices": [{ "allow": true, "access": "rwm" }] } });
+    let line = std::panic::catch_unwind(|| bundle.line(&changes, "/data"));
     let detached = std::process::Command::new(losetup).args(["--detach", &disk]).status().unwrap();
     assert!(detached.success());
     let line = line.unwrap();

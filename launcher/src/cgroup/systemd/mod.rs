@@ -29,7 +29,7 @@ use oci_spec::runtime::LinuxResources;
 use super::create::{Made, fill};
 use super::update::enable_above;
 use super::{
-    Cgroup, CgroupError, CgroupPaths, CgroupPlan, GroupPlan, Join, OomWatch, Stats, reopen,
+    Cgroup, CgroupError, CgroupPaths, CgroupPlan, GroupPlan, Join, OomWatch, Stats, folder, reopen,
 };
 use crate::host::Version;
 
@@ -54,6 +54,7 @@ pub(super) fn create(plan: &CgroupPlan, scope: &ScopePlan) -> Result<Box<dyn Cgr
         let own = manager.control_group().map_err(failed("be asked for", &scope.unit))?;
         plan.move_to(&ScopePlan { manager: own.into(), ..scope.clone() });
     }
+    free(&mut manager, &plan)?;
     let mut made = Made::default();
     let (ours, unified): (Vec<_>, Vec<_>) =
         plan.groups.iter().cloned().partition(|group| group.version == Version::V1);
@@ -66,6 +67,29 @@ pub(super) fn create(plan: &CgroupPlan, scope: &ScopePlan) -> Result<Box<dyn Cgr
     let Some(scope) = plan.scope else { return Ok(reopen(&paths)) };
     let pending = Pending { manager: RefCell::new(manager), scope, unified };
     Ok(Box::new(Scoped::new(paths, Some(pending))))
+}
+
+/// A scope of that name that lives is another container's, and must not be stopped with a failed start of ours.
+fn free(manager: &mut Manager, plan: &CgroupPlan) -> Result<(), CgroupError> {
+    let Some(scope) = &plan.scope else { return Ok(()) };
+    let Some(group) = plan.groups.iter().find(|group| group.version == Version::V2) else {
+        // In v1 the folders say it.
+        return Ok(());
+    };
+    let found = match manager.control_group_of(&scope.unit.name) {
+        Ok(found) => found,
+        // It knows no such unit.
+        Err(BusError::Error { .. }) => return Ok(()),
+        Err(error) => return Err(failed("be asked for", &scope.unit)(error)),
+    };
+    if found.is_empty() {
+        return Ok(());
+    }
+    let path = group.anchor.join(found.trim_start_matches('/'));
+    match folder::processes(&path)?.len() {
+        0 => Ok(()),
+        count => Err(CgroupError::Occupied { path, count }),
+    }
 }
 
 impl CgroupPlan {
