@@ -87,9 +87,10 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
     let group = cgroup::reopen(&paths);
-    let mut join = match request.subgroups.is_empty() {
-        true => group.join_beside(first.pid.unsigned_abs())?,
-        false => group.join()?,
+    let mut join = if request.subgroups.is_empty() {
+        group.join_beside(first.pid.unsigned_abs())?
+    } else {
+        group.join()?
     };
     if let Some(class) = &container.state.rdt {
         join.v1.extend(class.tasks(Path::new(resctrl::ROOT))?);
