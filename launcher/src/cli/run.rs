@@ -265,8 +265,6 @@ pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
 
 /// Runs a bundle.
 fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
-    // Its process 1 waits as this program, in reach of whoever is in the container by then.
-    spawn::out_of_reach()?;
     let Arguments {
         bundle: FromBundle { bundle, detach, keep, making, .. }, image_and_args, ..
     } = arguments;
