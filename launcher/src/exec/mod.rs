@@ -86,9 +86,10 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
     let group = cgroup::reopen(&paths);
-    let join = match request.subgroups.is_empty() {
-        true => group.join_beside(first.pid.unsigned_abs())?,
-        false => group.join()?,
+    let join = if request.subgroups.is_empty() {
+        group.join_beside(first.pid.unsigned_abs())?
+    } else {
+        group.join()?
     };
     if request.detach {
         let child = lend_own(|stdio| Ok(spawn::enter(&plan, &inside, &join, stdio)?))?;
