@@ -33,9 +33,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
     let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);
-    let detached =
-        !namespaces.iter().any(|one| one.kind == NamespaceKind::Mount) && below.needs_mounts();
-    kernel::check(&root, id_maps.as_ref(), detached, host)?;
+    kernel::check(&root, id_maps.as_ref(), below.is_detached(&namespaces), host)?;
     let plan = Plan {
         root,
         lower: ground.format,

@@ -8,9 +8,7 @@ use oci_spec::runtime::{LinuxIdMapping, Mount as OciMount, Spec};
 use super::ids::outside;
 use super::mount::{Link, Mount, OwnerMaps, Owners, Propagation, Source, Sources, Spread};
 use super::options::Options;
-use super::{
-    Attributes, Ground, IdMaps, IdRange, Namespace, NamespaceKind, PlanError, cgroups, paths,
-};
+use super::{Attributes, IdMaps, IdRange, Namespace, NamespaceKind, PlanError, cgroups, paths};
 use crate::cgroup::CgroupPlan;
 use crate::host::Host;
 
@@ -104,12 +102,7 @@ pub(super) fn plan(
 }
 
 /// When the host's side of the binds is opened.
-pub(super) fn sources(
-    mounts: &[Mount],
-    scope: &Scope<'_>,
-    ground: &Ground<'_>,
-    host: &Host,
-) -> Sources {
+pub(super) fn sources(mounts: &[Mount], scope: &Scope<'_>, host: &Host) -> Sources {
     let mapped = |mount: &Mount| matches!(&mount.source, Source::Bind { owners: Some(_), .. });
     let privileged = host.privileged();
     // Root inside may pass through none of the host's private folders. (Everyone else's container has the rights that its
@@ -117,13 +110,10 @@ pub(super) fn sources(
     if privileged && (scope.has(NamespaceKind::User) || mounts.iter().any(mapped)) {
         return Sources::Launcher;
     }
-    let travels = |mount: &Mount| {
-        let private = mount.propagation.first().is_some_and(|first| first.ends_all());
-        matches!(mount.source, Source::Bind { .. }) && !private
-    };
-    let root_receives =
-        ground.bundle && scope.root.is_some_and(|root| root.kind == Propagation::Slave);
-    if root_receives || mounts.iter().any(travels) { Sources::Early } else { Sources::Late }
+    // What is to be one with the host's mounts has to be copied while the launcher's copies of these still are.
+    let binds = |mount: &Mount| matches!(mount.source, Source::Bind { .. });
+    let shared = scope.root.is_some_and(|root| root.kind == Propagation::Shared);
+    if shared && mounts.iter().any(binds) { Sources::Early } else { Sources::Late }
 }
 
 /// What sort of mount something is.
