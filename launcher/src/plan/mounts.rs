@@ -115,6 +115,10 @@ pub(super) fn sources(
     if privileged && (scope.has(NamespaceKind::User) || mounts.iter().any(mapped)) {
         return Sources::Launcher;
     }
+    // An image that is a file is no folder that its root could go on top of, out of the way of every path.
+    if !ground.format.is_folder() {
+        return Sources::Launcher;
+    }
     let travels = |mount: &Mount| {
         let private = mount.propagation.first().is_some_and(|first| first.ends_all());
         matches!(mount.source, Source::Bind { .. }) && !private
