@@ -170,11 +170,13 @@ mod tests {
             bundle: None,
             annotations: std::collections::BTreeMap::new(),
             monitored: true,
+            mounted: None,
             command: command.split(' ').map(str::to_owned).collect(),
             created: Timestamp(100),
             remove: false,
             store: None,
             cgroup: CgroupPaths::default(),
+            rdt: None,
             status,
         };
         let stopped = |exit| Status::Stopped { exit, finished: Timestamp(150) };

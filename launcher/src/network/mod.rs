@@ -1,4 +1,7 @@
-//! What a container's network namespace holds. Today: the host's network, or one of its own with loopback up.
+//! What a container's network namespace holds: the host's network, or one of its own with loopback up, and devices of the
+//! host that are given to it.
+
+pub(crate) mod netlink;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,4 +13,13 @@ pub enum Network {
     Shared,
     /// A new namespace whose loopback device is brought up.
     Loopback,
+}
+
+/// A device of the host that becomes the container's (runtime-spec, config-linux.md, "Network Devices").
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkDevice {
+    /// Its name on the host.
+    pub name: String,
+    /// Its name inside; `%d` stands for the first free number.
+    pub inside: String,
 }

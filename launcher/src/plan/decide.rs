@@ -4,7 +4,7 @@ use oci_spec::runtime::Spec;
 
 use super::{
     Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below,
-    hooks, ids, kernel, namespaces, paths, process, security, sysctls,
+    hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
 };
 use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
@@ -20,6 +20,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     let (hostname, domainname) = names(spec, &namespaces, ground)?;
     let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
     let mut process = process(given, linux)?;
+    process.own_streams = ground.bundle;
     if let Some(hostname) = hostname.as_ref().filter(|_| !ground.bundle)
         && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
     {
@@ -32,7 +33,9 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
     let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);
-    kernel::check(&root, id_maps.as_ref(), host)?;
+    let detached =
+        !namespaces.iter().any(|one| one.kind == NamespaceKind::Mount) && below.needs_mounts();
+    kernel::check(&root, id_maps.as_ref(), detached, host)?;
     let plan = Plan {
         root,
         lower: ground.format,
@@ -42,12 +45,22 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         devices: below.devices,
         links: below.links,
         files: below.files,
-        masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
-        readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
+        masked: below.masked,
+        readonly: below.readonly,
         domainname,
         hostname,
         cgroup,
         network: if isolated { Network::Loopback } else { Network::Shared },
+        network_devices: network::devices(
+            linux.and_then(|linux| linux.net_devices().as_ref()),
+            &namespaces,
+            host,
+        )?,
+        rdt: rdt::class(
+            linux.and_then(|linux| linux.intel_rdt().as_ref()),
+            ground.id,
+            crate::resctrl::is_mounted,
+        )?,
         security: rights(spec, ground, host, &namespaces)?,
         process,
         init: ground.init,

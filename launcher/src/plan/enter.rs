@@ -62,7 +62,12 @@ pub fn enter(
     if let Some(listener) = &mut security.listener {
         listener.state.set_status(ContainerState::Running).set_pid(Some(manner.first));
     }
+    if let Some(keyring) = &mut security.keyring {
+        // It is the first process's, who may do what with it.
+        keyring.permissions = None;
+    }
     let mut process = process(wanted, linux)?;
+    process.own_streams = manner.bundle.is_some();
     process.affinity = Affinity::of(wanted.exec_cpu_affinity().as_ref())?;
     Ok(EnterPlan {
         process,

@@ -99,6 +99,15 @@ pub enum PlanError {
     /// A flag of the filter that this kernel does not know.
     #[error("this kernel does not know all flags of the seccomp profile ({0:#x})")]
     SeccompFlag(u32),
+    /// A class of service that cannot be had.
+    #[error("the container cannot have a class of service of Intel RDT: {0}")]
+    Rdt(&'static str),
+    /// Network devices that cannot be given to the container.
+    #[error("the container cannot be given network devices: {0}")]
+    NetworkDevices(&'static str),
+    /// A name that no network device can have.
+    #[error("`{}` is no name of a network device", Escaped(.0.as_bytes()))]
+    NetworkDeviceName(String),
     /// A filter that asks a listener, and nobody to listen, or the other way round.
     #[error("the seccomp profile {0}")]
     Listener(&'static str),
@@ -152,6 +161,9 @@ impl Diagnostic for PlanError {
             ),
             Self::Kernel { feature, .. } if feature.starts_with("overlayfs") => {
                 "use --read-only with an image that has all mount points, or a newer kernel".to_owned()
+            }
+            Self::Kernel { feature, .. } if feature.starts_with("mounting") => {
+                "give it a mount namespace, or neither mounts nor paths that are masked or read-only".to_owned()
             }
             Self::Kernel { .. } => "paddle needs Linux 5.12 or newer".to_owned(),
             Self::Unmapped { .. } => {

@@ -21,10 +21,12 @@ mod labels;
 mod mount;
 mod mounts;
 mod namespaces;
+mod network;
 mod numbers;
 mod options;
 mod paths;
 mod process;
+mod rdt;
 mod root;
 mod scheduling;
 pub mod seccomp;
@@ -38,7 +40,8 @@ use common::tree::ImagePath;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::{CgroupPlan, Driver};
-use crate::network::Network;
+use crate::network::{Network, NetworkDevice};
+use crate::resctrl::Class;
 use crate::spec::HostEntry;
 use crate::store::Format;
 
@@ -59,7 +62,9 @@ pub use numbers::Numbers;
 pub use options::mount_options;
 pub use process::{Process, Rlimit, process};
 pub use root::RootPlan;
-pub use scheduling::{Affinity, MemoryPolicy, Scheduler, Scheduling};
+pub use scheduling::{
+    Affinity, MemoryPolicy, Scheduler, Scheduling, memory_policy_flags, memory_policy_modes,
+};
 pub use security::{Listener, Security, Wanted, security};
 
 /// Everything that `spawn` will do, in the order of its fields.
@@ -99,6 +104,12 @@ pub struct Plan {
     pub cgroup: CgroupPlan,
     /// What happens in the network namespace.
     pub network: Network,
+    /// Devices of the host that move there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_devices: Vec<NetworkDevice>,
+    /// Its class of service; made by the caller of `spawn`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdt: Option<Class>,
     /// What the program may ask of the kernel.
     pub security: Security,
     /// The program.

@@ -36,6 +36,10 @@ pub struct Process {
     /// Whether `HOME` is set to what the container's own `/etc/passwd` says of the user: [`Self::env`] has none.
     #[serde(default)]
     pub find_home: bool,
+    /// Whether what is not a terminal of its own, of input and output, is given to its user, so that it can open
+    /// `/dev/stdout` anew: engines hand over pipes of root's.
+    #[serde(default)]
+    pub own_streams: bool,
     /// How it is scheduled.
     #[serde(default)]
     pub scheduling: Scheduling,
@@ -82,6 +86,7 @@ pub fn process(process: &OciProcess, linux: Option<&Linux>) -> Result<Process, P
         }),
         oom_score_adj: process.oom_score_adj(),
         find_home: !home,
+        own_streams: false,
         scheduling: scheduling::plan(process, linux)?,
         affinity: Affinity::default(),
     })

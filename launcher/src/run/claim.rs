@@ -7,9 +7,11 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use super::RunError;
 use crate::cgroup::{self, Cgroup, CgroupError, CgroupPaths, CgroupPlan};
+use crate::resctrl::{self, Class, ResctrlError};
 use crate::runtime::{self, Held, RuntimeError, State};
 use crate::store::{Store, StoreError};
 
@@ -36,14 +38,35 @@ pub(super) fn private_area(held: &mut Held, store: &Store) -> Result<OwnedFd, Ru
 
 /// Makes the container's cgroups.
 pub(crate) fn group(held: &mut Held, plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, RunError> {
-    match cgroup::create(plan) {
+    let made = match cgroup::create(plan) {
         Err(CgroupError::Exists { .. }) => {
             let found = cgroup::reopen(&plan.paths());
             if !found.processes()?.is_empty() {
                 return Err(taken(held, |state| state.cgroup = CgroupPaths::default())?);
             }
             found.remove()?;
-            Ok(cgroup::create(plan)?)
+            cgroup::create(plan)?
+        }
+        // A place of the caller's choice, where somebody else lives.
+        Err(error @ (CgroupError::Occupied { .. } | CgroupError::Frozen { .. })) => {
+            held.update(|state| state.cgroup = CgroupPaths::default())?;
+            return Err(error.into());
+        }
+        other => other?,
+    };
+    if *made.paths() != held.state().cgroup {
+        // systemd alone knew where.
+        held.update(|state| state.cgroup = made.paths().clone())?;
+    }
+    Ok(made)
+}
+
+/// Makes the container's class of service. One that is another's is not cleared with the failed start.
+pub(crate) fn class(held: &mut Held, class: &Class) -> Result<(), RunError> {
+    match class.make(Path::new(resctrl::ROOT)) {
+        Err(error @ ResctrlError::Exists(_)) => {
+            held.update(|state| state.rdt = None)?;
+            Err(error.into())
         }
         other => Ok(other?),
     }

@@ -7,6 +7,7 @@ use common::report::{Diagnostic, ExitCode};
 use crate::cgroup::CgroupError;
 use crate::host::HostError;
 use crate::plan::PlanError;
+use crate::resctrl::ResctrlError;
 use crate::runtime::RuntimeError;
 use crate::spawn::SpawnError;
 use crate::spec::SpecError;
@@ -27,6 +28,8 @@ pub enum RunError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Resctrl(#[from] ResctrlError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
@@ -56,6 +59,7 @@ impl RunError {
             Self::Host(error) => error,
             Self::Plan(error) => error,
             Self::Cgroup(error) => error,
+            Self::Resctrl(error) => error,
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,

@@ -260,11 +260,13 @@ mod tests {
             bundle: None,
             annotations: std::collections::BTreeMap::new(),
             monitored: true,
+            mounted: None,
             command: Vec::new(),
             created: Timestamp(0),
             remove: true,
             store: None,
             cgroup: CgroupPaths::default(),
+            rdt: None,
             status: Status::Creating,
         }
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, ProcessId, Timestamp};
 use crate::cgroup::CgroupPaths;
+use crate::resctrl::Class;
 
 /// One container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct State {
     /// The folder of its bundle; `None` for a container of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<PathBuf>,
+    /// What it mounts in the host's own mount namespace, where it has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mounted: Option<Mounted>,
     /// The specification's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -38,8 +42,20 @@ pub struct State {
     pub store: Option<PathBuf>,
     /// Its cgroups, if it has any.
     pub cgroup: CgroupPaths,
+    /// Its class of service, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdt: Option<Class>,
     /// Where it is in its life.
     pub status: Status,
+}
+
+/// A root that is mounted where everyone sees it, with all that is mounted below.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounted {
+    /// Where.
+    pub path: PathBuf,
+    /// Which mount ([`mount_at`](super::mount_at)) was there before, to stop at.
+    pub before: u64,
 }
 
 /// Where a container is in its life. Names are those of the OCI runtime specification.
@@ -126,11 +142,13 @@ mod tests {
                 bundle: Some(PathBuf::from("/bundle")),
                 annotations: [("a".to_owned(), "b".to_owned())].into(),
                 monitored: false,
+                mounted: Some(Mounted { path: PathBuf::from("/bundle/rootfs"), before: 3 }),
                 command: vec!["/bin/true".to_owned()],
                 created: Timestamp(1),
                 remove: false,
                 store: Some(PathBuf::from("/var/lib/coracle")),
                 cgroup: CgroupPaths::default(),
+                rdt: None,
                 status,
             };
             let json = serde_json::to_vec(&state).unwrap();

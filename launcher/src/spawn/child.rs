@@ -13,11 +13,11 @@ use super::prepare::Setup;
 use super::sources::Trees;
 use super::step::{At, Done, Failure};
 use super::{
-    Step, credentials, devices, fork, home, hooks, ids, init, mounts, paths, program, root,
-    sysctls, terminal,
+    Step, credentials, devices, fork, home, hooks, ids, init, mounts, network, paths, program,
+    root, sysctls, terminal,
 };
 use crate::network::Network;
-use crate::plan::{HookKind, NamespaceKind, Plan, Sources};
+use crate::plan::{HookKind, NamespaceKind, Sources};
 use crate::sys;
 use crate::sys::exec::Strings;
 use crate::timing::{Mark, mark};
@@ -74,7 +74,7 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     sysctls::set_all(plan, known.proc.as_ref().or(setup.procfs.as_ref()))?;
     paths::cover(setup, root.as_fd())?;
     mark(Mark::Covered);
-    identity(plan)?;
+    identity(setup, socket)?;
     mark(Mark::Named);
     run_hooks(setup, socket)?;
     root::enter(plan, root.as_fd())?;
@@ -89,8 +89,16 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     mark(Mark::Inside);
     let environment = home::environment(&plan.process, root.as_fd())?;
     let rights = setup.rights(socket);
+    if let Some(gate) = &setup.gate {
+        // Closed with all others, so their owners must not do it.
+        std::mem::forget((root, known, peer, early));
+        gate.let_go(setup, socket)?;
+    }
     rights.confine(|| die_with_launcher(setup, socket))?;
     if setup.gate.is_some() {
+        if let Some(procfs) = &setup.procfs {
+            sys::clone::close_copy(procfs.as_fd());
+        }
         program::find(&setup.candidates, &setup.arguments)?;
     }
     if seals_early(setup) {
@@ -212,7 +220,8 @@ pub(super) fn die_with_launcher(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Do
 }
 
 /// Names and network.
-fn identity(plan: &Plan) -> Done {
+fn identity(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+    let plan = setup.plan;
     if let Some(name) = &plan.hostname {
         rustix::system::sethostname(name.as_bytes()).at(Step::Hostname, name)?;
     }
@@ -222,7 +231,8 @@ fn identity(plan: &Plan) -> Done {
     match plan.network {
         Network::Shared => Ok(()),
         Network::Loopback => sys::net::loopback_up().at(Step::Network, "lo"),
-    }
+    }?;
+    network::receive_all(&setup.guests, socket)
 }
 
 fn execute(setup: &Setup<'_>, environment: &Strings, socket: BorrowedFd<'_>) -> Done<Infallible> {

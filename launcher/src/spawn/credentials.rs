@@ -52,6 +52,27 @@ pub(super) fn enter_folder(process: &Process, found: Result<OwnedFd, Errno>) -> 
     }
 }
 
+/// Gives the program's input and output to its user. Never `/dev/null`, which is everybody's. Where the kernel will not have
+/// it (the file's owner is nobody inside, or its file system is read-only), the program has what it has.
+pub(super) fn own_streams(process: &Process) -> Done {
+    if !process.own_streams {
+        return Ok(());
+    }
+    let (stdin, stdout, stderr) =
+        (rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr());
+    for stream in [stdin, stdout, stderr] {
+        let stat = rustix::fs::fstat(stream).at(Step::Credentials, process.uid)?;
+        if stat.st_uid == process.uid || stat.st_rdev == rustix::fs::makedev(1, 3) {
+            continue;
+        }
+        match rustix::fs::fchown(stream, Some(Uid::from_raw(process.uid)), None) {
+            Ok(()) | Err(Errno::PERM | Errno::ROFS | Errno::INVAL | Errno::NOSYS) => {}
+            Err(errno) => return Err(errno).at(Step::Credentials, process.uid),
+        }
+    }
+    Ok(())
+}
+
 /// Becomes the plan's user. Capabilities survive the change so that [`capabilities`] can set them as planned.
 pub(super) fn become_user(process: &Process, set_groups: bool) -> Done {
     let who = format_args!("{}:{}", process.uid, process.gid).to_string();

@@ -5,6 +5,7 @@
 //! child -> launcher   U                           a user namespace wants its ids
 //!                     P  pid[4] + a descriptor    the container's first process, from the one in between
 //!                     H                           its file systems are mounted: time for hooks
+//!                     D                           the next network device is wanted
 //!                     C  + a descriptor           the controlling side of the terminal
 //!                     L  + a descriptor           the listener of the seccomp filter
 //!                     N  number[4]                as what descriptor the listener will appear in the child
@@ -43,6 +44,7 @@ pub(super) enum Word {
     Unmapped,
     Born(Pid, OwnedFd),
     Hooks,
+    Device,
     Console(OwnedFd),
     Listener(OwnedFd),
     ListenerAt(i32),
@@ -78,6 +80,7 @@ pub(super) fn listen(socket: BorrowedFd<'_>) -> Result<Word, Errno> {
         [b'X'] => Ok(Word::Executing),
         [b'U'] => Ok(Word::Unmapped),
         [b'H'] => Ok(Word::Hooks),
+        [b'D'] => Ok(Word::Device),
         [b'W'] => Ok(Word::Waiting),
         [b'C'] => descriptor(&mut ancillary).map(Word::Console).ok_or(Errno::BADMSG),
         [b'L'] => descriptor(&mut ancillary).map(Word::Listener).ok_or(Errno::BADMSG),
@@ -166,6 +169,11 @@ pub(super) fn hooks(socket: BorrowedFd<'_>) -> Result<(), Errno> {
 /// In the child: it waits to be started.
 pub(super) fn waiting(socket: BorrowedFd<'_>) -> Result<(), Errno> {
     say(socket, b"W")
+}
+
+/// In the child: the next network device is wanted.
+pub(super) fn device(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    rustix::net::send(socket, b"D", SendFlags::NOSIGNAL).map(drop)
 }
 
 /// In the child: everything is ready.

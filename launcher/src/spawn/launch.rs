@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
+use rustix::io::Errno;
 use rustix::process::Pid;
 
 use super::handshake::{self, Word};
@@ -42,6 +43,7 @@ pub(super) fn make(
         pidfd: born.pidfd,
         socket: ours,
         console: None,
+        moved: 0,
     };
     match surround(cgroup, born.pid, &launch.socket).and_then(|()| launch.accompany()) {
         Ok(()) => {
@@ -55,8 +57,8 @@ pub(super) fn make(
     }
 }
 
-/// Has systemd make a scope around the process, where that is how it gets its cgroup.
-fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
+/// Has systemd put the process where it belongs, where that is how it gets its cgroup.
+pub(super) fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
     let Some(scope) = &cgroup.scope else { return Ok(()) };
     scope.start(pid.as_raw_nonzero().get().unsigned_abs())?;
     handshake::go(socket.as_fd()).at(Step::JoinCgroup, "the scope")?;
@@ -73,6 +75,8 @@ struct Launch<'a> {
     pidfd: OwnedFd,
     socket: OwnedFd,
     console: Option<OwnedFd>,
+    /// How many network devices have been moved.
+    moved: usize,
 }
 
 impl Launch<'_> {
@@ -96,6 +100,7 @@ impl Launch<'_> {
                     end_of(&between);
                 }
                 Word::Hooks => self.run_hooks()?,
+                Word::Device => self.hand_over_device()?,
                 Word::Console(descriptor) => self.console = Some(descriptor),
                 Word::Listener(descriptor) => {
                     listener::deliver(&self.setup.plan.security, self.pid, &descriptor)?;
@@ -120,6 +125,14 @@ impl Launch<'_> {
     fn is_talkative(&self) -> bool {
         let plan = self.setup.plan;
         self.setup.gate.is_some() || plan.security.listener.is_some() || !plan.hooks.is_empty()
+    }
+
+    /// The next device, in the order in which the child asks.
+    fn hand_over_device(&mut self) -> Result<(), SpawnError> {
+        let next = self.setup.guests.get(self.moved).ok_or(Errno::BADMSG);
+        next.at(Step::MoveDevice, "a device")?.hand_over(self.pid)?;
+        self.moved += 1;
+        Ok(handshake::go(self.socket.as_fd()).at(Step::MoveDevice, "the container")?)
     }
 
     fn map_ids(&self) -> Result<(), SpawnError> {

@@ -1,7 +1,7 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
@@ -11,9 +11,10 @@ use super::confine::Rights;
 use super::gate::Gate;
 use super::hooks::Told;
 use super::init::Init;
+use super::network::Guest;
 use super::sources::Trees;
 use super::step::{At, Done};
-use super::{Stdio, Step, labels, namespaces, owners, program};
+use super::{Stdio, Step, labels, namespaces, network, owners, program};
 use crate::cgroup::Join;
 use crate::plan::{Mount, NamespaceKind, Plan, Source, Sources};
 use crate::sys::exec::Strings;
@@ -39,6 +40,8 @@ pub(super) struct Setup<'a> {
     pub(super) told: Option<Told>,
     /// The system call filter, when the plan has one.
     pub(super) filter: Option<Filter>,
+    /// Devices of the host that become the container's.
+    pub(super) guests: Vec<Guest>,
     /// The host's procfs, when something is written there.
     pub(super) procfs: Option<OwnedFd>,
     /// Detached copies of what root inside may not be allowed to reach by path.
@@ -77,6 +80,7 @@ impl<'a> Setup<'a> {
                 .at(Step::Prepare, "the program's name")?,
             init: init.at(Step::Init, "the program")?,
             filter: plan.security.seccomp.as_ref().map(Filter::from),
+            guests: network::look_up(&plan.network_devices)?,
             procfs: labels::open_procfs(needs_procfs(plan))?,
             joined: namespaces::open_joined(plan)?,
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
@@ -85,10 +89,11 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// The descriptors that are still needed once the container is started.
+    /// The descriptors that are still needed when the root has been entered. The host's procfs is closed before the wait.
     pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
         let told = self.told.iter().map(|told| told.created.as_raw_fd());
-        told.chain(self.init.iter().map(Init::image)).collect()
+        let procfs = self.procfs.iter().map(AsRawFd::as_raw_fd);
+        told.chain(self.init.iter().map(Init::image)).chain(procfs).collect()
     }
 
     /// What the program is and may do; `launcher` is the child's side of the handshake.
