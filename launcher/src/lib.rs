@@ -5,9 +5,10 @@
 //! cli/         store/         spec/   plan/   spawn/   supervise/
 //! ```
 //!
-//! [`run`](fn@run) shows the whole way; [`lifecycle`] is the same for OCI bundles, in the steps that engines ask for. Single-threaded by rule. `unsafe` stands only under [`sys`].
+//! [`run`](fn@run) shows the whole way; [`lifecycle`] is the same for OCI bundles, in the steps that engines ask for. Single-threaded by rule, but while the store unpacks. `unsafe` stands only under [`sys`].
 
 pub mod cgroup;
+pub mod checkpoint;
 pub mod cli;
 pub mod exec;
 pub mod host;

@@ -1,8 +1,7 @@
 //! From the bytes of a layer's blob to the bytes of its tar: by media type, within limits (rule U6), and
 //! with nothing behind the end (rule U7).
 //!
-//! Only decoding. The encoder of gzip works on several threads and belongs to the builder; the launcher
-//! has one thread.
+//! Only decoding: the encoder of gzip belongs to the builder.
 
 use std::io::{self, BufRead, BufReader, Read};
 

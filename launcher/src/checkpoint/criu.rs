@@ -65,7 +65,7 @@ impl CgroupsMode {
 
 /// Writing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Dump {
+pub(super) struct Dump {
     /// See there.
     pub common: Common,
     /// The container's first process.
@@ -182,7 +182,7 @@ impl Dump {
     }
 
     /// Has it written.
-    pub fn run(&self) -> Result<(), CheckpointError> {
+    pub(super) fn run(&self) -> Result<(), CheckpointError> {
         run(&self.arguments(), &self.common.logs().join(Self::LOG))
     }
 }
@@ -199,10 +199,9 @@ impl Restore {
         all.extend(self.common.arguments(Self::LOG));
         all.extend(["--root".into(), self.root.clone().into()]);
         all.extend(["--pidfile".into(), self.pid_file.clone().into()]);
-        for (option, value) in [
-            ("--lsm-profile", &self.lsm_profile),
-            ("--lsm-mount-context", &self.lsm_mount_context),
-        ] {
+        for (option, value) in
+            [("--lsm-profile", &self.lsm_profile), ("--lsm-mount-context", &self.lsm_mount_context)]
+        {
             if let Some(value) = value {
                 all.extend([option.into(), value.into()]);
             }
@@ -244,9 +243,9 @@ fn run(arguments: &[OsString], log: &Path) -> Result<(), CheckpointError> {
 fn quote(log: &Path) -> Vec<String> {
     const LINES: usize = 5;
     let text = std::fs::read(log).unwrap_or_default();
-    let errors = text.split(|byte| *byte == b'\n').filter(|line| {
-        line.windows(5).any(|word| word == b"Error")
-    });
+    let errors = text
+        .split(|byte| *byte == b'\n')
+        .filter(|line| line.windows(5).any(|word| word == b"Error"));
     errors.take(LINES).map(|line| Escaped(line).to_string()).collect()
 }
 
@@ -261,7 +260,12 @@ mod tests {
 
     #[test]
     fn a_dump_is_told_all_that_was_asked() {
-        let least = Dump { pid: 7, root: "/r".into(), common: Common { images: "/i".into(), ..Common::default() }, ..Dump::default() };
+        let least = Dump {
+            pid: 7,
+            root: "/r".into(),
+            common: Common { images: "/i".into(), ..Common::default() },
+            ..Dump::default()
+        };
         assert_eq!(
             line(&least.arguments()),
             "dump -t 7 -D /i -o dump.log -v4 --manage-cgroups=soft --root /r"

@@ -6,7 +6,7 @@ use clap::Args;
 use common::report::ExitCode;
 
 use super::{Done, Globals};
-use crate::lifecycle::{self, Handles, Options, Request};
+use crate::lifecycle::{self, Handles, LifecycleError, Options, Request};
 use crate::runtime::ContainerId;
 use crate::spawn;
 use crate::spec::Bundle;
@@ -48,8 +48,11 @@ pub(super) struct Making {
 }
 
 impl Making {
-    /// How, and where to.
-    pub(super) fn into_parts(self, globals: &Globals) -> (Options, Handles) {
+    /// How, and where to. To be asked before anything is opened.
+    pub(super) fn into_parts(
+        self,
+        globals: &Globals,
+    ) -> Result<(Options, Handles), LifecycleError> {
         let listening = listening(|name| std::env::var(name).ok(), std::process::id());
         let options = Options {
             cgroup_driver: globals.management.driver(),
@@ -63,7 +66,8 @@ impl Making {
             console_socket: self.console_socket,
             pidfd_socket: self.pidfd_socket,
         };
-        (options, handles)
+        lifecycle::check_descriptors(options.preserved_descriptors)?;
+        Ok((options, handles))
     }
 }
 
@@ -78,12 +82,12 @@ fn listening(variable: impl Fn(&str) -> Option<String>, own: u32) -> Option<u32>
 
 /// Makes it.
 pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
+    let (options, handles) = arguments.making.into_parts(globals)?;
     // Its process 1 waits as this program, in reach of whoever is in the container by then.
     spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&arguments.bundle)?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
-    let (options, handles) = arguments.making.into_parts(globals);
     let request = Request { id: arguments.id, bundle, options, handles };
     lifecycle::create(&request, &states)?;
     Ok(ExitCode::Ok.into())

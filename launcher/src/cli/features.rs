@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::Done;
 use super::output::print_json;
-use crate::plan::{self, seccomp};
-use crate::spec::{self, Capability};
+use crate::plan::{self, HookKind, NamespaceKind, seccomp};
+use crate::spec::{Capability, OCI_VERSION};
 
 /// Print what this runtime can do, as JSON (the runtime specification's features structure).
 #[derive(Debug, Args)]
@@ -22,6 +22,52 @@ pub(super) struct Arguments {}
 pub(super) fn run() -> Done {
     print_json(&Features::of_this_build())?;
     Ok(ExitCode::Ok.into())
+}
+
+impl Features {
+    fn of_this_build() -> Self {
+        Self {
+            // The first of its major version, all of which is accepted.
+            oci_version_min: "1.0.0",
+            oci_version_max: OCI_VERSION,
+            hooks: HookKind::ALL.map(HookKind::name).to_vec(),
+            mount_options: plan::mount_options(),
+            linux: Linux::of_this_build(),
+            annotations: [("dev.coracle.paddle.version", env!("CARGO_PKG_VERSION"))].into(),
+            // They become properties of the container's scope.
+            potentially_unsafe_config_annotations: vec!["org.systemd.property."],
+        }
+    }
+}
+
+impl Linux {
+    fn of_this_build() -> Self {
+        const YES: Enabled = Enabled { enabled: true };
+        let mut namespaces = NamespaceKind::ALL.map(NamespaceKind::name).to_vec();
+        namespaces.sort_unstable();
+        Self {
+            namespaces,
+            capabilities: Capability::ALL.iter().map(|one| one.name()).collect(),
+            cgroup: Cgroup { v1: true, v2: true, systemd: true, systemd_user: true, rdma: true },
+            seccomp: Seccomp {
+                enabled: true,
+                actions: seccomp::actions(),
+                operators: seccomp::operators(),
+                archs: seccomp::architectures(),
+                known_flags: seccomp::known_flags(),
+                supported_flags: seccomp::supported_flags(),
+            },
+            apparmor: YES,
+            selinux: YES,
+            intel_rdt: IntelRdt { enabled: false, schemata: false, monitoring: false },
+            memory_policy: MemoryPolicy {
+                modes: plan::memory_policy_modes(),
+                flags: plan::memory_policy_flags(),
+            },
+            mount_extensions: MountExtensions { idmap: YES },
+            net_devices: Enabled { enabled: false },
+        }
+    }
 }
 
 /// features.md.
@@ -68,11 +114,11 @@ struct Cgroup {
 #[serde(rename_all = "camelCase")]
 struct Seccomp {
     enabled: bool,
-    actions: Vec<&'static str>,
-    operators: Vec<&'static str>,
-    archs: Vec<&'static str>,
-    known_flags: Vec<&'static str>,
-    supported_flags: Vec<&'static str>,
+    actions: Vec<String>,
+    operators: Vec<String>,
+    archs: Vec<String>,
+    known_flags: Vec<String>,
+    supported_flags: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -89,8 +135,8 @@ struct IntelRdt {
 
 #[derive(Debug, Serialize)]
 struct MemoryPolicy {
-    modes: Vec<&'static str>,
-    flags: Vec<&'static str>,
+    modes: Vec<String>,
+    flags: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]

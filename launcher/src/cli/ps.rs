@@ -170,6 +170,7 @@ mod tests {
             bundle: None,
             annotations: std::collections::BTreeMap::new(),
             monitored: true,
+            mounted: None,
             command: command.split(' ').map(str::to_owned).collect(),
             created: Timestamp(100),
             remove: false,

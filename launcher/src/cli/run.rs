@@ -18,11 +18,12 @@ use super::duration::Span;
 use super::output::print_json;
 use super::resources::Resources;
 use super::{Done, Globals};
-use crate::cgroup::Bytes;
+use crate::cgroup::{Bytes, Driver};
 use crate::host::Host;
 use crate::lifecycle::{self, Foreground};
 use crate::run::{self, Outcome, Request};
 use crate::runtime::ContainerId;
+use crate::spawn;
 use crate::spec::{
     Bundle, CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError,
     Tmpfs, Ulimit, Volume,
@@ -246,15 +247,17 @@ pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
         mark(Mark::Parsed);
     }
     let memory = arguments.resources.memory_limit();
-    let request = arguments.into_request(&Host::probe()?)?;
+    let host = Host::probe()?;
+    let mut request = arguments.into_request(&host)?;
+    request.cgroup_driver = globals.management.driver();
     let store = places.store()?;
     if print_plan {
-        print_json(&run::prepare(&request, &store)?.plan)?;
+        print_json(&run::prepare(&request, &host, &store)?.plan)?;
         return Ok(ExitCode::Ok.into());
     }
     let states = places.states()?;
     mark(Mark::Store);
-    let outcome = run::run(&request, &store, &states)?;
+    let outcome = run::run(&request, &host, &store, &states)?;
     explain(&outcome, &request, memory);
     super::timing::print();
     Ok(Status::from(outcome.ended.code()))
@@ -270,10 +273,12 @@ fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
     if let Some(more) = words.next().transpose()? {
         return Err(UsageError::AfterId(more).into());
     }
+    let (options, handles) = making.into_parts(globals)?;
+    // Its process 1 is this program for a moment in which hooks run.
+    spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&bundle.unwrap_or_default())?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
-    let (options, handles) = making.into_parts(globals);
     let request = lifecycle::Request { id, bundle, options, handles };
     let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
     let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;
@@ -416,6 +421,7 @@ impl Arguments {
             streams: Wanted { tty: program.tty, interactive: program.interactive },
             timeout: program.timeout.map(|span| span.0),
             remove: container.rm,
+            cgroup_driver: Driver::default(),
             allow_erofs: rights.allow_erofs,
         })
     }

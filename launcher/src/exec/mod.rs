@@ -85,7 +85,12 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     check_preserved(request.preserved)?;
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
-    let join = cgroup::reopen(&paths).join()?;
+    let group = cgroup::reopen(&paths);
+    let join = if request.subgroups.is_empty() {
+        group.join_beside(first.pid.unsigned_abs())?
+    } else {
+        group.join()?
+    };
     if request.detach {
         let child = lend_own(|stdio| Ok(spawn::enter(&plan, &inside, &join, stdio)?))?;
         hand_over(request, &sockets, &child)?;

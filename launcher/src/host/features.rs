@@ -23,6 +23,8 @@ pub struct Features {
     pub overlay_in_user_namespace: bool,
     /// overlayfs above an idmapped mount (Linux 5.19).
     pub overlay_on_idmapped: bool,
+    /// Mounting on a mount that is attached nowhere (Linux 6.15).
+    pub mount_on_detached: bool,
 }
 
 impl Features {
@@ -37,6 +39,7 @@ impl Features {
             close_range_cloexec: since(5, 11),
             overlay_in_user_namespace: since(5, 11),
             overlay_on_idmapped: since(5, 19),
+            mount_on_detached: since(6, 15),
         }
     }
 
@@ -53,6 +56,7 @@ impl Features {
             close_range_cloexec: version.close_range_cloexec && exists(Call::CloseRange),
             overlay_in_user_namespace: version.overlay_in_user_namespace,
             overlay_on_idmapped: version.overlay_on_idmapped,
+            mount_on_detached: version.mount_on_detached,
         }
     }
 }

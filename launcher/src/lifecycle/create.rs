@@ -10,11 +10,11 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 use super::LifecycleError;
 use crate::cgroup::Driver;
 use crate::host::Host;
-use crate::plan::{self, Ground, HookKind, Plan};
+use crate::plan::{self, Ground, HookKind, NamespaceKind, Plan};
 use crate::resctrl;
 use crate::run::claim;
 use crate::runtime::{
-    self, ContainerId, Held, ProcessId, State, StateDirectory, Status, Timestamp,
+    self, ContainerId, Held, Mounted, ProcessId, State, StateDirectory, Status, Timestamp,
 };
 use crate::spawn::{self, Created, Stdio, Subject};
 use crate::spec::Bundle;
@@ -105,7 +105,6 @@ pub(super) fn enter(
     attendance: Attendance,
 ) -> Result<Entered, LifecycleError> {
     let Request { id, bundle, options, .. } = request;
-    check_descriptors(options.preserved_descriptors)?;
     let spec = with_listening(&bundle.spec, options.listening);
     let root = spec.root().as_ref().map(|root| root.path().clone()).unwrap_or_default();
     let ground = Ground {
@@ -134,6 +133,7 @@ pub(super) fn enter(
         bundle: Some(bundle.path.clone()),
         annotations: spec.annotations().clone().unwrap_or_default().into_iter().collect(),
         monitored: attendance != Attendance::Left,
+        mounted: mounted(&plan).map_err(LifecycleError::Root)?,
         command: plan.process.argv.clone(),
         created: Timestamp::now(),
         remove: matches!(attendance, Attendance::Foreground { keep: false }),
@@ -228,7 +228,7 @@ fn connect_to(path: &Path) -> io::Result<std::os::fd::OwnedFd> {
 }
 
 /// The whole number or nothing: whoever watches for the file reads it at once.
-fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
+pub(super) fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let mut file = tempfile::Builder::new()
         .prefix(".pid-")
@@ -238,8 +238,19 @@ fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Each descriptor that is to be kept is there: the program counts on their numbers.
-fn check_descriptors(count: u32) -> Result<(), LifecycleError> {
+/// Where a container that shares the host's mounts leaves some, and what is mounted there before.
+fn mounted(plan: &Plan) -> io::Result<Option<Mounted>> {
+    if plan.has(NamespaceKind::Mount) {
+        return Ok(None);
+    }
+    let path = plan.root.lower().to_owned();
+    let before = runtime::mount_at(&path)?;
+    Ok(Some(Mounted { path, before }))
+}
+
+/// Each descriptor that is to be kept is there: the program counts on their numbers. To be asked before anything is opened,
+/// or it is ours that would be kept.
+pub fn check_descriptors(count: u32) -> Result<(), LifecycleError> {
     for descriptor in 3..3_u32.saturating_add(count) {
         if !Path::new("/proc/self/fd").join(descriptor.to_string()).exists() {
             return Err(LifecycleError::Preserve { count, missing: descriptor });

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use common::report::{Diagnostic, ExitCode};
 
 use crate::cgroup::CgroupError;
+use crate::checkpoint::CheckpointError;
 use crate::host::HostError;
 use crate::plan::PlanError;
 use crate::resctrl::ResctrlError;
@@ -35,6 +36,8 @@ pub enum LifecycleError {
     Spawn(#[from] SpawnError),
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// Making the container's resources.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -59,6 +62,9 @@ pub enum LifecycleError {
     /// A signal cannot be sent.
     #[error("cannot send a signal to container `{id}`")]
     Signal { id: ContainerId, source: io::Error },
+    /// The bundle's root is not there.
+    #[error("cannot look at the bundle's root")]
+    Root(#[source] io::Error),
     /// The container's first process has gone while it was looked at.
     #[error("cannot identify the container's first process in /proc")]
     Identity(#[source] io::Error),
@@ -79,6 +85,7 @@ impl LifecycleError {
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,
+            Self::Checkpoint(error) => error,
             Self::Run(error) => error,
             _ => return None,
         })

@@ -13,12 +13,14 @@ mod create;
 mod delete;
 mod error;
 mod kill;
+mod restore;
 mod run;
 mod start;
 
-pub use create::{Handles, Options, Request, create};
+pub use create::{Handles, Options, Request, check_descriptors, create};
 pub use delete::delete;
 pub use error::LifecycleError;
 pub use kill::{kill, kill_all};
+pub use restore::restore;
 pub use run::{Foreground, run};
 pub use start::start;

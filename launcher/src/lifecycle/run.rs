@@ -81,7 +81,7 @@ fn attend(
 }
 
 /// Clears after a container that ended; its state says how, or goes too.
-fn settle(
+pub(super) fn settle(
     entered: Entered,
     ended: Ended,
     keep: bool,

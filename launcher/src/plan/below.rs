@@ -1,11 +1,12 @@
 //! Everything that the root is given from outside: mounts, nodes, links and generated files.
 
+use common::tree::ImagePath;
 use oci_spec::runtime::Spec;
 
 use super::mounts::Scope;
 use super::{
     CgroupPlan, Device, GeneratedFile, Ground, IdMaps, Link, Mount, Namespace, NamespaceKind,
-    PlanError, Sources, Spread, devices, files, mounts,
+    PlanError, Sources, Spread, devices, files, mounts, paths,
 };
 use crate::host::Host;
 
@@ -18,6 +19,18 @@ pub(super) struct Below {
     pub(super) devices: Vec<Device>,
     pub(super) links: Vec<Link>,
     pub(super) files: Vec<GeneratedFile>,
+    pub(super) masked: Vec<ImagePath>,
+    pub(super) readonly: Vec<ImagePath>,
+}
+
+impl Below {
+    /// Whether anything is mounted for it.
+    pub(super) fn needs_mounts(&self) -> bool {
+        !(self.mounts.is_empty()
+            && self.masked.is_empty()
+            && self.readonly.is_empty()
+            && self.devices.iter().all(|device| device.node.is_some()))
+    }
 }
 
 /// What was decided before: namespaces, id maps, cgroups and host name.
@@ -32,7 +45,9 @@ pub(super) fn plan(
 ) -> Result<Below, PlanError> {
     let propagation = mounts::root_propagation(spec)?;
     let (namespaces, id_maps, cgroup, hostname) = known;
-    let scope = Scope { namespaces, id_maps, cgroup, root: propagation };
+    let scope =
+        Scope { namespaces, id_maps, cgroup, root: propagation, bundle: ground.bundle_folder };
+    let linux = spec.linux().as_ref();
     let isolated = scope.has_new(NamespaceKind::Network);
     let (mut mounts, mut links) = mounts::plan(spec, &scope, host)?;
     let making = devices::making(&scope, ground, host);
@@ -49,5 +64,7 @@ pub(super) fn plan(
         links,
         files: files::plan(ground, hostname, isolated, &mounts)?,
         mounts,
+        masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
+        readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
     })
 }

@@ -4,7 +4,7 @@ use oci_spec::runtime::Spec;
 
 use super::{
     Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below,
-    hooks, ids, kernel, namespaces, network, paths, process, rdt, security, sysctls,
+    hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
 };
 use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
@@ -33,7 +33,9 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
     let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);
-    kernel::check(&root, id_maps.as_ref(), host)?;
+    let detached =
+        !namespaces.iter().any(|one| one.kind == NamespaceKind::Mount) && below.needs_mounts();
+    kernel::check(&root, id_maps.as_ref(), detached, host)?;
     let plan = Plan {
         root,
         lower: ground.format,
@@ -43,8 +45,8 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         devices: below.devices,
         links: below.links,
         files: below.files,
-        masked: paths::all(linux.and_then(|linux| linux.masked_paths().as_deref()))?,
-        readonly: paths::all(linux.and_then(|linux| linux.readonly_paths().as_deref()))?,
+        masked: below.masked,
+        readonly: below.readonly,
         domainname,
         hostname,
         cgroup,

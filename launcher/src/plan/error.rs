@@ -162,6 +162,9 @@ impl Diagnostic for PlanError {
             Self::Kernel { feature, .. } if feature.starts_with("overlayfs") => {
                 "use --read-only with an image that has all mount points, or a newer kernel".to_owned()
             }
+            Self::Kernel { feature, .. } if feature.starts_with("mounting") => {
+                "give it a mount namespace, or neither mounts nor paths that are masked or read-only".to_owned()
+            }
             Self::Kernel { .. } => "paddle needs Linux 5.12 or newer".to_owned(),
             Self::Unmapped { .. } => {
                 "run as user 0, or give your user ranges in /etc/subuid and /etc/subgid and install newuidmap and newgidmap".to_owned()

@@ -54,6 +54,16 @@ pub enum HookKind {
 }
 
 impl HookKind {
+    /// All of them, in the order in which they run.
+    pub const ALL: [Self; 6] = [
+        Self::Prestart,
+        Self::CreateRuntime,
+        Self::CreateContainer,
+        Self::StartContainer,
+        Self::Poststart,
+        Self::Poststop,
+    ];
+
     /// The specification's word.
     pub fn name(self) -> &'static str {
         match self {

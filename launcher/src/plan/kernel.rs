@@ -4,7 +4,14 @@ use super::{IdMaps, PlanError, RootPlan};
 use crate::host::{Host, Kernel};
 
 /// Refuses with the name of what is missing, so that nobody learns it from an ENOSYS halfway.
-pub(super) fn check(root: &RootPlan, maps: Option<&IdMaps>, host: &Host) -> Result<(), PlanError> {
+///
+/// `detached`: something is to be mounted, and there is no mount namespace for it.
+pub(super) fn check(
+    root: &RootPlan,
+    maps: Option<&IdMaps>,
+    detached: bool,
+    host: &Host,
+) -> Result<(), PlanError> {
     let has = host.features();
     let overlay = !matches!(root, RootPlan::Folder { .. } | RootPlan::Bind { .. });
     let idmapped = maps.is_some_and(|maps| maps.idmapped_root);
@@ -25,6 +32,7 @@ pub(super) fn check(root: &RootPlan, maps: Option<&IdMaps>, host: &Host) -> Resu
             "overlayfs above an idmapped mount",
             Kernel::new(5, 19),
         ),
+        (detached, has.mount_on_detached, "mounting without a mount namespace", Kernel::new(6, 15)),
     ];
     match needs.into_iter().find(|(needed, there, ..)| *needed && !there) {
         Some((.., feature, since)) => {

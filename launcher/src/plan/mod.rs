@@ -62,7 +62,9 @@ pub use numbers::Numbers;
 pub use options::mount_options;
 pub use process::{Process, Rlimit, process};
 pub use root::RootPlan;
-pub use scheduling::{Affinity, MemoryPolicy, Scheduler, Scheduling};
+pub use scheduling::{
+    Affinity, MemoryPolicy, Scheduler, Scheduling, memory_policy_flags, memory_policy_modes,
+};
 pub use security::{Listener, Security, Wanted, security};
 
 /// Everything that `spawn` will do, in the order of its fields.

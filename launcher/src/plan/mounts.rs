@@ -43,6 +43,8 @@ pub(super) struct Scope<'a> {
     pub(super) cgroup: &'a CgroupPlan,
     /// What `rootfsPropagation` says.
     pub(super) root: Option<Spread>,
+    /// The bundle's folder.
+    pub(super) bundle: Option<&'a Path>,
 }
 
 impl Scope<'_> {
@@ -86,7 +88,7 @@ pub(super) fn plan(
             options: Options::parse(mount.options().as_deref().unwrap_or_default()),
             mount,
         };
-        match wanted.sort()? {
+        match wanted.sort(scope)? {
             Sort::Remount => all.push(wanted.remount()),
             Sort::Bind { recursive } => all.push(wanted.bind(recursive, scope, host)?),
             Sort::Cgroup => {
@@ -95,7 +97,7 @@ pub(super) fn plan(
                 all.extend(mounts);
                 links.extend(names);
             }
-            Sort::New(filesystem) => all.push(wanted.instance(filesystem, scope)?),
+            Sort::New(filesystem) => all.push(wanted.instance(filesystem, scope, host)?),
         }
     }
     Ok((all, links))
@@ -147,7 +149,7 @@ impl Wanted<'_> {
         PlanError::Mount { destination: self.destination.clone(), problem }
     }
 
-    fn sort(&self) -> Result<Sort<'_>, PlanError> {
+    fn sort(&self, scope: &Scope<'_>) -> Result<Sort<'_>, PlanError> {
         let typ = self.mount.typ().as_deref().filter(|typ| !typ.is_empty());
         if self.destination == ImagePath::root() {
             return Err(self.refused("would hide the root itself"));
@@ -156,6 +158,10 @@ impl Wanted<'_> {
             return Err(self.refused("asks for `tmpcopyup`, which only a tmpfs can do"));
         }
         if self.options.remount {
+            if !scope.has(NamespaceKind::Mount) {
+                return Err(self
+                    .refused("is to be changed, but is the host's: there is no mount namespace"));
+            }
             return Ok(Sort::Remount);
         }
         match (self.options.bind, typ) {
@@ -183,10 +189,13 @@ impl Wanted<'_> {
     /// A copy of the host's. Options of a file system have no meaning for it and are passed over, as mount(2) does.
     fn bind(&self, recursive: bool, scope: &Scope<'_>, host: &Host) -> Result<Mount, PlanError> {
         let source = self.mount.source().as_ref().filter(|source| !source.as_os_str().is_empty());
-        let path = source.ok_or_else(|| self.refused("has no source"))?.clone();
-        if !path.is_absolute() {
-            return Err(self.refused("has a source that is not absolute"));
-        }
+        let source = source.ok_or_else(|| self.refused("has no source"))?;
+        // A relative one is meant from the bundle.
+        let path = match scope.bundle {
+            Some(bundle) => bundle.join(source),
+            None if source.is_absolute() => source.clone(),
+            None => return Err(self.refused("has a source that is not absolute")),
+        };
         let owners = self.owners(scope, host)?;
         Ok(Mount {
             destination: self.destination.clone(),
@@ -238,7 +247,12 @@ impl Wanted<'_> {
         Ok(Some(Owners { maps, recursive: self.options.map_ids.unwrap_or(false) }))
     }
 
-    fn instance(&self, filesystem: &str, scope: &Scope<'_>) -> Result<Mount, PlanError> {
+    fn instance(
+        &self,
+        filesystem: &str,
+        scope: &Scope<'_>,
+        host: &Host,
+    ) -> Result<Mount, PlanError> {
         if self.options.map_ids.is_some()
             || self.mount.uid_mappings().as_ref().is_some_and(|maps| !maps.is_empty())
         {
@@ -247,9 +261,10 @@ impl Wanted<'_> {
             );
         }
         let destination = self.destination.clone();
-        if let Some(path) = the_hosts(filesystem, scope) {
-            // Read-only with all below: it is the host's.
-            let attributes = self.options.attributes.and_of_all(Attributes::of(&["rro"]));
+        if let Some(path) = the_hosts(filesystem, scope, host) {
+            // The host's devices are looked at only.
+            let readonly: &[&str] = if filesystem == "sysfs" { &["rro"] } else { &[] };
+            let attributes = self.options.attributes.and_of_all(Attributes::of(readonly));
             let source = Source::Bind { path, recursive: true, owners: None };
             let propagation = self.relations(scope);
             return Ok(Mount { destination, source, attributes, propagation });
@@ -294,11 +309,15 @@ impl Wanted<'_> {
 }
 
 /// Where the host has what only the owner of a namespace can mount, and this container shares that namespace with the host: its network
-/// devices, its processes, its message queues.
-fn the_hosts(filesystem: &str, scope: &Scope<'_>) -> Option<PathBuf> {
-    scope.id_maps?;
+/// devices, its processes, its message queues. In a user namespace of its own, a network namespace that is joined is somebody else's, too.
+fn the_hosts(filesystem: &str, scope: &Scope<'_>, host: &Host) -> Option<PathBuf> {
+    let own_users = scope.id_maps.is_some();
+    if !own_users && host.privileged() {
+        return None;
+    }
+    let network = if own_users { Scope::has_new } else { Scope::has };
     let path = match filesystem {
-        "sysfs" if !scope.has_new(NamespaceKind::Network) => "/sys",
+        "sysfs" if !network(scope, NamespaceKind::Network) => "/sys",
         "proc" if !scope.has(NamespaceKind::Pid) => "/proc",
         "mqueue" if !scope.has(NamespaceKind::Ipc) => "/dev/mqueue",
         _ => return None,

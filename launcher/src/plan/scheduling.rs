@@ -154,6 +154,30 @@ fn io_priority(wanted: &LinuxIOPriority) -> Result<u16, PlanError> {
     level.map(|level| class << 13 | level).ok_or(PlanError::IoPriority(wanted.priority()))
 }
 
+/// `MPOL_*` that a memory policy may be: for `paddle features`.
+pub fn memory_policy_modes() -> Vec<String> {
+    use MemoryPolicyModeType as Mode;
+    [
+        Mode::MpolDefault,
+        Mode::MpolBind,
+        Mode::MpolInterleave,
+        Mode::MpolWeightedInterleave,
+        Mode::MpolPreferred,
+        Mode::MpolPreferredMany,
+        Mode::MpolLocal,
+    ]
+    .map(|mode| mode.to_string())
+    .to_vec()
+}
+
+/// `MPOL_F_*` that it may have.
+pub fn memory_policy_flags() -> Vec<String> {
+    use MemoryPolicyFlagType as Flag;
+    [Flag::MpolFNumaBalancing, Flag::MpolFRelativeNodes, Flag::MpolFStaticNodes]
+        .map(|flag| flag.to_string())
+        .to_vec()
+}
+
 fn memory_policy(wanted: &LinuxMemoryPolicy) -> Result<MemoryPolicy, PlanError> {
     use MemoryPolicyModeType as Mode;
     // The least and the most nodes that a mode takes.

@@ -38,17 +38,27 @@ pub(super) fn private_area(held: &mut Held, store: &Store) -> Result<OwnedFd, Ru
 
 /// Makes the container's cgroups.
 pub(crate) fn group(held: &mut Held, plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, RunError> {
-    match cgroup::create(plan) {
+    let made = match cgroup::create(plan) {
         Err(CgroupError::Exists { .. }) => {
             let found = cgroup::reopen(&plan.paths());
             if !found.processes()?.is_empty() {
                 return Err(taken(held, |state| state.cgroup = CgroupPaths::default())?);
             }
             found.remove()?;
-            Ok(cgroup::create(plan)?)
+            cgroup::create(plan)?
         }
-        other => Ok(other?),
+        // A place of the caller's choice, where somebody else lives.
+        Err(error @ (CgroupError::Occupied { .. } | CgroupError::Frozen { .. })) => {
+            held.update(|state| state.cgroup = CgroupPaths::default())?;
+            return Err(error.into());
+        }
+        other => other?,
+    };
+    if *made.paths() != held.state().cgroup {
+        // systemd alone knew where.
+        held.update(|state| state.cgroup = made.paths().clone())?;
     }
+    Ok(made)
 }
 
 /// Makes the container's class of service. One that is another's is not cleared with the failed start.

@@ -260,6 +260,7 @@ mod tests {
             bundle: None,
             annotations: std::collections::BTreeMap::new(),
             monitored: true,
+            mounted: None,
             command: Vec::new(),
             created: Timestamp(0),
             remove: true,

@@ -22,6 +22,9 @@ pub struct State {
     /// The folder of its bundle; `None` for a container of an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<PathBuf>,
+    /// What it mounts in the host's own mount namespace, where it has none of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mounted: Option<Mounted>,
     /// The specification's.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -44,6 +47,15 @@ pub struct State {
     pub rdt: Option<Class>,
     /// Where it is in its life.
     pub status: Status,
+}
+
+/// A root that is mounted where everyone sees it, with all that is mounted below.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounted {
+    /// Where.
+    pub path: PathBuf,
+    /// Which mount ([`mount_at`](super::mount_at)) was there before, to stop at.
+    pub before: u64,
 }
 
 /// Where a container is in its life. Names are those of the OCI runtime specification.
@@ -130,6 +142,7 @@ mod tests {
                 bundle: Some(PathBuf::from("/bundle")),
                 annotations: [("a".to_owned(), "b".to_owned())].into(),
                 monitored: false,
+                mounted: Some(Mounted { path: PathBuf::from("/bundle/rootfs"), before: 3 }),
                 command: vec!["/bin/true".to_owned()],
                 created: Timestamp(1),
                 remove: false,

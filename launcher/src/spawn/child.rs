@@ -89,8 +89,16 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     mark(Mark::Inside);
     let environment = home::environment(&plan.process, root.as_fd())?;
     let rights = setup.rights(socket);
+    if let Some(gate) = &setup.gate {
+        // Closed with all others, so their owners must not do it.
+        std::mem::forget((root, known, peer, early));
+        gate.let_go(setup, socket)?;
+    }
     rights.confine(|| die_with_launcher(setup, socket))?;
     if setup.gate.is_some() {
+        if let Some(procfs) = &setup.procfs {
+            sys::clone::close_copy(procfs.as_fd());
+        }
         program::find(&setup.candidates, &setup.arguments)?;
     }
     if seals_early(setup) {

@@ -4,9 +4,9 @@
 //! ```text
 //! confine    limits, scheduling, keyring, labels
 //!            bounding set      (needs CAP_SETPCAP)
-//!            [filter           without no_new_privs it needs CAP_SYS_ADMIN, so here]
-//!            user, the other capability sets, mask, signals
-//! seal       no_new_privs, [filter], descriptors close at exec
+//!            [descriptors close at exec, filter: without no_new_privs it needs CAP_SYS_ADMIN, so here]
+//!            user, the other capability sets, mask, signals, no_new_privs
+//! seal       [descriptors close at exec, filter]
 //! ```
 //!
 //! After [`Rights::seal`] only those calls work that the profile allows: exec, and a message if that fails.
@@ -48,6 +48,7 @@ impl Rights<'_> {
         labels::at_exec(&security.labels, self.procfs)?;
         credentials::bound(security.capabilities)?;
         if !security.no_new_privs {
+            self.close_at_exec()?;
             self.load_filter()?;
         }
         credentials::own_streams(process)?;
@@ -56,17 +57,25 @@ impl Rights<'_> {
         renew()?;
         rustix::process::umask(Mode::from_raw_mode(process.umask));
         sys::signal::reset();
+        if security.no_new_privs {
+            rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
+        }
         Ok(())
     }
 
-    /// Behind the filter, and no descriptor but the promised ones left at exec (CVE-2024-21626).
+    /// Behind the filter.
     pub(super) fn seal(&self) -> Done {
-        sys::exec::close_from_on_exec(self.close_from).at(Step::Descriptors, "of the launcher")?;
         if self.security.no_new_privs {
-            rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
+            self.close_at_exec()?;
             self.load_filter()?;
         }
         Ok(())
+    }
+
+    /// No descriptor but the promised ones outlives exec (CVE-2024-21626). Before the filter: profiles that are older than
+    /// Linux 5.9 do not know `close_range`. What is opened later is marked one by one.
+    fn close_at_exec(&self) -> Done {
+        sys::exec::close_from_on_exec(self.close_from).at(Step::Descriptors, "of the launcher")
     }
 
     /// The listener goes to the launcher, which hands it on: the program must not hold what decides about it.

@@ -54,7 +54,7 @@ fn reason(step: Step, errno: Errno) -> String {
         (Step::Clone, Errno::NOSPC) => "too many namespaces",
         (Step::Clone, Errno::PERM) => "this user may not create these namespaces",
         (Step::Mount, Errno::PERM) => {
-            "refused in this user namespace (the file system needs a namespace that is shared with the host, or parts of it are hidden on the host)"
+            "not permitted (a rule of the container's denies the device; or, in a user namespace, the file system needs one that is shared with the host, or parts of it are hidden on the host)"
         }
         (Step::Mount | Step::MountRoot | Step::Mask | Step::Readonly, Errno::NOSPC) => {
             "too many mounts (/proc/sys/fs/mount-max)"

@@ -41,6 +41,15 @@ impl Gate {
         Ok(Self { listener })
     }
 
+    /// In the child: nothing of the host stays within reach of somebody who comes into the container before its program
+    /// runs. What is needed to get there is closed later, by itself. Before the filter, which may not know `close_range`.
+    pub(super) fn let_go(&self, setup: &Setup<'_>, launcher: BorrowedFd<'_>) -> Done {
+        let mut kept = setup.kept_while_waiting();
+        kept.extend([self.listener.as_raw_fd(), launcher.as_raw_fd()]);
+        sys::exec::close_all_but(3 + setup.plan.preserved_descriptors, &mut kept)
+            .at(Step::Descriptors, "3 and above")
+    }
+
     /// In the child: waits to be started, and returns the new handshake socket. The old one is closed.
     pub(super) fn wait(&self, setup: &Setup<'_>, launcher: BorrowedFd<'_>) -> Done<OwnedFd> {
         handshake::waiting(launcher).at(Step::Prepare, "the container")?;
@@ -49,12 +58,8 @@ impl Gate {
             rustix::process::set_parent_process_death_signal(None)
                 .at(Step::Prepare, "the parent-death signal")?;
         }
-        // Nothing of the host stays within reach of somebody who comes into the container before its program runs. The
-        // launcher takes the end of its socket for the answer.
-        let mut kept = setup.kept_while_waiting();
-        kept.push(self.listener.as_raw_fd());
-        sys::exec::close_all_but(3 + setup.plan.preserved_descriptors, &mut kept)
-            .at(Step::Descriptors, "3 and above")?;
+        // The launcher takes the end of its socket for the answer.
+        sys::clone::close_copy(launcher);
         let accepted =
             rustix::io::retry_on_intr(|| accept_with(&self.listener, SocketFlags::CLOEXEC));
         let starter = accepted.at(Step::Prepare, "the container")?;

@@ -52,7 +52,8 @@ struct StateOf<'a> {
 }
 
 impl Subject<'_> {
-    /// Runs all hooks of one moment in this process's namespaces, until one fails.
+    /// Runs all hooks of one moment in this process's namespaces, until one fails: but poststop hooks all run, since there
+    /// is nothing left that a failure could save.
     ///
     /// # Errors
     ///
@@ -62,7 +63,14 @@ impl Subject<'_> {
             return Ok(());
         }
         let state = self.state(status_at(kind), pid).map_err(|error| cannot(kind, "", &error))?;
-        Ok(run_all(hooks.of(kind), kind, &state)?)
+        if kind != HookKind::Poststop {
+            return Ok(run_all(hooks.of(kind), kind, &state)?);
+        }
+        let mut first = Ok(());
+        for hook in hooks.of(kind) {
+            first = first.and(run_all(std::slice::from_ref(hook), kind, &state));
+        }
+        Ok(first?)
     }
 
     /// The state as a sealed file in memory.

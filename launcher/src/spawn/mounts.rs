@@ -12,7 +12,7 @@ use super::prepare::Setup;
 use super::sources::Trees;
 use super::step::{At, Done};
 use super::{Step, copy_up};
-use crate::plan::{Attributes, Change, Mount, Propagation, Source, Spread};
+use crate::plan::{Attributes, Change, Mount, NamespaceKind, Propagation, Source, Spread};
 use crate::sys::mount::{Extent, Travel, change, set_attributes};
 
 /// Mounts of which later steps need the descriptor: it cannot be redirected by anything in the image (R2).
@@ -44,10 +44,11 @@ pub(super) fn mount_all<'a>(
     root: BorrowedFd<'_>,
 ) -> Done<Known<'a>> {
     let mut known = Known::default();
+    let attached = setup.plan.has(NamespaceKind::Mount);
     for (index, mount) in setup.plan.mounts.iter().enumerate() {
         match &mount.source {
             Source::New { filesystem, name, options, copy_up } => {
-                let new = New { filesystem, name, options, copy_up: *copy_up };
+                let new = New { filesystem, name, options, copy_up: *copy_up, attached };
                 new.mount(mount, root, &mut known)?;
             }
             Source::Bind { path, recursive, .. } => {
@@ -71,6 +72,8 @@ struct New<'a> {
     name: &'a str,
     options: &'a [Opt],
     copy_up: bool,
+    /// Whether the root is attached somewhere; what is mounted elsewhere cannot be changed afterwards.
+    attached: bool,
 }
 
 impl New<'_> {
@@ -83,7 +86,7 @@ impl New<'_> {
         if filesystem::is_long(self.name, self.options) {
             return self.mount_long(mount, &point, root);
         }
-        let late = self.filesystem == "tmpfs" && mount.attributes.readonly();
+        let late = self.attached && self.filesystem == "tmpfs" && mount.attributes.readonly();
         let now = if late { mount.attributes.writable() } else { mount.attributes };
         let object = format_args!("{} at {destination}", self.filesystem);
         let mode = self.mode(&point).at(Step::MakeMountPoint, destination)?;

@@ -13,7 +13,7 @@ use crate::plan::{NamespaceKind, Plan};
 
 impl NamespaceKind {
     /// Its `CLONE_NEW*`.
-    pub(super) fn flag(self) -> u64 {
+    pub(crate) fn flag(self) -> u64 {
         let flag = match self {
             Self::User => libc::CLONE_NEWUSER,
             Self::Mount => libc::CLONE_NEWNS,

@@ -1,7 +1,7 @@
 //! Everything that the child needs, made ready before it exists: strings, descriptors, folders.
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
@@ -89,10 +89,11 @@ impl<'a> Setup<'a> {
         })
     }
 
-    /// The descriptors that are still needed once the container is started.
+    /// The descriptors that are still needed when the root has been entered. The host's procfs is closed before the wait.
     pub(super) fn kept_while_waiting(&self) -> Vec<RawFd> {
         let told = self.told.iter().map(|told| told.created.as_raw_fd());
-        told.chain(self.init.iter().map(Init::image)).collect()
+        let procfs = self.procfs.iter().map(AsRawFd::as_raw_fd);
+        told.chain(self.init.iter().map(Init::image)).chain(procfs).collect()
     }
 
     /// What the program is and may do; `launcher` is the child's side of the handshake.

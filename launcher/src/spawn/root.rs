@@ -86,6 +86,10 @@ fn folder_itself(plan: &Plan, trees: &Trees, path: &Path) -> Result<Mounted, Err
     let receives = plan.propagation.is_some_and(|spread| spread.kind == Propagation::Slave);
     let travel = if receives { Travel::Slave } else { Travel::Private };
     sys::mount::change(&root, 0, 0, Some(travel), Extent::All)?;
+    if !plan.has(NamespaceKind::Mount) {
+        // Attached, it would be the host's: it stays a tree of its own that only its processes hold.
+        return Ok(Mounted { root, files: Vec::new() });
+    }
     match folder(path) {
         Ok(folder) => place::attach(&root, folder)?,
         // Root inside may not pass through the folders above it.
@@ -172,9 +176,7 @@ pub(super) fn enter(plan: &Plan, root: BorrowedFd<'_>) -> Done {
     if !plan.has_new(NamespaceKind::Mount) {
         // The mounts are not the container's alone: nobody else's root may change.
         rustix::process::chroot(c".").at(Step::Pivot, "/")?;
-        return rustix::process::chdir(c"/").at(Step::Pivot, "/");
-    }
-    if plan.no_pivot {
+    } else if plan.no_pivot {
         no_pivot::enter(root)?;
     } else {
         // The old root lands on top of the new one's top folder, and is the one that `.` then means to unmount; no folder is
@@ -185,7 +187,9 @@ pub(super) fn enter(plan: &Plan, root: BorrowedFd<'_>) -> Done {
     rustix::process::chdir(c"/").at(Step::Pivot, "/")?;
     // `/` never shows what is mounted on top of the process's root, but `/..` does: it must be the root again, or the
     // container could reach whatever lies there.
-    if mount_of(c"/..").at(Step::Pivot, "/..")? != mount_of(c"/").at(Step::Pivot, "/")? {
+    if plan.has_new(NamespaceKind::Mount)
+        && mount_of(c"/..").at(Step::Pivot, "/..")? != mount_of(c"/").at(Step::Pivot, "/")?
+    {
         return Err(Errno::XDEV).at(Step::Pivot, "/..");
     }
     match plan.propagation {

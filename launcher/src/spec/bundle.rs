@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use common::escape::Escaped;
 use oci_spec::runtime::{Process, Spec};
 use serde_json::Value;
 
@@ -62,6 +63,11 @@ pub(crate) fn parse(text: &[u8]) -> Result<(Spec, Vec<String>), SpecError> {
         known_process(process, &mut warnings);
     }
     let spec: Spec = serde_json::from_value(value).map_err(SpecError::Json)?;
+    for mount in spec.mounts().iter().flatten().filter(|mount| mount.destination().is_relative()) {
+        let path = Escaped(mount.destination().as_os_str().as_encoded_bytes());
+        warnings
+            .push(format!("the mount's destination `{path}` is not absolute: taken from the root"));
+    }
     validate::platform(&spec)?;
     validate::strings(&spec)?;
     validate::process(&spec)?;

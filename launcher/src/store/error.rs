@@ -214,7 +214,7 @@ fn erofs_hint(source: &io::Error) -> Option<String> {
         Errno::PERM => "only root may mount it".to_owned(),
         Errno::NODEV => "this kernel has no EROFS (CONFIG_EROFS_FS, Linux 5.4)".to_owned(),
         Errno::NOENT => "before Linux 6.12 a loop device is needed (`modprobe loop`)".to_owned(),
-        Errno::INVAL | Errno::OPNOTSUPP | Errno::UCLEAN => {
+        Errno::INVAL | Errno::OPNOTSUPP | Errno::UCLEAN | Errno::BADMSG => {
             "it is damaged, or was made for a newer kernel: `fsck.erofs` says more".to_owned()
         }
         _ => return None,

@@ -1,5 +1,6 @@
 //! The executables of the suites and of the programs, for a guest: cargo builds them, and says where they are.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -24,7 +25,8 @@ pub fn suites(names: &[&str]) -> Built {
     for name in names {
         options.extend(["--test", name]);
     }
-    let found = if names.is_empty() { Default::default() } else { programs::build(&options) };
+    // Without a name, cargo would build all of them.
+    let found = if names.is_empty() { BTreeMap::new() } else { programs::build(&options) };
     Built {
         suites: names.iter().map(|&name| (name.to_owned(), found[name].clone())).collect(),
         programs: programs::all().values().cloned().collect(),

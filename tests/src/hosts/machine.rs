@@ -123,15 +123,13 @@ impl Machine {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs();
         writeln!(self.work.get_mut(), "{now}").map_err(|error| self.failure(&error.to_string()))?;
         let mut status = String::new();
-        self.listen(limit, |line| match line.strip_prefix("guest: ended with ") {
-            Some(end) => {
-                end.clone_into(&mut status);
-                true
+        self.listen(limit, |line| {
+            let end = line.strip_prefix("guest: ended with ");
+            match end {
+                Some(end) => end.clone_into(&mut status),
+                None => said(line),
             }
-            None => {
-                said(line);
-                false
-            }
+            end.is_some()
         })?;
         if status == "0" { Ok(()) } else { Err(self.failure(&format!("the runner: {status}"))) }
     }

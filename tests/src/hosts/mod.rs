@@ -45,7 +45,7 @@ const BOOT: Duration = Duration::from_secs(200);
 const TRIES: u32 = 3;
 
 /// How long a resumed machine may take to answer.
-const RESUME: Duration = Duration::from_secs(60);
+const RESUME: Duration = Duration::from_mins(1);
 
 /// A machine that was booted and saved.
 #[derive(Debug)]

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// How long one answer may take.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// How long memory and devices may take to be written or read.
-const MIGRATION: Duration = Duration::from_secs(120);
+const MIGRATION: Duration = Duration::from_mins(2);
 
 /// A connection to a running QEMU.
 #[derive(Debug)]

@@ -172,7 +172,7 @@ fn ctr_runs_executes_limits_pauses_and_removes() {
 
     engine.ctr(&["tasks", "kill", "--signal", "KILL", "long"]).ok();
     until("the task ends", || engine.task("long").1 == "STOPPED");
-    engine.ctr(&["tasks", "delete", "long"]).exits(137);
+    engine.ctr(&["tasks", "delete", "long"]).ok();
     engine.ctr(&["containers", "delete", "long"]).ok();
     let left = fs::read_dir(engine.bench.scratch.state()).unwrap().count();
     assert!(left <= 1, "{left} entries are left in the state of the runtime");

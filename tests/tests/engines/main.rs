@@ -43,8 +43,9 @@ impl Bench {
     /// Packs busybox as the image `NAME:latest` with this default command, into the archive `NAME.oci.tar`.
     fn pack(&self, name: &str, command: &[&str]) -> PathBuf {
         let archive = self.scratch.path().join(format!("{name}.oci.tar"));
-        let recipe =
-            format!("name = \"{name}\"\nexecutables = [\"/bin/busybox\"]\ncmd = {command:?}\n");
+        let recipe = format!(
+            "name = \"{name}\"\nexecutables = [\"/bin/busybox\"]\nentrypoint = []\ncmd = {command:?}\n"
+        );
         let recipe = self.scratch.file(&format!("{name}.toml"), recipe);
         self.scratch.pack(&[recipe.as_os_str(), "-o".as_ref(), archive.as_os_str()]);
         archive

@@ -132,7 +132,7 @@ fn what_is_asked_for_is_what_is_found_inside() {
         (&[], "grep Seccomp: /proc/self/status", "Seccomp:\t2"),
         (&["--ulimit", "nofile=100:200", "--ulimit", "nproc=2000:2000"], "ulimit -n; ulimit -Hn", "100\n200"),
         (&["--shm-size", "2m"], "df -k /dev/shm | tail -n 1 | awk '{ print $2 }'", "2048"),
-        (&["--device", "/dev/zero:/dev/nought:r"], "head -c 2 /dev/nought | wc -c; echo x 2>&1 >/dev/nought", "2\nsh: can't create /dev/nought: Operation not permitted"),
+        (&["--device", "/dev/kmsg:/dev/words:r"], "stat -c %t:%T /dev/words; { echo x >/dev/words; } 2>&1", "1:b\nsh: can't create /dev/words: Operation not permitted"),
         (&["--sysctl", "kernel.shmmax=12345"], "cat /proc/sys/kernel/shmmax", "12345"),
         (&["--uidmap", "0:100000:65536"], "cat /proc/self/uid_map | tr -s ' '", " 0 100000 65536"),
         (&["--uidmap", "0:100000:65536", "--user", "7"], "touch /tmp/x; stat -c %u /tmp/x", "7"),

@@ -3,10 +3,12 @@
 //!
 //! CI runs what only such a host can show. `tests/hosts/run --all` runs every suite that makes sense there, which takes the
 //! better part of an hour: the machines are emulated, and about thirty times slower at starting processes.
+#![expect(clippy::panic, reason = "the helper of a test fails as it does")]
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use tests::hosts::{self, Guest, Job, Kernel, Place, Work};
+use tests::hosts::{self, Guest, Job, Kernel, Place, Report, Work};
 
 /// `(suite, where it runs, which of its tests)`. Tests of time and speed are not among them: an emulated processor's clock
 /// tells nothing.
@@ -81,8 +83,8 @@ fn check(kernel: Kernel, pass: Pass, limit: Duration) {
         let ran = report.output.contains("test result: ok. ")
             && !report.output.contains("running 0 tests");
         if report.status != Some(0) || !ran {
-            failures +=
-                &format!("{} ended with {:?}\n{}\n", report.name, report.status, report.output);
+            let Report { name, status, output } = report;
+            writeln!(failures, "{name} ended with {status:?}\n{output}").ok();
         }
     }
     assert_eq!(failures, "", "on kernel {}", kernel.name());

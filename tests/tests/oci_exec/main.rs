@@ -6,6 +6,7 @@
 
 mod attacks;
 mod caller;
+mod checkpoint;
 mod limits;
 mod process;
 mod status;

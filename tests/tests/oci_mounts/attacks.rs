@@ -128,10 +128,10 @@ fn masks_are_the_hosts_null_and_nothing_of_the_image() {
         fs::remove_file(bundle.root().join("dev/null")).ok();
         link(&bundle, "dev/null", target);
         fs::write(bundle.root().join("secret"), "secret\n").unwrap();
-        let changes = json!({ "linux": { "maskedPaths": ["/secret", "/proc/kcore", "/etc", "/nowhere", "/secret/nothing"] } });
+        let changes = json!({ "linux": { "maskedPaths": ["/secret", "/proc/keys", "/etc", "/nowhere", "/secret/nothing"] } });
         let ran = bundle.run(
             &changes,
-            &["stat=/secret", "stat=/proc/kcore", "cat=/secret", "ls=/etc", "write=/etc/x"],
+            &["stat=/secret", "stat=/proc/keys", "cat=/secret", "ls=/etc", "write=/etc/x"],
         );
         if ran.status == Some(0) {
             assert_eq!(ran.stdout, "20666 0:0 1:3\n20666 0:0 1:3\n\nEROFS\n", "{target}: {ran:?}");

@@ -78,6 +78,8 @@ fn files_folders_and_relative_sources_are_bound() {
         // On top of an earlier one.
         { "destination": "/made/for/folder/deep", "type": "tmpfs", "source": "tmpfs" },
         { "destination": "/link", "type": "bind", "source": "%HOST/link", "options": ["bind"] },
+        // From the bundle, and from the root.
+        { "destination": "relative", "type": "bind", "source": "host/file", "options": ["bind"] },
     ] });
     let message = bundle.refusal(&changes);
     assert!(
@@ -90,10 +92,11 @@ fn files_folders_and_relative_sources_are_bound() {
         &[
             "cat=/made/for/file",
             "cat=/link",
+            "cat=/relative",
             "write=/made/for/folder/x",
             "write=/made/for/folder/deep/x",
         ],
-        "content\ncontent\nEROFS\nok\n",
+        "content\ncontent\ncontent\nEROFS\nok\n",
     );
     let message = bundle.refusal(&bind("/x", "%HOST/nowhere", "bind"));
     assert!(
@@ -114,8 +117,8 @@ fn a_bind_travels_as_it_and_the_root_are_told() {
         ("", "rbind rprivate", "", ""),
         ("", "rbind private", "", "slave"),
         ("", "rbind rslave", "slave", "slave"),
-        ("", "rbind rshared", "slave shared", "slave shared"),
-        ("", "rbind shared", "slave shared", "slave"),
+        ("", "rbind rshared", "shared slave", "shared slave"),
+        ("", "rbind shared", "shared slave", "slave"),
         ("slave", "rbind", "slave", "slave"),
         ("rslave", "rbind rprivate", "", ""),
         ("private", "rbind", "", ""),

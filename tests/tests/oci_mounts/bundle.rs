@@ -111,6 +111,7 @@ impl Bundle {
             "CAP_SYS_ADMIN",
             "CAP_SETUID",
             "CAP_SETGID",
+            "CAP_SETFCAP",
             "CAP_SYS_CHROOT",
             "CAP_KILL",
         ]);
@@ -141,9 +142,11 @@ impl Bundle {
 
     /// What is decided for it.
     pub fn plan(&self, changes: &Value, questions: &[&str]) -> Result<Plan, PlanError> {
+        let root = self.root();
+        let folder = root.parent().unwrap();
         let ground = Ground {
             id: &self.id,
-            snapshot: &self.root(),
+            snapshot: &root,
             format: launcher::store::Format::Folder,
             bundle: true,
             folder: Path::new("/nowhere"),
@@ -153,7 +156,7 @@ impl Bundle {
             foreground: true,
             default_seccomp: false,
             session_keyring: false,
-            bundle_folder: None,
+            bundle_folder: Some(folder),
             cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
             preserved_descriptors: 0,
@@ -249,7 +252,7 @@ pub struct Line {
     pub at: String,
     /// Of the mount: `rw,nosuid,relatime`.
     pub options: String,
-    /// `shared`, `slave`, `slave shared`, `unbindable`, or nothing for private. Without the groups' numbers.
+    /// `shared`, `slave`, `shared slave`, `unbindable`, or nothing for private. Without the groups' numbers.
     pub travels: String,
     /// The file system.
     pub kind: String,

@@ -1,5 +1,7 @@
 //! New instances of file systems.
 
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
 use serde_json::json;
 use tests::require;
 
@@ -59,7 +61,6 @@ fn a_file_system_in_memory_keeps_the_permissions_of_its_folder() {
     if !require::root() {
         return;
     }
-    use std::os::unix::fs::PermissionsExt as _;
     let bundle = Bundle::new("permissions");
     let folder = bundle.root().join("tmp");
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o1750)).unwrap();
@@ -182,8 +183,9 @@ fn a_read_only_disk_is_mounted_read_only() {
     let disk = String::from_utf8(disk.stdout).unwrap().trim().to_owned();
     assert!(disk.starts_with("/dev/loop"), "{disk}");
     let bundle = Bundle::new("disk");
-    let line =
-        std::panic::catch_unwind(|| bundle.line(&mount("/data", "ext4", &disk, "ro"), "/data"));
+    let mut changes = mount("/data", "ext4", &disk, "ro");
+    changes["linux"] = json!({ "resources": { "devices": [{ "allow": true, "access": "rwm" }] } });
+    let line = std::panic::catch_unwind(|| bundle.line(&changes, "/data"));
     let detached = std::process::Command::new(losetup).args(["--detach", &disk]).status().unwrap();
     assert!(detached.success());
     let line = line.unwrap();
@@ -225,7 +227,6 @@ fn a_file_system_in_memory_starts_with_what_was_there() {
     if !require::root() {
         return;
     }
-    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
     let bundle = Bundle::new("copied");
     let root = bundle.root();
     std::fs::create_dir_all(root.join("data/a/b")).unwrap();

@@ -35,7 +35,7 @@ fn a_mounts_own_maps_are_used() {
     }
     // And back: what is written gets the id that the file system has. What has no map is nobody's.
     let ran = Bundle::new("own")
-        .before(FILES)
+        .before(&format!("{FILES}; chown 1500:1500 %HOST/data"))
         .after("stat -c %u:%g %HOST/data/new")
         .run(&mapped("rbind idmap", 1500, 0), &["stat=/data/file", "write=/data/new"]);
     assert_eq!(ran.stdout, "100644 65534:500 0:0\nok\n1500:1500\n", "{ran:?}");

@@ -1,5 +1,7 @@
 //! The root: a bundle's own folder, wherever it lies, and how it is entered.
 
+use launcher::host::{Host, Kernel};
+use launcher::plan::RootPlan;
 use serde_json::json;
 use tests::require;
 
@@ -37,7 +39,7 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
         )
     };
     for before in [
-        into("mount -t tmpfs -o nodev,noatime tmpfs %ROOT"),
+        into("mount -t tmpfs -o nosuid,noatime tmpfs %ROOT"),
         into("mount -t tmpfs tmpfs %ROOT; mount --make-private %ROOT"),
         into(
             "mkdir %HOST/u %HOST/w %HOST/l; mount -t tmpfs tmpfs %HOST/u; mkdir %HOST/u/u %HOST/u/w
@@ -82,6 +84,30 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
                     .as_str(),
             );
         }
+    }
+}
+
+/// The host's own root, of the mount namespace that the test has to itself.
+#[test]
+fn the_folder_may_be_the_hosts_root() {
+    if !require::root() {
+        return;
+    }
+    let changes = json!({ "root": { "path": "/", "readonly": true }, "process": { "cwd": "/" } });
+    for no_pivot in [false, true] {
+        let bundle = Bundle::new("hosts");
+        let bundle = if no_pivot { bundle.without_pivot() } else { bundle };
+        let mut plan = bundle.plan(&changes, &[]).unwrap();
+        plan.root = RootPlan::Folder { path: "/".into(), readonly: true };
+        let probe = bundle.root().join("probe").display().to_string();
+        plan.process.argv =
+            [probe.as_str(), "write=/written-by-a-test", "pid"].map(str::to_owned).to_vec();
+        let ran = bundle.run_plan(&plan);
+        assert_eq!(
+            (ran.stdout.as_str(), ran.stderr.as_str()),
+            ("EROFS\n1\n", ""),
+            "no_pivot {no_pivot}"
+        );
     }
 }
 
@@ -180,6 +206,38 @@ fn a_root_is_entered_without_pivot_root_too() {
     }
 }
 
+/// The host's mounts are none of its business then, and its are none of the host's: they are in a tree that is attached nowhere.
+#[test]
+fn without_a_mount_namespace_nothing_is_mounted_on_the_host() {
+    if !require::root() {
+        return;
+    }
+    let bundle = Bundle::new("shared")
+        .before("cat /proc/self/mountinfo >%HOST/before")
+        .after("cat /proc/self/mountinfo >%HOST/after; diff %HOST/before %HOST/after");
+    std::fs::write(bundle.root().join("secret"), "secret\n").unwrap();
+    let kernel = Host::probe().unwrap().kernel();
+    for namespaces in [json!([]), json!([{ "type": "pid" }])] {
+        let mut changes = json!({ "linux": { "namespaces": namespaces } });
+        if kernel < Kernel::new(6, 15) {
+            let refused = bundle.plan(&changes, &[]).unwrap_err().to_string();
+            assert!(refused.contains("no mounting without a mount namespace"), "{refused}");
+            continue;
+        }
+        changes["mounts"] = json!([
+            { "destination": "/data", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"] },
+            { "destination": "/data/below", "type": "bind", "source": "%HOST", "options": ["rbind", "ro"] },
+        ]);
+        changes["linux"]["maskedPaths"] = json!(["/secret"]);
+        changes["linux"]["readonlyPaths"] = json!(["/tmp"]);
+        bundle.check(
+            &changes,
+            &["flags=/data", "write=/data/x", "write=/data/below/x", "cat=/secret", "write=/tmp/x", "ls=/", "ls=/..", "write=/dev/null"],
+            "rw,nosuid\nok\nEROFS\nEROFS\ndata dev etc probe proc secret sys tmp \ndata dev etc probe proc secret sys tmp \nok\n",
+        );
+    }
+}
+
 /// In a user namespace that is made inside, a procfs of which nothing is hidden cannot be had, with `pivot_root` or without.
 #[test]
 fn without_pivot_root_nothing_hidden_is_shown_by_another_procfs() {
@@ -191,14 +249,22 @@ fn without_pivot_root_nothing_hidden_is_shown_by_another_procfs() {
         let bundle = Bundle::new("again");
         std::fs::copy(&busybox, bundle.root().join("busybox")).unwrap();
         let bundle = if no_pivot { bundle.without_pivot() } else { bundle };
-        let mut plan = bundle
-            .plan(&json!({ "linux": { "maskedPaths": ["/proc/kcore", "/proc/keys"] } }), &[])
-            .unwrap();
         let script = "/busybox unshare -Urpf -m /busybox mount -t proc proc /tmp";
-        plan.process.argv = ["/busybox", "sh", "-c", script].map(str::to_owned).to_vec();
-        let ran = bundle.run_plan(&plan);
-        assert_ne!(ran.status, Some(0), "no_pivot {no_pivot}: {ran:?}");
-        assert!(ran.stderr.contains("not permitted"), "no_pivot {no_pivot}: {ran:?}");
+        // Where nothing is hidden, it can be had.
+        for (masked, expected) in
+            [(json!([]), "0"), (json!(["/proc/keys", "/proc/timer_list"]), "1")]
+        {
+            let mut plan =
+                bundle.plan(&json!({ "linux": { "maskedPaths": masked } }), &[]).unwrap();
+            let script = format!("{script}; echo $?");
+            plan.process.argv = ["/busybox", "sh", "-c", &script].map(str::to_owned).to_vec();
+            let ran = bundle.run_plan(&plan);
+            assert_eq!(
+                ran.stdout.trim(),
+                expected,
+                "no_pivot {no_pivot}, masked {masked}: {ran:?}"
+            );
+        }
     }
 }
 

@@ -1,0 +1,156 @@
+//! What cannot be done is said in words that callers look for, and has no effect.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{Bench, text};
+
+#[test]
+fn what_is_out_of_turn_is_refused_and_changes_nothing() {
+    let Some(bench) = Bench::new("turn") else { return };
+    bench.write("exec sleep 1000", &json!({}));
+    let id = bench.id();
+    let bundle = bench.bundle();
+    for verb in ["start", "state", "kill", "delete"] {
+        bench.paddle(&[verb, &id]).fails(1, "does not exist");
+    }
+    bench.paddle(&["delete", "--force", &id]).ok();
+    bench.create(&id);
+    let create = ["create", "--bundle", text(&bundle), &id];
+    bench.paddle(&create).fails(1, "container with given ID already exists");
+    bench.paddle(&["delete", &id]).fails(1, "is created");
+    assert_eq!(bench.status(&id), "created");
+    bench.paddle(&["start", &id]).ok();
+    bench.paddle(&["start", &id]).fails(1, "it is running, not created");
+    bench.paddle(&["delete", &id]).fails(1, "is running");
+    bench.paddle(&create).fails(1, "container with given ID already exists");
+    assert_eq!(bench.status(&id), "running");
+    bench.paddle(&["kill", &id, "9"]).ok();
+    bench.becomes(&id, "stopped");
+    bench.paddle(&["start", &id]).fails(1, "it is stopped, not created");
+    bench.paddle(&["kill", &id]).fails(1, "container not running");
+    bench.paddle(&create).fails(1, "container with given ID already exists");
+    bench.paddle(&["delete", &id]).ok();
+    bench.is_clean();
+}
+
+#[test]
+fn a_bundle_that_cannot_be_carried_out_leaves_no_trace() {
+    let Some(bench) = Bench::new("refused") else { return };
+    let program = |name: &str| json!({ "process": { "args": [name] } });
+    fs::write(bench.root().join("tmp/plain"), "x").unwrap();
+    let namespaces = |list: Value| json!({ "linux": { "namespaces": list } });
+    for (code, message, changes) in [
+        (127, "executable file not found in $PATH", program("nothing")),
+        (127, "no such file or directory", program("/bin/nothing")),
+        (126, "permission denied", program("/tmp/plain")),
+        (126, "permission denied", program("/tmp")),
+        (125, "is none of 1.x", json!({ "ociVersion": "2.0.0" })),
+        (125, "another platform's", json!({ "windows": { "layerFolders": [] } })),
+        (125, "not what the specification says", json!({ "process": { "cwd": 7 } })),
+        (125, "names no program", json!({ "process": { "args": [] } })),
+        (125, "not absolute", json!({ "process": { "cwd": "tmp" } })),
+        (125, "has a NUL byte", json!({ "process": { "args": ["a\0b"] } })),
+        (
+            125,
+            "the pid namespace is given twice",
+            namespaces(json!([{ "type": "pid" }, { "type": "mount" }, { "type": "pid" }])),
+        ),
+        (
+            125,
+            "is given twice",
+            json!({ "process": { "rlimits": [
+            { "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }, { "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }] } }),
+        ),
+        (125, "would change the host's", {
+            let mut changes = namespaces(json!([{ "type": "pid" }, { "type": "mount" }]));
+            changes["hostname"] = json!("x");
+            changes
+        }),
+        (
+            125,
+            "is not absolute",
+            namespaces(
+                json!([{ "type": "pid" }, { "type": "mount" }, { "type": "ipc", "path": "ipc" }]),
+            ),
+        ),
+        (
+            125,
+            "no namespace of this kind",
+            namespaces(
+                json!([{ "type": "pid" }, { "type": "mount" }, { "type": "ipc", "path": "/proc/self/ns/net" }]),
+            ),
+        ),
+        (
+            125,
+            "clock offsets need",
+            json!({ "linux": { "timeOffsets": { "monotonic": { "secs": 1 } } } }),
+        ),
+        (
+            125,
+            "timeout",
+            json!({ "hooks": { "poststop": [{ "path": "/bin/true", "timeout": 0 }] } }),
+        ),
+        (125, "not absolute", json!({ "hooks": { "prestart": [{ "path": "true" }] } })),
+        (1, "there is no --console-socket", json!({ "process": { "terminal": true } })),
+        (125, "cannot", json!({ "root": { "path": "missing" } })),
+    ] {
+        bench.write("exit 0", &changes);
+        let id = bench.id();
+        let bundle = bench.bundle();
+        bench.paddle(&["create", "--bundle", text(&bundle), &id]).fails(code, message);
+        bench.is_clean();
+    }
+}
+
+#[test]
+fn what_cannot_be_executed_fails_start() {
+    let Some(bench) = Bench::new("exec") else { return };
+    let script = bench.root().join("tmp/script");
+    fs::write(&script, "#!/missing\n").unwrap();
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    bench.write("", &json!({ "process": { "args": ["/tmp/script"] } }));
+    let id = bench.id();
+    bench.create(&id);
+    bench.paddle(&["start", &id]).fails(127, "/tmp/script");
+    assert_eq!(bench.status(&id), "stopped");
+    bench.paddle(&["delete", &id]).ok();
+    bench.is_clean();
+}
+
+#[test]
+fn errors_are_in_the_log_as_callers_parse_them() {
+    let Some(bench) = Bench::new("log") else { return };
+    let log = bench.scratch.path().join("log");
+    bench.paddle(&["--log", text(&log), "--log-format", "json", "state", "absent"]).fails(1, "");
+    bench.paddle(&["--log", text(&log), "--log-format=json", "start", "absent"]).fails(1, "");
+    let text = fs::read_to_string(&log).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(last["level"], "error");
+    assert!(last["msg"].as_str().unwrap().contains("does not exist"), "{last}");
+    let time = last["time"].as_str().unwrap();
+    assert!(time.len() == 20 && time.ends_with('Z') && time.contains('T'), "{time}");
+    // A capability that nobody knows is a warning.
+    bench.write("exit 0", &json!({ "process": { "capabilities": { "bounding": ["CAP_FLY"] } } }));
+    let id = bench.id();
+    let bundle = bench.bundle();
+    let log_option = crate::text(&log);
+    bench.paddle(&["--log", log_option, "run", "--bundle", crate::text(&bundle), &id]).ok();
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(
+        text.contains("level=warning msg=\"unknown capabilities are ignored: CAP_FLY\""),
+        "{text}"
+    );
+    bench.is_clean();
+}
+
+#[test]
+fn the_version_is_in_the_form_that_engines_parse() {
+    let Some(bench) = Bench::new("version") else { return };
+    let version = bench.paddle(&["--version"]).ok();
+    let lines: Vec<&str> = version.lines().collect();
+    assert!(lines[0].starts_with("paddle version "), "{version}");
+    assert!(lines[1].starts_with("commit: ") && lines[2] == "spec: 1.3.0", "{version}");
+}

@@ -1,0 +1,156 @@
+//! Hooks: when they run, where they run, what they are told, and what their failure means.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::{Bench, text};
+
+/// A hook that runs a script of the shell at `shell`.
+fn hook(shell: &str, script: &str) -> Value {
+    json!({ "path": shell, "args": ["sh", "-c", script], "env": ["PATH=/usr/bin:/bin"] })
+}
+
+#[test]
+fn every_hook_runs_at_its_moment_in_its_namespaces() {
+    let Some(bench) = Bench::new("hooks") else { return };
+    let log = bench.scratch.path().join("hooks.log");
+    let outside = |name: &str| {
+        let script = format!(
+            "state=$(cat); echo \"{name} $(echo \"$state\" | sed 's/.*\"status\":\"\\([a-z]*\\)\".*/\\1/') \
+             $(readlink /proc/self/ns/mnt) $(test -e {root}/in && echo entered) ${{HOME-clean}}\" >>{log}",
+            root = "/tmp/none",
+            log = log.display()
+        );
+        hook("/bin/sh", &script)
+    };
+    let inside = hook(
+        "/bin/sh",
+        "state=$(cat); case $state in *'\"status\":\"created\"'*) echo startContainer >/tmp/inside;; esac; hostname >>/tmp/inside",
+    );
+    bench.write(
+        "cat /tmp/inside",
+        &json!({
+            "hostname": "box",
+            "hooks": {
+                "prestart": [outside("prestart")],
+                "createRuntime": [outside("createRuntime"), outside("createRuntime2")],
+                "createContainer": [outside("createContainer")],
+                "startContainer": [inside],
+                "poststart": [outside("poststart")],
+                "poststop": [outside("poststop")]
+            }
+        }),
+    );
+    let id = bench.id();
+    bench.create(&id);
+    let host = fs::read_link("/proc/self/ns/mnt").unwrap().display().to_string();
+    let read = || -> Vec<(String, String, bool, bool)> {
+        let text = fs::read_to_string(&log).unwrap();
+        let lines = text.lines().map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[0].to_owned(), words[1].to_owned(), words[2] == host, words[3] == "clean")
+        });
+        lines.collect()
+    };
+    let line = |name: &str, status: &str, host| (name.to_owned(), status.to_owned(), host, true);
+    let mut expected = vec![
+        line("prestart", "creating", true),
+        line("createRuntime", "creating", true),
+        line("createRuntime2", "creating", true),
+        line("createContainer", "creating", false),
+    ];
+    assert_eq!(read(), expected);
+    assert!(!bench.root().join("tmp/inside").exists(), "startContainer comes with start");
+    bench.paddle(&["start", &id]).ok();
+    expected.push(line("poststart", "running", true));
+    assert_eq!(read(), expected);
+    bench.becomes(&id, "stopped");
+    let inside = fs::read_to_string(bench.root().join("tmp/inside")).unwrap();
+    assert_eq!(inside, "startContainer\nbox\n");
+    bench.paddle(&["delete", &id]).ok();
+    expected.push(line("poststop", "stopped", true));
+    assert_eq!(read(), expected);
+    bench.is_clean();
+}
+
+#[test]
+fn hooks_are_told_the_pid_and_the_bundle() {
+    let Some(bench) = Bench::new("told") else { return };
+    let told = bench.scratch.path().join("told");
+    let keep = hook("/bin/sh", &format!("cat >{}", told.display()));
+    bench.write(
+        "exit 0",
+        &json!({ "annotations": { "k": "v" }, "hooks": { "createRuntime": [keep] } }),
+    );
+    let id = bench.id();
+    let pid = bench.create(&id);
+    let state: Value = serde_json::from_str(&fs::read_to_string(&told).unwrap()).unwrap();
+    let bundle = bench.bundle();
+    let expected = json!({
+        "ociVersion": "1.3.0", "id": id, "status": "creating", "pid": pid,
+        "bundle": text(&bundle), "annotations": { "k": "v" }
+    });
+    assert_eq!(state, expected);
+    bench.paddle(&["delete", "--force", &id]).ok();
+    bench.is_clean();
+}
+
+#[test]
+fn a_hook_that_fails_tears_down_what_was_made() {
+    let Some(bench) = Bench::new("hookfail") else { return };
+    let stopped = bench.scratch.path().join("stopped");
+    let bad = || hook("/bin/sh", "echo no way >&2; exit 3");
+    for kind in ["prestart", "createRuntime", "createContainer"] {
+        let after = hook("/bin/sh", &format!("echo {kind} >>{}", stopped.display()));
+        bench.write("exit 0", &json!({ "hooks": { kind: [bad()], "poststop": [after] } }));
+        let id = bench.id();
+        let bundle = bench.bundle();
+        let did = bench.paddle(&["create", "--bundle", text(&bundle), &id]);
+        assert!(did.err.contains(kind) && did.err.contains("no way"), "{did:?}");
+        assert_eq!(did.code, Some(125));
+        bench.is_clean();
+        let said = fs::read_to_string(&stopped).unwrap();
+        assert_eq!(said.lines().last(), Some(kind), "poststop hooks run after that");
+    }
+    bench.write("exit 0", &json!({ "hooks": { "startContainer": [bad()] } }));
+    let id = bench.id();
+    bench.create(&id);
+    bench.paddle(&["start", &id]).fails(125, "startContainer");
+    assert_eq!(bench.status(&id), "stopped");
+    bench.paddle(&["delete", &id]).ok();
+    bench.write("exec sleep 1000", &json!({ "hooks": { "poststart": [bad()] } }));
+    let id = bench.id();
+    bench.create(&id);
+    bench.paddle(&["start", &id]).fails(125, "poststart");
+    bench.paddle(&["state", &id]).fails(1, "does not exist");
+    bench.is_clean();
+}
+
+#[test]
+fn a_poststop_hook_that_fails_is_a_warning() {
+    let Some(bench) = Bench::new("poststop") else { return };
+    let second = bench.scratch.path().join("second");
+    let bad = hook("/bin/sh", "exit 3");
+    let good = hook("/bin/sh", &format!("echo >{}", second.display()));
+    bench.write("exit 0", &json!({ "hooks": { "poststop": [bad, good] } }));
+    let id = bench.id();
+    bench.create(&id);
+    let did = bench.paddle(&["delete", "--force", &id]);
+    assert_eq!(did.code, Some(0), "{did:?}");
+    assert!(did.err.contains("warning: ") && did.err.contains("poststop"), "{did:?}");
+    assert!(second.exists(), "the others run all the same");
+    bench.is_clean();
+}
+
+#[test]
+fn a_hook_has_no_longer_than_its_timeout() {
+    let Some(bench) = Bench::new("timeout") else { return };
+    let mut slow = hook("/bin/sh", "sleep 1000");
+    slow["timeout"] = json!(1);
+    bench.write("exit 0", &json!({ "hooks": { "createRuntime": [slow] } }));
+    let id = bench.id();
+    let bundle = bench.bundle();
+    bench.paddle(&["create", "--bundle", text(&bundle), &id]).fails(125, "took too long");
+    bench.is_clean();
+}

@@ -1,0 +1,88 @@
+//! `run --bundle`: everything in one command.
+
+use std::process::Stdio;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::{Bench, text, within_seconds};
+
+#[test]
+fn in_the_foreground_it_ends_as_the_program_ends_and_leaves_nothing() {
+    let Some(bench) = Bench::new("fore") else { return };
+    let bundle = bench.bundle();
+    for (script, code) in [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137)] {
+        // A shell as process 1 is shielded from its own signals; one below it is not.
+        bench.write(&format!("sh -c '{script}'; exit $?"), &json!({}));
+        let did = bench.paddle(&["run", "-b", text(&bundle), &bench.id()]);
+        assert_eq!(did.code, Some(code), "{did:?}");
+        bench.is_clean();
+    }
+    bench.write("", &json!({ "process": { "args": ["/nothing"] } }));
+    bench.paddle(&["run", "-b", text(&bundle), &bench.id()]).fails(127, "no such file");
+    bench.is_clean();
+}
+
+#[test]
+fn its_state_stays_when_it_is_to_be_kept() {
+    let Some(bench) = Bench::new("keep") else { return };
+    let (bundle, id) = (bench.bundle(), bench.id());
+    bench.write("exit 5", &json!({}));
+    let did = bench.paddle(&["run", "--keep", "--bundle", text(&bundle), &id]);
+    assert_eq!(did.code, Some(5));
+    assert_eq!(bench.status(&id), "stopped");
+    assert!(bench.paddle(&["ps", "-a"]).ok().contains("exited (5)"));
+    bench.paddle(&["delete", &id]).ok();
+    bench.is_clean();
+}
+
+#[test]
+fn detached_it_returns_when_the_program_runs() {
+    let Some(bench) = Bench::new("detach") else { return };
+    let (bundle, id) = (bench.bundle(), bench.id());
+    bench.write("exec sleep 1000", &json!({}));
+    bench.paddle(&["run", "-d", "--bundle", text(&bundle), &id]).ok();
+    assert_eq!(bench.status(&id), "running");
+    bench.paddle(&["rm", "-f", &id]).ok();
+    bench.is_clean();
+}
+
+#[test]
+fn signals_are_passed_on_and_death_is_shared() {
+    let Some(bench) = Bench::new("passed") else { return };
+    let bundle = bench.bundle();
+    let up = bench.root().join("tmp/up");
+    bench.write("trap 'exit 7' TERM; echo >/tmp/up; while :; do sleep 0.05; done", &json!({}));
+    for (signal, code) in [(Signal::SIGTERM, Some(7)), (Signal::SIGKILL, None)] {
+        let id = bench.id();
+        let mut command = bench.scratch.paddle();
+        command.args(["run", "--bundle", text(&bundle), &id]).stdin(Stdio::null());
+        let mut running = command.spawn().unwrap();
+        assert!(within_seconds(60, || up.exists()));
+        std::fs::remove_file(&up).unwrap();
+        kill(Pid::from_raw(i32::try_from(running.id()).unwrap()), signal).unwrap();
+        assert_eq!(running.wait().unwrap().code(), code);
+        // Whatever command comes next clears what a killed one left.
+        assert_eq!(bench.paddle(&["list", "-q"]).ok(), "");
+        bench.is_clean();
+    }
+}
+
+#[test]
+fn a_bundle_says_itself_what_options_say_of_an_image() {
+    let Some(bench) = Bench::new("mix") else { return };
+    bench.write("exit 0", &json!({}));
+    let bundle = bench.bundle();
+    for option in [&["--tty"][..], &["--memory", "64m"], &["--name", "x"], &["--rm"]] {
+        let mut arguments = vec!["run", "--bundle", text(&bundle)];
+        arguments.extend(option);
+        arguments.push("x");
+        bench.paddle(&arguments).fails(2, "cannot be used with");
+    }
+    bench.paddle(&["run", "--detach", "x"]).fails(2, "--bundle");
+    bench
+        .paddle(&["run", "--bundle", text(&bundle), "x", "y"])
+        .fails(2, "behind the container's id");
+    bench.is_clean();
+}
