@@ -3,8 +3,8 @@
 use oci_spec::runtime::Spec;
 
 use super::{
-    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below,
-    hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
+    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, Process, RootPlan, Security, Wanted,
+    below, hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
 };
 use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
@@ -21,17 +21,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         cgroup.hand_to(owner);
     }
     let (hostname, domainname) = names(spec, &namespaces, ground)?;
-    let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
-    let mut process = process(given, linux)?;
-    process.own_streams = ground.bundle;
-    if let Some(hostname) = hostname.as_ref().filter(|_| !ground.bundle)
-        && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
-    {
-        process.env.push(format!("HOSTNAME={hostname}"));
-    }
-    if let Some(maps) = &id_maps {
-        maps.check(&mut process)?;
-    }
+    let process = program(spec, ground, hostname.as_deref(), id_maps.as_ref())?;
     let isolated = has_new(NamespaceKind::Network);
     let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
     let below = below::plan(spec, known, ground, host)?;
@@ -74,6 +64,27 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         namespaces,
     };
     Ok(plan)
+}
+
+/// The program; an image's is told its host name.
+fn program(
+    spec: &Spec,
+    ground: &Ground<'_>,
+    hostname: Option<&str>,
+    id_maps: Option<&IdMaps>,
+) -> Result<Process, PlanError> {
+    let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
+    let mut process = process(given, spec.linux().as_ref())?;
+    process.own_streams = ground.bundle;
+    if let Some(hostname) = hostname.filter(|_| !ground.bundle)
+        && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
+    {
+        process.env.push(format!("HOSTNAME={hostname}"));
+    }
+    if let Some(maps) = id_maps {
+        maps.check(&mut process)?;
+    }
+    Ok(process)
 }
 
 fn rights(
