@@ -86,11 +86,14 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
     let group = cgroup::reopen(&paths);
-    let join = if request.subgroups.is_empty() {
+    let mut join = if request.subgroups.is_empty() {
         group.join_beside(first.pid.unsigned_abs())?
     } else {
         group.join()?
     };
+    if let Some(class) = &container.state.rdt {
+        join.v1.extend(class.tasks(std::path::Path::new(crate::resctrl::ROOT))?);
+    }
     if request.detach {
         let child = lend_own(|stdio| Ok(spawn::enter(&plan, &inside, &join, stdio)?))?;
         hand_over(request, &sockets, &child)?;
