@@ -16,7 +16,7 @@ use crate::spec::Bundle;
 
 /// Write the processes of a container of a bundle to files, with criu, and remove it.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches of criu")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub(super) struct Checkpoint {
     #[command(flatten)]
     both: Both,
@@ -49,7 +49,7 @@ pub(super) struct Checkpoint {
 
 /// Make the processes of a container again that `paddle checkpoint` wrote, and wait for its end.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches of criu")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub(super) struct Restore {
     #[command(flatten)]
     both: Both,
@@ -87,7 +87,7 @@ pub(super) struct Restore {
 
 /// What both have.
 #[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches of criu")]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 struct Both {
     /// Folder of the files
     #[arg(long, value_name = "FOLDER", default_value = "checkpoint")]
