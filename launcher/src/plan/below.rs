@@ -62,7 +62,7 @@ pub(super) fn plan(
     }
     Ok(Below {
         propagation,
-        sources: mounts::sources(&mounts, &scope, host),
+        sources: mounts::sources(&mounts, &scope, ground, host),
         devices,
         links,
         files: files::plan(ground, hostname, isolated, &mounts)?,

@@ -8,7 +8,9 @@ use oci_spec::runtime::{LinuxIdMapping, Mount as OciMount, Spec};
 use super::ids::outside;
 use super::mount::{Link, Mount, OwnerMaps, Owners, Propagation, Source, Sources, Spread};
 use super::options::Options;
-use super::{Attributes, IdMaps, IdRange, Namespace, NamespaceKind, PlanError, cgroups, paths};
+use super::{
+    Attributes, Ground, IdMaps, IdRange, Namespace, NamespaceKind, PlanError, cgroups, paths,
+};
 use crate::cgroup::CgroupPlan;
 use crate::host::Host;
 
@@ -102,12 +104,21 @@ pub(super) fn plan(
 }
 
 /// When the host's side of the binds is opened.
-pub(super) fn sources(mounts: &[Mount], scope: &Scope<'_>, host: &Host) -> Sources {
+pub(super) fn sources(
+    mounts: &[Mount],
+    scope: &Scope<'_>,
+    ground: &Ground<'_>,
+    host: &Host,
+) -> Sources {
     let mapped = |mount: &Mount| matches!(&mount.source, Source::Bind { owners: Some(_), .. });
     let privileged = host.privileged();
     // Root inside may pass through none of the host's private folders. (Everyone else's container has the rights that its
     // launcher has.) And only a mount that nobody has can show its owners by other ids.
     if privileged && (scope.has(NamespaceKind::User) || mounts.iter().any(mapped)) {
+        return Sources::Launcher;
+    }
+    // An image that is a file is no folder that its root could go on top of, out of the way of every path.
+    if !ground.format.is_folder() {
         return Sources::Launcher;
     }
     // What is to be one with the host's mounts has to be copied while the launcher's copies of these still are.

@@ -14,7 +14,7 @@ fn run(bench: &Bench, questions: &[&str], devices: &Value) -> String {
     let arguments: Vec<&std::ffi::OsStr> = paddle.get_args().collect();
     let script = "ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.1.2.3/24 dev v0 \
         && ip addr add 2001:db8::5/64 dev v0 nodad && ip link set v0 up && ip link set v1 up && \"$@\"; echo $?; \
-        ls /sys/class/net 2>/dev/null | wc -l >/dev/null; ip -o link show v0 2>&1 | cut -c1-10; exit 0";
+        ip -o link show v0 2>&1 | cut -c1-10; exit 0";
     let mut command = Command::new("unshare");
     command.args(["--net", "sh", "-c", script, "sh"]).arg(paddle.get_program()).args(arguments);
     command.args(["run", "--bundle"]).arg(&bench.bundle).arg(bench.scratch.container());
@@ -39,12 +39,9 @@ fn a_device_moves_with_its_addresses_under_the_name_that_is_wanted() {
         assert!(found.starts_with(expected), "{devices}: {found}");
     };
     let gone = "0 Device \"v0";
-    check(
-        &["device=v0", "inet6=2001"],
-        json!({ "v0": {} }),
-        &format!("v0 up 10.1.2.3 20010db8000000000000000000000005 03 40 00 80 v0 {gone}")
-            .replace("03 ", ""),
-    );
+    let six = "20010db8000000000000000000000005";
+    check(&["device=v0", "inet6=2001"], json!({ "v0": {} }), &format!("v0 up 10.1.2.3 {six}"));
+    check(&["device=v0"], json!({ "v0": { "name": "" } }), &format!("v0 up 10.1.2.3 {gone}"));
     check(
         &["device=e0", "device=v0"],
         json!({ "v0": { "name": "e0" } }),

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::{Bench, compiled, nothing};
+use super::{Bench, compiled, nothing, said};
 
 /// An agent that takes so many listeners, and its socket.
 fn agent(bench: &Bench, count: u32) -> (Child, PathBuf) {
@@ -88,8 +88,8 @@ fn who_creates_hands_the_listener_over_and_each_process_has_its_own() {
     bench.succeed(&["create", "--bundle", &bundle, &id]);
     bench.succeed(&["start", &id]);
     let ended = || {
-        let state = tests::outcome::run(bench.scratch.paddle().args(["state", &id]));
-        state.stdout.contains("\"stopped\"")
+        let (_, state, _) = said(bench.scratch.paddle().args(["state", &id]));
+        state.contains("\"stopped\"")
     };
     while !ended() {
         std::thread::sleep(std::time::Duration::from_millis(5));

@@ -16,7 +16,6 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use tests::outcome::run;
 use tests::require;
 use tests::scratch::Scratch;
 
@@ -71,9 +70,7 @@ impl Bench {
     fn run(&self, questions: &[&str], process: &Value, linux: &Value) -> (i32, String, String) {
         self.configure(questions, process, linux);
         let id = self.scratch.container();
-        let outcome =
-            run(self.scratch.paddle().args(["run", "--bundle"]).arg(&self.bundle).arg(&id));
-        (outcome.status, outcome.stdout, outcome.stderr)
+        said(self.scratch.paddle().args(["run", "--bundle"]).arg(&self.bundle).arg(&id))
     }
 
     /// Compares the answers.
@@ -117,6 +114,13 @@ fn compiled(name: &'static str) -> PathBuf {
         folder
     });
     folder.path().join(name)
+}
+
+/// How a command ended, and what it wrote to both streams.
+fn said(command: &mut Command) -> (i32, String, String) {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
 }
 
 fn nothing() -> Value {

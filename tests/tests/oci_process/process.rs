@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Bench, nothing};
+use super::{Bench, nothing, said};
 
 #[test]
 fn a_process_is_who_and_how_it_is_to_be() {
@@ -77,9 +77,9 @@ fn each_container_has_a_session_keyring_of_its_own() {
     let id = bench.scratch.container();
     let mut command = bench.scratch.paddle();
     command.args(["run", "--no-new-keyring", "--bundle"]).arg(&bench.bundle).arg(&id);
-    let shared = tests::outcome::run(&mut command);
-    assert_eq!(shared.status, 0, "{}", shared.stderr);
-    assert!(!shared.stdout.starts_with("_ses.coracle-test"), "{}", shared.stdout);
+    let (status, found, message) = said(&mut command);
+    assert_eq!(status, 0, "{message}");
+    assert!(!found.starts_with("_ses.coracle-test"), "{found}");
 }
 
 #[test]

@@ -21,8 +21,11 @@ fn every_set_of_capabilities_is_as_it_is_given() {
         "bounding": ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID"], "permitted": ["CAP_CHOWN", "CAP_KILL"],
         "effective": ["CAP_CHOWN"], "inheritable": [], "ambient": [],
     } });
-    // exec gives root the whole bounding set (capabilities(7)).
-    assert_eq!(sets(&bench, &root), ",a1,a1,a1,,");
+    // exec gives root the whole bounding set (capabilities(7)), unless it may gain nothing by it.
+    assert_eq!(sets(&bench, &root), ",21,21,a1,,");
+    let mut free = root.clone();
+    free["noNewPrivileges"] = json!(false);
+    assert_eq!(sets(&bench, &free), ",a1,a1,a1,,");
     let user = |sets: Value| json!({ "user": { "uid": 7, "gid": 7 }, "capabilities": sets });
     let dropped = user(
         json!({ "bounding": ["CAP_CHOWN"], "permitted": ["CAP_CHOWN"], "effective": ["CAP_CHOWN"] }),

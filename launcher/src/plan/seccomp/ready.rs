@@ -89,7 +89,7 @@ mod tests {
                 format!("    {},\n", all.collect::<Vec<_>>().join(", "))
             });
             let lines: String = lines.collect();
-            assert!(program(architecture) == Some(compiled), "{architecture:?} is now:\n{}", lines);
+            assert!(program(architecture) == Some(compiled), "{architecture:?} is now:\n{lines}");
         }
     }
 }
