@@ -18,7 +18,7 @@ use super::duration::Span;
 use super::output::print_json;
 use super::resources::Resources;
 use super::{Done, Globals};
-use crate::cgroup::{Bytes, Driver};
+use crate::cgroup::Bytes;
 use crate::host::Host;
 use crate::lifecycle::{self, Foreground};
 use crate::run::{self, Outcome, Request};
@@ -247,16 +247,17 @@ pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
         mark(Mark::Parsed);
     }
     let memory = arguments.resources.memory_limit();
-    let mut request = arguments.into_request(&Host::probe()?)?;
-    request.cgroup_driver = globals.management.driver();
+    let host = Host::probe()?;
+    let mut request = arguments.into_request(&host)?;
+    request.cgroup_driver = globals.management.chosen_driver();
     let store = places.store()?;
     if print_plan {
-        print_json(&run::prepare(&request, &store)?.plan)?;
+        print_json(&run::prepare(&request, &host, &store)?.plan)?;
         return Ok(ExitCode::Ok.into());
     }
     let states = places.states()?;
     mark(Mark::Store);
-    let outcome = run::run(&request, &store, &states)?;
+    let outcome = run::run(&request, &host, &store, &states)?;
     explain(&outcome, &request, memory);
     super::timing::print();
     Ok(Status::from(outcome.ended.code()))
@@ -420,8 +421,8 @@ impl Arguments {
             streams: Wanted { tty: program.tty, interactive: program.interactive },
             timeout: program.timeout.map(|span| span.0),
             remove: container.rm,
-            cgroup_driver: Driver::default(),
             allow_erofs: rights.allow_erofs,
+            cgroup_driver: None,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod claim;
 mod error;
+mod groups;
 
 pub use error::RunError;
 
@@ -43,10 +44,10 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether it is forgotten when it ends.
     pub remove: bool,
-    /// Who makes its cgroups.
-    pub cgroup_driver: Driver,
     /// Whether the kernel may read a file system that its maker wrote.
     pub allow_erofs: bool,
+    /// Who makes the container's groups; `None` for whoever can.
+    pub cgroup_driver: Option<Driver>,
 }
 
 /// How a container ended.
@@ -75,12 +76,17 @@ pub struct Prepared {
 }
 
 /// Runs an image: from its name to the end of its program.
-pub fn run(request: &Request, store: &Store, states: &StateDirectory) -> Result<Outcome, RunError> {
-    prepare(request, store)?.launch(store, states)
+pub fn run(
+    request: &Request,
+    host: &Host,
+    store: &Store,
+    states: &StateDirectory,
+) -> Result<Outcome, RunError> {
+    prepare(request, host, store)?.launch(store, states)
 }
 
 /// Finds and unpacks the image, and decides everything about its container.
-pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
+pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared, RunError> {
     let overrides = &request.overrides;
     let image = store.get(&request.image)?;
     mark(Mark::Image);
@@ -93,7 +99,6 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let mut spec = spec::from_image(image.config(), overrides, &root)?;
     set_console_size(&mut spec);
     mark(Mark::Specified);
-    let host = Host::probe()?;
     let folder = runtime::private_folder(store, &request.id);
     let ground = Ground {
         id: request.id.as_str(),
@@ -110,11 +115,14 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         bundle_folder: None,
         generate_files: true,
         no_pivot: false,
-        cgroup_driver: request.cgroup_driver,
+        cgroup_driver: request.cgroup_driver.unwrap_or_default(),
         all_controllers: false,
         preserved_descriptors: 0,
     };
-    let plan = plan::plan(&spec, &ground, &host)?;
+    let plan = match request.cgroup_driver {
+        Some(_) => plan::plan(&spec, &ground, host)?,
+        None => groups::by_whoever_can(&spec, &ground, host)?,
+    };
     mark(Mark::Planned);
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };
     let state = State {

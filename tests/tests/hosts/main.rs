@@ -3,7 +3,11 @@
 //!
 //! CI runs what only such a host can show. `tests/hosts/run --all` runs every suite that makes sense there, which takes the
 //! better part of an hour: the machines are emulated, and about thirty times slower at starting processes.
-#![expect(clippy::panic, reason = "the helper of a test fails as it does")]
+#![expect(
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "the helper of a test fails as it does, and says how long it took"
+)]
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -80,10 +84,11 @@ fn check(kernel: Kernel, pass: Pass, limit: Duration) {
     let reports = guest.run(&work, limit, &mut |_| {}).unwrap_or_else(|why| panic!("{why}"));
     let mut failures = String::new();
     for report in &reports {
+        println!("kernel {}: {}: {:?}", kernel.name(), report.name, report.took);
         let ran = report.output.contains("test result: ok. ")
             && !report.output.contains("running 0 tests");
         if report.status != Some(0) || !ran {
-            let Report { name, status, output } = report;
+            let Report { name, status, output, .. } = report;
             writeln!(failures, "{name} ended with {status:?}\n{output}").ok();
         }
     }
