@@ -74,7 +74,7 @@ fn unavailable(controller: Controller, why: &Unavailable) -> String {
                 "see /proc/cgroups whether the kernel has it; mount it, or remove `cgroup_disable={controller}` from the kernel's command line"
             ),
             Unavailable::NotDelegated { .. } => format!(
-                "let systemd make the group (--systemd-cgroup), run paddle as root, or by `systemd-run --user --scope -p Delegate=yes paddle ...`, with `Delegate={controller}` for user@.service"
+                "let the user's systemd make the group (--cgroup-manager systemd; `loginctl enable-linger` starts one), with `Delegate={controller}` for user@.service; or run paddle as root"
             ),
             Unavailable::NotEnabled { .. } => format!(
                 "let the administrator add `Delegate={controller}` to user@.service (systemctl edit user@.service)"

@@ -60,9 +60,10 @@ struct Management {
     /// Have systemd make cgroups: --cgroup-manager systemd
     #[arg(long)]
     systemd_cgroup: bool,
-    /// Who makes the cgroups of containers
-    #[arg(long, value_name = "cgroupfs|systemd|disabled", default_value = "cgroupfs")]
-    cgroup_manager: Driver,
+    /// Who makes cgroups [default: cgroupfs; systemd for a limit of an image's container that an ordinary user can
+    /// have from nobody else]
+    #[arg(long, value_name = "cgroupfs|systemd|disabled")]
+    cgroup_manager: Option<Driver>,
     /// Accepted: what an ordinary user cannot do is found out
     #[arg(long, value_name = "true|false|auto", default_value = "auto", hide = true)]
     rootless: String,
@@ -72,9 +73,14 @@ struct Management {
 }
 
 impl Management {
-    /// Who makes cgroups.
+    /// Who makes a bundle's cgroups.
     fn driver(&self) -> Driver {
-        if self.systemd_cgroup { Driver::Systemd } else { self.cgroup_manager }
+        self.chosen_driver().unwrap_or_default()
+    }
+
+    /// Who has to make cgroups.
+    fn chosen_driver(&self) -> Option<Driver> {
+        if self.systemd_cgroup { Some(Driver::Systemd) } else { self.cgroup_manager }
     }
 }
 

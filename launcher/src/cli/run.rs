@@ -18,7 +18,7 @@ use super::duration::Span;
 use super::output::print_json;
 use super::resources::Resources;
 use super::{Done, Globals};
-use crate::cgroup::{Bytes, Driver};
+use crate::cgroup::Bytes;
 use crate::host::Host;
 use crate::lifecycle::{self, Foreground};
 use crate::run::{self, Outcome, Request};
@@ -249,7 +249,7 @@ pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
     let memory = arguments.resources.memory_limit();
     let host = Host::probe()?;
     let mut request = arguments.into_request(&host)?;
-    request.cgroup_driver = globals.management.driver();
+    request.cgroup_driver = globals.management.chosen_driver();
     let store = places.store()?;
     if print_plan {
         print_json(&run::prepare(&request, &host, &store)?.plan)?;
@@ -421,8 +421,8 @@ impl Arguments {
             streams: Wanted { tty: program.tty, interactive: program.interactive },
             timeout: program.timeout.map(|span| span.0),
             remove: container.rm,
-            cgroup_driver: Driver::default(),
             allow_erofs: rights.allow_erofs,
+            cgroup_driver: None,
         })
     }
 }

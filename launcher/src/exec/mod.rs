@@ -11,7 +11,7 @@ mod handover;
 mod process;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{BoxBuilder, Process};
 use rustix::fs::{Mode, OFlags};
@@ -20,6 +20,7 @@ use rustix::process::Signal as KernelSignal;
 use crate::cgroup;
 use crate::host::Host;
 use crate::plan::{self, Manner};
+use crate::resctrl;
 use crate::runtime::{self, ContainerId, RuntimeError, StateDirectory};
 use crate::spawn::{self, Child, Inside, Stdio};
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
@@ -92,7 +93,7 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
         group.join()?
     };
     if let Some(class) = &container.state.rdt {
-        join.v1.extend(class.tasks(std::path::Path::new(crate::resctrl::ROOT))?);
+        join.v1.extend(class.tasks(Path::new(resctrl::ROOT))?);
     }
     if request.detach {
         let child = lend_own(|stdio| Ok(spawn::enter(&plan, &inside, &join, stdio)?))?;

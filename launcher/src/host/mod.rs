@@ -41,6 +41,7 @@ pub struct Host {
     features: OnceCell<Features>,
     initial_user_namespace: OnceCell<bool>,
     modules: OnceCell<SecurityModules>,
+    user_manager: OnceCell<bool>,
 }
 
 /// Why a fact about the host cannot be found.
@@ -84,6 +85,7 @@ impl Host {
             features: Features::of(kernel).into(),
             initial_user_namespace: true.into(),
             modules: SecurityModules::default().into(),
+            user_manager: false.into(),
         }
     }
 
@@ -98,6 +100,13 @@ impl Host {
     #[must_use]
     pub fn with_features(mut self, features: Features) -> Self {
         self.features = features.into();
+        self
+    }
+
+    /// The same host with a service manager of our own user.
+    #[must_use]
+    pub fn with_user_manager(mut self) -> Self {
+        self.user_manager = true.into();
         self
     }
 
@@ -175,10 +184,28 @@ impl Host {
         *self.modules.get_or_init(SecurityModules::probe)
     }
 
+    /// Whether a service manager of our own, ordinary user runs (`user@.service`), which can make groups for us.
+    pub fn user_manager(&self) -> bool {
+        *self.user_manager.get_or_init(|| {
+            self.uid() != 0
+                && runtime_folder(self.uid()).join("systemd/private").exists()
+                && self.cgroups().is_ok_and(Layout::is_pure_v2)
+        })
+    }
+
     /// The system calls that old kernels lack.
     pub fn features(&self) -> &Features {
         self.features.get_or_init(|| Features::probe(self.kernel()))
     }
+}
+
+/// The folder of a user's sockets: what the session says, or its usual place, for whoever came by other ways than a login
+/// (`pam_systemd(8)`).
+pub fn runtime_folder(uid: u32) -> PathBuf {
+    let folder = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    folder
+        .filter(|folder| folder.is_absolute())
+        .unwrap_or_else(|| format!("/run/user/{uid}").into())
 }
 
 /// A kernel's version: the two numbers by which features come.

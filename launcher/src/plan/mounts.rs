@@ -117,13 +117,14 @@ pub(super) fn sources(
     if privileged && (scope.has(NamespaceKind::User) || mounts.iter().any(mapped)) {
         return Sources::Launcher;
     }
-    let travels = |mount: &Mount| {
-        let private = mount.propagation.first().is_some_and(|first| first.ends_all());
-        matches!(mount.source, Source::Bind { .. }) && !private
-    };
-    let root_receives =
-        ground.bundle && scope.root.is_some_and(|root| root.kind == Propagation::Slave);
-    if root_receives || mounts.iter().any(travels) { Sources::Early } else { Sources::Late }
+    // An image that is a file is no folder that its root could go on top of, out of the way of every path.
+    if !ground.format.is_folder() {
+        return Sources::Launcher;
+    }
+    // What is to be one with the host's mounts has to be copied while the launcher's copies of these still are.
+    let binds = |mount: &Mount| matches!(mount.source, Source::Bind { .. });
+    let shared = scope.root.is_some_and(|root| root.kind == Propagation::Shared);
+    if shared && mounts.iter().any(binds) { Sources::Early } else { Sources::Late }
 }
 
 /// What sort of mount something is.

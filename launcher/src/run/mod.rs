@@ -5,6 +5,7 @@
 
 pub(crate) mod claim;
 mod error;
+mod groups;
 
 pub use error::RunError;
 
@@ -43,10 +44,10 @@ pub struct Request {
     pub timeout: Option<Duration>,
     /// Whether it is forgotten when it ends.
     pub remove: bool,
-    /// Who makes its cgroups.
-    pub cgroup_driver: Driver,
     /// Whether the kernel may read a file system that its maker wrote.
     pub allow_erofs: bool,
+    /// Who makes the container's groups; `None` for whoever can.
+    pub cgroup_driver: Option<Driver>,
 }
 
 /// How a container ended.
@@ -114,11 +115,14 @@ pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared
         bundle_folder: None,
         generate_files: true,
         no_pivot: false,
-        cgroup_driver: request.cgroup_driver,
+        cgroup_driver: request.cgroup_driver.unwrap_or_default(),
         all_controllers: false,
         preserved_descriptors: 0,
     };
-    let plan = plan::plan(&spec, &ground, host)?;
+    let plan = match request.cgroup_driver {
+        Some(_) => plan::plan(&spec, &ground, host)?,
+        None => groups::by_whoever_can(&spec, &ground, host)?,
+    };
     mark(Mark::Planned);
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };
     let state = State {

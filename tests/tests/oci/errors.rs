@@ -140,7 +140,9 @@ fn errors_are_in_the_log_as_callers_parse_them() {
     bench.paddle(&["--log", log_option, "run", "--bundle", crate::text(&bundle), &id]).ok();
     let text = fs::read_to_string(&log).unwrap();
     assert!(
-        text.contains("level=warning msg=\"unknown capabilities are ignored: CAP_FLY\""),
+        text.contains(
+            "level=warning msg=\"ignoring unknown or unavailable capabilities: [CAP_FLY]\""
+        ),
         "{text}"
     );
     bench.is_clean();

@@ -47,6 +47,13 @@ fn a_range_of_users_is_mapped_and_files_belong_to_them() {
 }
 
 #[test]
+fn limits_hold_in_a_scope_of_the_user() {
+    let bench = Bench::of_systemd("scoped");
+    bench.limits_hold(&[], &format!("{UNIFIED}{MANAGER}/user.slice/coracle-"));
+    bench.a_killed_paddle_leaves_nothing(&[]);
+}
+
+#[test]
 fn systemd_makes_a_scope_of_the_user() {
     scope::check("user", true, MANAGER);
 }

@@ -58,6 +58,8 @@ const EVERY_LIMIT: [&str; 14] = [
 /// A folder of the calling user with the image `load` in its store.
 struct Bench {
     scratch: Scratch,
+    /// What stands before the verb.
+    globals: &'static [&'static str],
 }
 
 impl Bench {
@@ -65,12 +67,19 @@ impl Bench {
         let scratch = Scratch::new(name);
         let program = samples::load(scratch.path()).unwrap();
         scratch.pack(&[program]);
-        Self { scratch }
+        Self { scratch, globals: &[] }
+    }
+
+    /// The same, where systemd makes the groups.
+    fn of_systemd(name: &str) -> Self {
+        Self { globals: &["--cgroup-manager", "systemd"], ..Self::new(name) }
     }
 
     /// `paddle run OPTIONS load ARGUMENTS`, with what a person's environment has of systemd.
     fn launch(&self, options: &[&str], arguments: &[&str]) -> Command {
-        let mut command = self.scratch.launch(options, "load", arguments);
+        let mut command = self.scratch.paddle();
+        command.args(self.globals).args(["run", "--rm", "--name", &self.scratch.container()]);
+        command.args(options).arg("load").args(arguments);
         for name in ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }

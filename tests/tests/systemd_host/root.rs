@@ -65,6 +65,13 @@ fn a_device_that_no_rule_allows_cannot_be_opened() {
 }
 
 #[test]
+fn limits_hold_in_a_scope_of_the_system() {
+    let bench = Bench::of_systemd("scoped");
+    bench.limits_hold(&[], &format!("{UNIFIED}/system.slice/coracle-"));
+    bench.a_killed_paddle_leaves_nothing(&[]);
+}
+
+#[test]
 fn systemd_makes_a_scope_of_the_system() {
     scope::check("system", false, "/system.slice");
 }

@@ -2,11 +2,14 @@
 
 use std::env;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use rustix::process::geteuid;
 
 use super::bus::{Address, Bus, BusError};
 use super::value::{Property, Value};
 use super::wire::{Message, Writer};
+use crate::host::runtime_folder;
 
 const SERVICE: &str = "org.freedesktop.systemd1";
 const OBJECT: &str = "/org/freedesktop/systemd1";
@@ -237,8 +240,10 @@ fn user_bus() -> Result<Bus, BusError> {
     if let Some(list) = env::var("DBUS_SESSION_BUS_ADDRESS").ok().filter(|list| !list.is_empty()) {
         return Bus::connect(&Address::parse(&list).ok_or(BusError::Address(list))?);
     }
-    let folder = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let folder = folder.filter(|folder| folder.is_absolute()).ok_or(BusError::NoAddress)?;
+    let folder = runtime_folder(geteuid().as_raw());
+    if !folder.is_dir() {
+        return Err(BusError::NoAddress);
+    }
     let socket = |path: &str| Address::Path(folder.join(path));
     if Path::exists(&folder.join("bus")) {
         return Bus::connect(&socket("bus"));

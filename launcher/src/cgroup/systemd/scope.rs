@@ -131,7 +131,14 @@ fn own_manager(layout: &Layout) -> PathBuf {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         name.starts_with("user@") && name.ends_with(".service")
     });
-    service.map_or_else(|| own.to_owned(), Path::to_owned)
+    // A login's session is beside its manager.
+    let slice = || {
+        own.ancestors().find_map(|path| {
+            let user = path.file_name()?.to_str()?.strip_prefix("user-")?.strip_suffix(".slice")?;
+            Some(path.join(format!("user@{user}.service")))
+        })
+    };
+    service.map(Path::to_owned).or_else(slice).unwrap_or_else(|| own.to_owned())
 }
 
 #[cfg(test)]

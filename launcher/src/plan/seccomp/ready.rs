@@ -20,6 +20,7 @@ pub(super) fn program(architecture: Architecture) -> Option<Program> {
 }
 
 #[rustfmt::skip]
+#[expect(clippy::unreadable_literal, reason = "as the test prints it")]
 const X86_64: &[(u16, u8, u8, u32)] = &[
     (32, 0, 0, 0x4), (21, 1, 0, 0xc000003e), (6, 0, 0, 0x80000000), (32, 0, 0, 0x0), (53, 64, 0, 0x111),
     (53, 47, 0, 0x9b), (53, 18, 0, 0x68), (53, 11, 0, 0x2a), (53, 5, 0, 0x11), (53, 0, 94, 0x10),
@@ -46,6 +47,7 @@ const X86_64: &[(u16, u8, u8, u32)] = &[
 ];
 
 #[rustfmt::skip]
+#[expect(clippy::unreadable_literal, reason = "as the test prints it")]
 const AARCH64: &[(u16, u8, u8, u32)] = &[
     (32, 0, 0, 0x4), (21, 1, 0, 0xc00000b7), (6, 0, 0, 0x80000000), (32, 0, 0, 0x0), (53, 66, 0, 0xeb),
     (53, 41, 0, 0x6b), (53, 12, 0, 0x3c), (53, 7, 0, 0x1e), (53, 1, 0, 0x13), (53, 95, 97, 0x12),
