@@ -3,7 +3,13 @@
 //! Each test has an engine of its own: private folders, sockets, networks and groups, none of the host's. The images are made by
 //! `coracle`. `CORACLE_TESTS_RUNTIME=/path/of/another` puts another runtime in paddle's place: what fails with every runtime
 //! is the test's or the host's fault.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as it does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of a test fail as it does"
+)]
+#![expect(clippy::print_stderr, reason = "what an engine said belongs to the failure")]
 
 mod containerd;
 mod docker;

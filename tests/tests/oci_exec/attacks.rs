@@ -1,6 +1,5 @@
 //! Rules R4 to R9 of docs/security.md, where a container that runs attacks who enters it.
 
-use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::process::Stdio;
 
