@@ -9,7 +9,6 @@
     clippy::panic,
     reason = "the helpers of a test fail as it does"
 )]
-#![expect(clippy::print_stderr, reason = "what an engine said belongs to the failure")]
 
 mod containerd;
 mod docker;
@@ -18,6 +17,7 @@ mod podman;
 mod rootless;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -133,7 +133,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.log());
+            std::io::stderr().write_all(self.log().as_bytes()).ok();
         }
         let id = Pid::from_raw(self.child.id().try_into().unwrap());
         kill(id, Signal::SIGTERM).ok();
