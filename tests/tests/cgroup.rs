@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -619,6 +620,40 @@ fn a_v2_group_kills_freezes_and_counts() {
 }
 
 #[test]
+fn a_group_is_handed_over_but_not_its_limits() {
+    let Some(unified) = unified() else { return };
+    let limits = json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]});
+    let mut plan = plan(&only_v2(&unified), "owner", &limits, false);
+    plan.hand_to(12345);
+    let group = Group { cgroup: cgroup::create(&plan).unwrap() };
+    let folder = &group.folders()[0];
+    let owner = |name: &str| folder.join(name).metadata().unwrap().uid();
+    for name in ["", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"] {
+        assert_eq!(owner(name), 12345, "{name}");
+    }
+    for name in ["cgroup.kill", "cgroup.freeze", "hugetlb.2MB.max"] {
+        assert_eq!(owner(name), 0, "{name}");
+    }
+}
+
+#[test]
+fn a_threaded_subtree_is_named_as_the_reason() {
+    let Some(unified) = unified() else { return };
+    let limits = json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]});
+    let mut plan = plan(&only_v2(&unified), "threaded", &limits, false);
+    let parent = plan.groups[0].path.with_extension("parent");
+    plan.groups[0].path = parent.join("threads/c1");
+    let threads = parent.join("threads");
+    fs::create_dir_all(&threads).unwrap();
+    fs::write(threads.join("cgroup.type"), "threaded").unwrap();
+    let error = cgroup::create(&plan).map(drop).unwrap_err();
+    fs::remove_dir(&threads).unwrap();
+    fs::remove_dir(&parent).unwrap();
+    let CgroupError::Threaded { kind, .. } = &error else { panic!("{error}") };
+    assert!(kind.contains("threaded"), "{kind}");
+}
+
+#[test]
 fn controllers_are_enabled_from_the_anchor_down() {
     let folder = tempfile::tempdir().unwrap();
     let anchor = folder.path().to_owned();
@@ -635,6 +670,7 @@ fn controllers_are_enabled_from_the_anchor_down() {
         reuse: false,
         settings: Vec::new(),
         devices: None,
+        owner: None,
     };
     let plan = CgroupPlan { groups: vec![group], scope: None };
     cgroup::create(&plan).unwrap();
@@ -664,6 +700,7 @@ fn a_limit_without_its_file_says_what_the_kernel_lacks() {
         reuse: false,
         settings: vec![setting],
         devices: None,
+        owner: None,
     };
     let error = cgroup::create(&CgroupPlan { groups: vec![group], scope: None }).unwrap_err();
     let file = path.join("io.bfq.weight");

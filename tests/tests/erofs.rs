@@ -111,6 +111,21 @@ fn a_file_system_is_mounted_where_it_is() {
 }
 
 #[test]
+fn volumes_of_the_folder_that_the_file_is_in_are_the_host_s() {
+    let Some(bench) = Bench::new("erofs-volume") else { return };
+    let own = bench.scratch.subfolder("own");
+    fs::write(own.join("file"), "of the host").unwrap();
+    let volume = format!("{}:/data", own.display());
+    let host = "/:/host:ro".to_owned();
+    let script = format!("cat /data/file /host{}/file && cat /own/file", own.display());
+    for options in [&[][..], &["--read-only"], &["--userns"], &["--read-only", "--userns"]] {
+        let options = [options, &["-v", &volume, "-v", &host]].concat();
+        let outcome = bench.shell(&options, &script).ok();
+        assert_eq!(outcome.text(), "of the hostof the hostcontent of the image", "{options:?}");
+    }
+}
+
+#[test]
 fn r10_devices_of_a_file_system_are_closed() {
     let Some(bench) = Bench::new("erofs-device") else { return };
     for options in [&[][..], &["--read-only"], &["--userns"], &["--read-only", "--userns"]] {

@@ -383,6 +383,7 @@ fn a_container_is_made_in_its_v2_group() {
         reuse: false,
         settings: Vec::new(),
         devices: None,
+        owner: None,
     }];
     let namespaces = plan.namespaces.clone();
     // Seen from outside its own cgroup namespace.

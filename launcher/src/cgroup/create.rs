@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, access, keyed, read};
@@ -32,6 +33,9 @@ pub fn create(plan: &CgroupPlan) -> Result<Box<dyn Cgroup>, CgroupError> {
 /// The limits and device rules of a group that exists.
 pub(super) fn fill(group: &GroupPlan) -> Result<(), CgroupError> {
     write::all(&group.path, &group.settings)?;
+    if let Some(owner) = group.owner {
+        hand_over(&group.path, owner)?;
+    }
     match &group.devices {
         Some(rules) => attach(&group.path, rules, !group.reuse),
         None => Ok(()),
@@ -176,6 +180,22 @@ fn inherit_cpuset(group: &Path) -> Result<(), CgroupError> {
         {
             let value = read(&parent.join(name))?;
             folder::write(&file, value.trim()).map_err(access(&file))?;
+        }
+    }
+    Ok(())
+}
+
+/// The group's folder and the files that the kernel says may be handed over; not those of its limits.
+fn hand_over(group: &Path, owner: u32) -> Result<(), CgroupError> {
+    let list = fs::read_to_string("/sys/kernel/cgroup/delegate");
+    // Before Linux 4.15 there were these.
+    let before = || "cgroup.procs\ncgroup.threads\ncgroup.subtree_control".to_owned();
+    let list = list.unwrap_or_else(|_| before());
+    chown(group, Some(owner), None).map_err(access(group))?;
+    for file in list.lines().map(|name| group.join(name)) {
+        match chown(&file, Some(owner), None) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            done => done.map_err(access(&file))?,
         }
     }
     Ok(())

@@ -90,6 +90,8 @@ pub struct GroupPlan {
     pub settings: Vec<Setting>,
     /// v2 only: the device rules for the eBPF program; `None` leaves devices alone.
     pub devices: Option<Vec<DeviceRule>>,
+    /// v2 only: the user to whom the group is handed, so that the container can make groups of its own in it.
+    pub owner: Option<u32>,
 }
 
 impl GroupPlan {
@@ -144,6 +146,13 @@ impl CgroupPlan {
     /// Whether there is nothing to make.
     pub fn is_empty(&self) -> bool {
         self.groups.is_empty()
+    }
+
+    /// Hands the v2 group to a user (config-linux.md, "Cgroup ownership").
+    pub fn hand_to(&mut self, owner: u32) {
+        for group in self.groups.iter_mut().filter(|group| group.version == Version::V2) {
+            group.owner = Some(owner);
+        }
     }
 
     /// Where the groups will be.

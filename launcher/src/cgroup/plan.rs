@@ -206,6 +206,7 @@ impl Planner<'_> {
             reuse: true,
             settings: gathered.settings,
             devices: gathered.devices,
+            owner: None,
         }
     }
 
@@ -231,6 +232,7 @@ impl Planner<'_> {
                 reuse: self.reuse,
                 settings: gathered.settings,
                 devices: gathered.devices,
+                owner: None,
             });
         }
         Ok(groups)

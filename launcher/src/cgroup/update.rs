@@ -233,6 +233,7 @@ fn beside(paths: &CgroupPaths, layout: &Layout, controller: Controller) -> Optio
         reuse: true,
         settings: Vec::new(),
         devices: None,
+        owner: None,
     })
 }
 

@@ -25,20 +25,6 @@ impl Unified {
         &self.group.path
     }
 
-    /// The group of a process, if it is below ours. `/proc/<pid>/cgroup` counts from where we see the root, as the mount
-    /// does, so the path ends with ours and what is below it.
-    fn below(&self, process: u32) -> Result<Option<PathBuf>, CgroupError> {
-        let Some(text) = maybe(folder::read(&PathBuf::from(format!("/proc/{process}/cgroup"))))?
-        else {
-            return Ok(None);
-        };
-        let Some(path) = text.lines().find_map(|line| line.strip_prefix("0::/")) else {
-            return Ok(None);
-        };
-        let found = self.path().ancestors().skip(1).map(|above| above.join(path));
-        Ok(found.into_iter().find(|found| found.starts_with(self.path()) && found.is_dir()))
-    }
-
     fn has(&self, controller: Controller) -> bool {
         self.group.controllers.contains(&controller)
     }
@@ -54,11 +40,7 @@ impl Cgroup for Unified {
     }
 
     fn join_beside(&self, process: u32) -> Result<Join, CgroupError> {
-        let file = self.path().join("cgroup.subtree_control");
-        if maybe(folder::read(&file))?.is_none_or(|enabled| enabled.trim().is_empty()) {
-            return self.join();
-        }
-        open(&self.below(process)?.unwrap_or_else(|| self.path().to_owned()))
+        open(&group_beside(self.path(), process)?)
     }
 
     fn kill(&self) -> Result<(), CgroupError> {
@@ -123,6 +105,23 @@ impl Cgroup for Unified {
     fn remove(&self) -> Result<(), CgroupError> {
         folder::remove_populated(self.path())
     }
+}
+
+/// Where a further process joins: the container's group, or, when that has handed its controllers on and may hold no
+/// process any more, the group of `process`.
+pub(super) fn group_beside(group: &Path, process: u32) -> Result<PathBuf, CgroupError> {
+    let enabled = maybe(folder::read(&group.join("cgroup.subtree_control")))?;
+    if enabled.is_none_or(|enabled| enabled.trim().is_empty()) {
+        return Ok(group.to_owned());
+    }
+    let text = maybe(folder::read(&PathBuf::from(format!("/proc/{process}/cgroup"))))?;
+    let path = text.as_deref().and_then(|text| text.lines().find_map(|l| l.strip_prefix("0::/")));
+    // It counts from where we see the root, as the mount does, which is above the group.
+    let found = path.and_then(|path| {
+        let mut all = group.ancestors().skip(1).map(|above| above.join(path));
+        all.find(|found| found.starts_with(group) && found.is_dir())
+    });
+    Ok(found.unwrap_or_else(|| group.to_owned()))
 }
 
 fn open(group: &Path) -> Result<Join, CgroupError> {

@@ -59,13 +59,13 @@ impl Linux {
             },
             apparmor: YES,
             selinux: YES,
-            intel_rdt: IntelRdt { enabled: false, schemata: false, monitoring: false },
+            intel_rdt: IntelRdt { enabled: true, schemata: true, monitoring: true },
             memory_policy: MemoryPolicy {
                 modes: plan::memory_policy_modes(),
                 flags: plan::memory_policy_flags(),
             },
             mount_extensions: MountExtensions { idmap: YES },
-            net_devices: Enabled { enabled: false },
+            net_devices: YES,
         }
     }
 }

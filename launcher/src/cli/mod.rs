@@ -29,39 +29,19 @@ mod start;
 mod state;
 mod timing;
 mod update;
+mod verbs;
 
 use std::path::PathBuf;
 use std::process::ExitCode as Status;
-use std::sync::LazyLock;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::Args;
 use common::location::{STORE_VARIABLE, Who};
 use common::report::{self, Diagnostic, ExitCode};
 
 use crate::cgroup::Driver;
 use crate::runtime::{self, RuntimeError, StateDirectory};
 use crate::spawn::SpawnError;
-use crate::spec::OCI_VERSION;
 use crate::store::Store;
-
-/// Launches images: unpacks one once and runs it isolated and limited.
-#[derive(Debug, Parser)]
-#[command(name = "paddle", version = VERSION.as_str(), disable_version_flag = true, max_term_width = 100)]
-struct CommandLine {
-    #[command(flatten)]
-    globals: Globals,
-    /// Print version
-    #[arg(short = 'v', long, visible_short_alias = 'V', action = ArgAction::Version)]
-    version: Option<bool>,
-    #[command(subcommand)]
-    verb: Verb,
-}
-
-/// Engines read the first line as `NAME version X`.
-static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let commit = option_env!("CORACLE_COMMIT").unwrap_or("unknown");
-    format!("version {}\ncommit: {commit}\nspec: {OCI_VERSION}", env!("CARGO_PKG_VERSION"))
-});
 
 /// What every verb has to know.
 #[derive(Debug, Args)]
@@ -123,86 +103,28 @@ struct Places {
     root: Option<PathBuf>,
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
-    Run(Box<run::Arguments>),
-    Ps(ps::Arguments),
-    Rm(rm::Arguments),
-    Kill(kill::Arguments),
-    Create(create::Arguments),
-    Start(start::Arguments),
-    State(state::Arguments),
-    Delete(delete::Arguments),
-    List(list::Arguments),
-    Exec(Box<exec::Arguments>),
-    Pause(pause::Pause),
-    #[command(visible_alias = "unpause")]
-    Resume(pause::Resume),
-    Update(Box<update::Arguments>),
-    Events(events::Arguments),
-    Features(features::Arguments),
-    Checkpoint(Box<checkpoint::Checkpoint>),
-    Restore(Box<checkpoint::Restore>),
-    Images(images::Arguments),
-    Rmi(rmi::Arguments),
-    Prune(prune::Arguments),
-    Spec(spec::Arguments),
-}
-
 /// Parses the command line, does what it says and reports how it went.
 pub fn main() -> Status {
     let since = crate::timing::now();
     let arguments = spelling::usual(std::env::args_os());
-    let CommandLine { globals, verb, .. } = match CommandLine::try_parse_from(arguments) {
-        Ok(command_line) => command_line,
-        Err(error) => {
-            // Help goes to standard output with status 0, all else to standard error with 2. A
-            // closed stream changes nothing.
-            error.print().ok();
-            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }.into();
-        }
+    let (globals, verb, matches) = match verbs::parse(&arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => return refuse(&error),
     };
-    match verb.run(&globals, since) {
-        Ok(status) => status,
-        Err(Failure(error)) => {
+    match (verb.run)(&matches, &globals, since) {
+        Ok(Ok(status)) => status,
+        Ok(Err(Failure(error))) => {
             globals.log.error(error.as_ref());
             report::fail(error.as_ref())
         }
+        Err(error) => refuse(&error),
     }
 }
 
-impl Verb {
-    fn run(self, globals: &Globals, since: u64) -> Done {
-        let places = &globals.places;
-        if matches!(self, Self::Images(_) | Self::Rmi(_)) {
-            // Whatever command comes next clears what a killed one left. These need no states, so a
-            // place for them that cannot be opened is no error.
-            places.states().ok();
-        }
-        match self {
-            Self::Run(arguments) => run::run(*arguments, globals, since),
-            Self::Ps(arguments) => ps::run(&arguments, places),
-            Self::Rm(arguments) => rm::run(&arguments, globals),
-            Self::Kill(arguments) => kill::run(&arguments, globals),
-            Self::Create(arguments) => create::run(arguments, globals),
-            Self::Start(arguments) => start::run(&arguments, globals),
-            Self::State(arguments) => state::run(&arguments, globals),
-            Self::Delete(arguments) => delete::run(&arguments, globals),
-            Self::List(arguments) => list::run(&arguments, globals),
-            Self::Exec(arguments) => exec::run(*arguments, places),
-            Self::Pause(arguments) => pause::pause(&arguments, places),
-            Self::Resume(arguments) => pause::resume(&arguments, places),
-            Self::Update(arguments) => update::run(&arguments, places),
-            Self::Events(arguments) => events::run(&arguments, places),
-            Self::Features(_) => features::run(),
-            Self::Checkpoint(arguments) => checkpoint::checkpoint(*arguments, globals),
-            Self::Restore(arguments) => checkpoint::restore(*arguments, globals),
-            Self::Images(arguments) => images::run(&arguments, places),
-            Self::Rmi(arguments) => rmi::run(&arguments, places),
-            Self::Prune(arguments) => prune::run(&arguments, places),
-            Self::Spec(arguments) => spec::run(&arguments),
-        }
-    }
+/// Help goes to standard output with status 0, all else to standard error with 2. A closed stream changes nothing.
+fn refuse(error: &clap::Error) -> Status {
+    error.print().ok();
+    if error.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }.into()
 }
 
 /// What each verb returns: the status to end with, or an error that is yet to be printed.
@@ -268,15 +190,4 @@ fn warn(error: &RuntimeError) {
 /// opening then refuses.)
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use clap::CommandFactory as _;
-
-    #[test]
-    fn the_command_line_is_well_formed() {
-        CommandLine::command().debug_assert();
-    }
 }

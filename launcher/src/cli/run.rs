@@ -247,16 +247,17 @@ pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
         mark(Mark::Parsed);
     }
     let memory = arguments.resources.memory_limit();
-    let mut request = arguments.into_request(&Host::probe()?)?;
+    let host = Host::probe()?;
+    let mut request = arguments.into_request(&host)?;
     request.cgroup_driver = globals.management.chosen_driver();
     let store = places.store()?;
     if print_plan {
-        print_json(&run::prepare(&request, &store)?.plan)?;
+        print_json(&run::prepare(&request, &host, &store)?.plan)?;
         return Ok(ExitCode::Ok.into());
     }
     let states = places.states()?;
     mark(Mark::Store);
-    let outcome = run::run(&request, &store, &states)?;
+    let outcome = run::run(&request, &host, &store, &states)?;
     explain(&outcome, &request, memory);
     super::timing::print();
     Ok(Status::from(outcome.ended.code()))

@@ -5,9 +5,7 @@
 
 use std::ffi::OsString;
 
-use clap::CommandFactory as _;
-
-use super::CommandLine;
+use super::verbs;
 
 /// The verbs whose options are not followed by a program's.
 const VERBS: [&str; 14] = [
@@ -39,7 +37,7 @@ pub(super) fn usual(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> 
     if !arguments.iter().any(|word| single_dashed(word).is_some()) {
         return arguments;
     }
-    let command = CommandLine::command();
+    let command = verbs::command(None);
     let verb = command.get_subcommands().find(|verb| arguments[at] == verb.get_name());
     let known: Vec<String> = command
         .get_arguments()

@@ -9,6 +9,7 @@ use super::SubgroupError;
 use crate::cgroup::CgroupError;
 use crate::host::HostError;
 use crate::plan::PlanError;
+use crate::resctrl::ResctrlError;
 use crate::runtime::{ContainerId, RuntimeError};
 use crate::spawn::SpawnError;
 use crate::spec::SpecError;
@@ -29,6 +30,8 @@ pub enum ExecError {
     Plan(#[from] PlanError),
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    #[error(transparent)]
+    Resctrl(#[from] ResctrlError),
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
     #[error(transparent)]
@@ -74,6 +77,7 @@ impl ExecError {
             Self::Host(error) => error,
             Self::Plan(error) => error,
             Self::Cgroup(error) => error,
+            Self::Resctrl(error) => error,
             Self::Runtime(error) => error,
             Self::Spawn(error) => error,
             Self::Supervise(error) => error,

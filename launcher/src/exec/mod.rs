@@ -11,7 +11,7 @@ mod handover;
 mod process;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{BoxBuilder, Process};
 use rustix::fs::{Mode, OFlags};
@@ -20,6 +20,7 @@ use rustix::process::Signal as KernelSignal;
 use crate::cgroup;
 use crate::host::Host;
 use crate::plan::{self, Manner};
+use crate::resctrl;
 use crate::runtime::{self, ContainerId, RuntimeError, StateDirectory};
 use crate::spawn::{self, Child, Inside, Stdio};
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
@@ -82,14 +83,17 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
         session_keyring: bundle.is_some(),
     };
     let plan = plan::enter(&spec, &process, manner, &Host::probe()?)?;
-    check_preserved(request.preserved)?;
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
     let group = cgroup::reopen(&paths);
-    let join = match request.subgroups.is_empty() {
-        true => group.join_beside(first.pid.unsigned_abs())?,
-        false => group.join()?,
+    let mut join = if request.subgroups.is_empty() {
+        group.join_beside(first.pid.unsigned_abs())?
+    } else {
+        group.join()?
     };
+    if let Some(class) = &container.state.rdt {
+        join.v1.extend(class.tasks(Path::new(resctrl::ROOT))?);
+    }
     if request.detach {
         let child = lend_own(|stdio| Ok(spawn::enter(&plan, &inside, &join, stdio)?))?;
         hand_over(request, &sockets, &child)?;
@@ -123,8 +127,12 @@ fn set_console_size(process: &mut Process) {
     }
 }
 
-/// The descriptors that the program is to keep must be there, or it would be given others.
-fn check_preserved(count: u32) -> Result<(), ExecError> {
+/// The descriptors that the program is to keep must be there, or it would be given others. To be asked before anything else is
+/// opened.
+///
+/// # Errors
+/// One is missing.
+pub fn check_preserved(count: u32) -> Result<(), ExecError> {
     for number in 3..3_u32.saturating_add(count) {
         if rustix::fs::access(format!("/proc/self/fd/{number}"), rustix::fs::Access::EXISTS)
             .is_err()

@@ -54,17 +54,17 @@ impl Program {
     /// The process that it means in this container.
     pub(super) fn process(&self, spec: &Spec, inside: &Inside) -> Result<Process, ExecError> {
         match self {
-            Self::File(path) => read(path),
+            Self::File(path) => read(path, spec),
             Self::Changed(changes) => changes.apply(spec, inside),
         }
     }
 }
 
-fn read(path: &Path) -> Result<Process, ExecError> {
+fn read(path: &Path, spec: &Spec) -> Result<Process, ExecError> {
     let failed = |source: io::Error| ExecError::ReadProcess { path: path.to_owned(), source };
     let mut text = Vec::new();
     File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut text)).map_err(failed)?;
-    let (process, warnings) = spec::parse_process(&text)
+    let (process, warnings) = spec::parse_process(&text, spec)
         .map_err(|source| ExecError::Process { path: path.to_owned(), source })?;
     for warning in &warnings {
         report::warn(warning);
@@ -121,7 +121,8 @@ impl Changes {
         Ok(())
     }
 
-    /// Ambient capabilities are added where others can be inherited, as other runtimes do.
+    /// To those that a program may have. What it inherits stays as it is, and with it what is ambient, which has to be
+    /// inheritable (`capabilities(7)`).
     fn add_capabilities(&self, process: &mut Process) {
         if self.capabilities.is_empty() {
             return;
@@ -143,13 +144,9 @@ impl Changes {
         let with = |set: &Option<Capabilities>| {
             Some(set.iter().flatten().copied().chain(added.iter().copied()).collect())
         };
-        let inherits = sets.inheritable().as_ref().is_some_and(|set| !set.is_empty());
         let (bounding, effective) = (with(sets.bounding()), with(sets.effective()));
-        let (permitted, ambient) = (with(sets.permitted()), with(sets.ambient()));
+        let permitted = with(sets.permitted());
         sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
-        if inherits {
-            sets.set_ambient(ambient);
-        }
         process.set_capabilities(Some(sets));
     }
 }

@@ -33,9 +33,12 @@ pub fn kill(
         Err(Errno::SRCH) => return Err(gone().into()),
         Err(errno) => return Err(failed(errno.into())),
     }
-    if signal == Signal::KILL && !has_pids_of_its_own(&container) {
-        // There is no namespace that would die with process 1.
-        cgroup::reopen(&container.state.cgroup).kill()?;
+    if signal == Signal::KILL {
+        runtime::thaw(&container.state);
+        if !has_pids_of_its_own(&container) {
+            // There is no namespace that would die with process 1.
+            cgroup::reopen(&container.state.cgroup).kill()?;
+        }
     }
     Ok(())
 }
@@ -52,7 +55,9 @@ pub fn kill_all(
     }
     let group = cgroup::reopen(&container.state.cgroup);
     if signal == Signal::KILL {
-        return Ok(group.kill()?);
+        group.kill()?;
+        runtime::thaw(&container.state);
+        return Ok(());
     }
     for pid in group.processes()? {
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);

@@ -3,7 +3,7 @@
 //! The state, the cgroups and what is known of the container are made as `create` makes them; in the place of process 1 comes
 //! criu, as a child of ours, and makes that as our child.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
@@ -103,23 +103,35 @@ fn give_streams(restore: &mut Restore) -> Result<Vec<OwnedFd>, LifecycleError> {
     let names = checkpoint::descriptors(&restore.common.images)?;
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let ours = [stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-    let mut given = Vec::new();
-    for (index, (name, stream)) in names.iter().zip(ours).enumerate() {
-        // The last of one name is who writes, mostly.
-        if name.is_empty() || names.iter().skip(index + 1).any(|later| later == name) {
+    let mut given: Vec<OwnedFd> = Vec::new();
+    let mut done: Vec<&str> = Vec::new();
+    for name in names.iter().map(String::as_str).filter(|name| !name.is_empty()) {
+        if done.contains(&name) {
             continue;
         }
+        done.push(name);
+        let candidates = || names.iter().zip(ours).filter(|(other, _)| other.as_str() == name);
+        let device = candidates().map(|(_, stream)| stream).find(|stream| is_device(*stream));
+        // The last of one name is who writes, mostly.
+        let Some(stream) = device.or_else(|| candidates().next_back().map(|(_, stream)| stream))
+        else {
+            continue;
+        };
         let kept = keep(stream).map_err(|errno| LifecycleError::Streams(errno.into()))?;
-        restore.inherited.push((kept.as_raw_fd(), name.clone()));
+        restore.inherited.push((kept.as_raw_fd(), name.to_owned()));
         given.push(kept);
     }
     Ok(given)
 }
 
-fn keep(stream: std::os::fd::BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
-    let kind = FileType::from_raw_mode(rustix::fs::fstat(stream)?.st_mode);
+fn is_device(stream: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(stream)
+        .is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::CharacterDevice)
+}
+
+fn keep(stream: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     let again = format!("/proc/self/fd/{}", stream.as_raw_fd());
-    let again = (kind == FileType::CharacterDevice)
+    let again = is_device(stream)
         .then(|| rustix::fs::open(again, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).ok())
         .flatten();
     let kept = match again {

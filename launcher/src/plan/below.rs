@@ -24,8 +24,11 @@ pub(super) struct Below {
 }
 
 impl Below {
-    /// Whether anything is mounted for it.
-    pub(super) fn needs_mounts(&self) -> bool {
+    /// Whether anything is mounted for it, and it has no mount namespace in which that could be.
+    pub(super) fn is_detached(&self, namespaces: &[Namespace]) -> bool {
+        if namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::Mount) {
+            return false;
+        }
         !(self.mounts.is_empty()
             && self.masked.is_empty()
             && self.readonly.is_empty()

@@ -27,11 +27,11 @@ pub(super) fn plan(
     let namespace = scope.has(NamespaceKind::Cgroup);
     if layout.is_pure_v2() {
         // Outside of a cgroup namespace, only root of the host may mount it.
-        let source = match (namespace, scope.id_maps) {
-            (false, Some(_)) => {
-                Source::Bind { path: "/sys/fs/cgroup".into(), recursive: false, owners: None }
-            }
-            _ => new("cgroup2", Vec::new()),
+        let may = namespace || (host.privileged() && !scope.has(NamespaceKind::User));
+        let source = if may {
+            new("cgroup2", Vec::new())
+        } else {
+            Source::Bind { path: "/sys/fs/cgroup".into(), recursive: false, owners: None }
         };
         return Ok((vec![at(destination.clone(), source)], Vec::new()));
     }

@@ -130,9 +130,9 @@ impl TryFrom<String> for Spread {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sources {
-    /// Each when its turn has come. Their mounts are private by then: nothing travels from or to the host.
+    /// Each when its turn has come. By then nothing that is mounted travels to the host.
     Late,
-    /// By the container's first process, before it makes its copy of the host's mounts private.
+    /// By the container's first process, while its copies of the host's mounts are still one with these.
     Early,
     /// By the launcher, before the container exists: root inside might not be allowed to reach them.
     Launcher,

@@ -97,7 +97,7 @@ pub(super) fn plan(
                 all.extend(mounts);
                 links.extend(names);
             }
-            Sort::New(filesystem) => all.push(wanted.instance(filesystem, scope)?),
+            Sort::New(filesystem) => all.push(wanted.instance(filesystem, scope, host)?),
         }
     }
     Ok((all, links))
@@ -117,13 +117,14 @@ pub(super) fn sources(
     if privileged && (scope.has(NamespaceKind::User) || mounts.iter().any(mapped)) {
         return Sources::Launcher;
     }
-    let travels = |mount: &Mount| {
-        let private = mount.propagation.first().is_some_and(|first| first.ends_all());
-        matches!(mount.source, Source::Bind { .. }) && !private
-    };
-    let root_receives =
-        ground.bundle && scope.root.is_some_and(|root| root.kind == Propagation::Slave);
-    if root_receives || mounts.iter().any(travels) { Sources::Early } else { Sources::Late }
+    // An image that is a file is no folder that its root could go on top of, out of the way of every path.
+    if !ground.format.is_folder() {
+        return Sources::Launcher;
+    }
+    // What is to be one with the host's mounts has to be copied while the launcher's copies of these still are.
+    let binds = |mount: &Mount| matches!(mount.source, Source::Bind { .. });
+    let shared = scope.root.is_some_and(|root| root.kind == Propagation::Shared);
+    if shared && mounts.iter().any(binds) { Sources::Early } else { Sources::Late }
 }
 
 /// What sort of mount something is.
@@ -247,7 +248,12 @@ impl Wanted<'_> {
         Ok(Some(Owners { maps, recursive: self.options.map_ids.unwrap_or(false) }))
     }
 
-    fn instance(&self, filesystem: &str, scope: &Scope<'_>) -> Result<Mount, PlanError> {
+    fn instance(
+        &self,
+        filesystem: &str,
+        scope: &Scope<'_>,
+        host: &Host,
+    ) -> Result<Mount, PlanError> {
         if self.options.map_ids.is_some()
             || self.mount.uid_mappings().as_ref().is_some_and(|maps| !maps.is_empty())
         {
@@ -256,7 +262,7 @@ impl Wanted<'_> {
             );
         }
         let destination = self.destination.clone();
-        if let Some(path) = the_hosts(filesystem, scope) {
+        if let Some(path) = the_hosts(filesystem, scope, host) {
             // The host's devices are looked at only.
             let readonly: &[&str] = if filesystem == "sysfs" { &["rro"] } else { &[] };
             let attributes = self.options.attributes.and_of_all(Attributes::of(readonly));
@@ -304,11 +310,15 @@ impl Wanted<'_> {
 }
 
 /// Where the host has what only the owner of a namespace can mount, and this container shares that namespace with the host: its network
-/// devices, its processes, its message queues.
-fn the_hosts(filesystem: &str, scope: &Scope<'_>) -> Option<PathBuf> {
-    scope.id_maps?;
+/// devices, its processes, its message queues. In a user namespace of its own, a network namespace that is joined is somebody else's, too.
+fn the_hosts(filesystem: &str, scope: &Scope<'_>, host: &Host) -> Option<PathBuf> {
+    let own_users = scope.id_maps.is_some();
+    if !own_users && host.privileged() {
+        return None;
+    }
+    let network = if own_users { Scope::has_new } else { Scope::has };
     let path = match filesystem {
-        "sysfs" if !scope.has_new(NamespaceKind::Network) => "/sys",
+        "sysfs" if !network(scope, NamespaceKind::Network) => "/sys",
         "proc" if !scope.has(NamespaceKind::Pid) => "/proc",
         "mqueue" if !scope.has(NamespaceKind::Ipc) => "/dev/mqueue",
         _ => return None,

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::Propagation;
+
 /// What `/` is.
 ///
 /// A layer on the disk is dear: each file and folder that is made on ext4 steps over those deleted in
@@ -37,6 +39,13 @@ pub enum RootPlan {
         /// The folder in which `upper` and `work` are made.
         writable: PathBuf,
     },
+}
+
+impl super::Plan {
+    /// Whether copies of the host's mounts see what the host mounts on these later.
+    pub(crate) fn receives_mounts(&self) -> bool {
+        self.propagation.is_none_or(|spread| spread.kind == Propagation::Slave)
+    }
 }
 
 impl RootPlan {

@@ -75,10 +75,11 @@ pub fn security(
 ) -> Result<Security, PlanError> {
     let capabilities = CapabilitySets::of(process.capabilities().as_ref());
     let given = linux.and_then(|linux| linux.seccomp().as_ref());
-    let default = (given.is_none() && wanted.default_seccomp)
-        .then(|| seccomp::default_profile(capabilities.bounding));
-    let profile = given.or(default.as_ref());
-    let program = profile.map(seccomp::compile).transpose().map_err(PlanError::Seccomp)?;
+    let program = match given {
+        Some(profile) => Some(seccomp::compile(profile)),
+        None => wanted.default_seccomp.then(|| seccomp::default_program(capabilities.bounding)),
+    };
+    let program = program.transpose().map_err(PlanError::Seccomp)?;
     let notifies = program.as_ref().is_some_and(|program| program.notifies);
     if let Some(program) = &program
         && !host.knows_seccomp_flags(program.kernel_flags())

@@ -76,12 +76,17 @@ pub struct Prepared {
 }
 
 /// Runs an image: from its name to the end of its program.
-pub fn run(request: &Request, store: &Store, states: &StateDirectory) -> Result<Outcome, RunError> {
-    prepare(request, store)?.launch(store, states)
+pub fn run(
+    request: &Request,
+    host: &Host,
+    store: &Store,
+    states: &StateDirectory,
+) -> Result<Outcome, RunError> {
+    prepare(request, host, store)?.launch(store, states)
 }
 
 /// Finds and unpacks the image, and decides everything about its container.
-pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
+pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared, RunError> {
     let overrides = &request.overrides;
     let image = store.get(&request.image)?;
     mark(Mark::Image);
@@ -94,7 +99,6 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
     let mut spec = spec::from_image(image.config(), overrides, &root)?;
     set_console_size(&mut spec);
     mark(Mark::Specified);
-    let host = Host::probe()?;
     let folder = runtime::private_folder(store, &request.id);
     let ground = Ground {
         id: request.id.as_str(),
@@ -116,8 +120,8 @@ pub fn prepare(request: &Request, store: &Store) -> Result<Prepared, RunError> {
         preserved_descriptors: 0,
     };
     let plan = match request.cgroup_driver {
-        Some(_) => plan::plan(&spec, &ground, &host)?,
-        None => groups::by_whoever_can(&spec, &ground, &host)?,
+        Some(_) => plan::plan(&spec, &ground, host)?,
+        None => groups::by_whoever_can(&spec, &ground, host)?,
     };
     mark(Mark::Planned);
     let limits = Limits { timeout: request.timeout, stop_signal: stop_signal(image.config())? };

@@ -88,8 +88,8 @@ pub fn take(
             }
             Found::Living(state) => {
                 was_there = true;
-                if let Some(process) = state.status.process().filter(|_| force) {
-                    kill(process).map_err(clean_up(id))?;
+                if force {
+                    end(&state)?;
                 }
                 // The monitor lets go as soon as it has noticed. One that is only starting has no
                 // process yet and is asked again. One that has ended is held by somebody who looks.
@@ -107,9 +107,7 @@ fn lives(state: &State) -> std::io::Result<bool> {
 /// Removes all that the state names: processes, cgroups, the writable layer.
 pub fn clear(state: &State) -> Result<(), RuntimeError> {
     let id = &state.id;
-    if let Some(process) = state.status.process() {
-        kill(process).map_err(clean_up(id))?;
-    }
+    end(state)?;
     if !state.cgroup.is_empty() {
         // Also when its process 1 is gone: it may have died before it was written down.
         let group = cgroup::reopen(&state.cgroup);
@@ -149,19 +147,31 @@ pub(super) fn clean_up<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     move |source| RuntimeError::CleanUp { id, source: source.into() }
 }
 
-/// Kills the container's process 1, if there is one, and waits until it is gone.
+/// Kills the container's process 1, if there is one, and with it its pid namespace, and waits until all of that is gone.
 pub fn end(state: &State) -> Result<(), RuntimeError> {
-    state.status.process().map_or(Ok(()), kill).map_err(clean_up(&state.id))
+    let Some(process) = state.status.process() else { return Ok(()) };
+    let end = || -> std::io::Result<()> {
+        let Some(pidfd) = process.open()? else { return Ok(()) };
+        match rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+        thaw(state);
+        let patience = Timespec::try_from(PATIENCE).map_err(std::io::Error::other)?;
+        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience))?;
+        Ok(())
+    };
+    end().map_err(clean_up(&state.id))
 }
 
-/// Kills a process 1, and with it its pid namespace, and waits until all of that is gone.
-fn kill(process: ProcessId) -> std::io::Result<()> {
-    let Some(pidfd) = process.open()? else { return Ok(()) };
-    match rustix::process::pidfd_send_signal(pidfd.as_fd(), Signal::KILL) {
-        Ok(()) | Err(Errno::SRCH) => {}
-        Err(error) => return Err(error.into()),
+/// Lets a paused container that was killed die: in v1 it would not before it is resumed. What cannot be thawed is found by
+/// whoever waits for the end.
+pub fn thaw(state: &State) {
+    if state.cgroup.is_empty() {
+        return;
     }
-    let patience = Timespec::try_from(PATIENCE).map_err(std::io::Error::other)?;
-    poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience))?;
-    Ok(())
+    let group = cgroup::reopen(&state.cgroup);
+    if group.frozen().unwrap_or(false) {
+        group.freeze(false).ok();
+    }
 }

@@ -181,9 +181,13 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     let early = (plan.sources == Sources::Early).then(|| Trees::open(plan, Sources::Early));
     let early = early.transpose()?;
     if plan.has_new(NamespaceKind::Mount) {
-        // What is mounted from here on stays here.
-        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        mount_change(c"/", private).at(Step::Propagation, "/")?;
+        // What is mounted from here on stays here; what the host mounts may still come in.
+        let kind = if plan.receives_mounts() {
+            MountPropagationFlags::DOWNSTREAM
+        } else {
+            MountPropagationFlags::PRIVATE
+        };
+        mount_change(c"/", kind | MountPropagationFlags::REC).at(Step::Propagation, "/")?;
     }
     // Modes of what is made are as written, whatever the caller's mask.
     rustix::process::umask(Mode::empty());

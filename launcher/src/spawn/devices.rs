@@ -19,29 +19,58 @@ use crate::plan::{Device, DeviceKind, Link, Node};
 
 /// Makes or binds all nodes, and makes the links.
 pub(super) fn make_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
+    let mut last = Last::default();
     for device in &setup.plan.devices {
         match &device.node {
             Some(node) => make(device, node, root)?,
-            None => bind(device, root)?,
+            None => match last.folder(root, &device.path).at(Step::MakeDevice, &device.path)? {
+                Some((folder, name)) => bind_new(device, folder, name, root)?,
+                None => bind(device, root)?,
+            },
         }
     }
-    // Most are in one folder.
-    let mut last: Option<(ImagePath, OwnedFd)> = None;
     for link in &setup.plan.links {
-        let (Some(parent), Some(name)) = (link.path.parent(), link.path.file_name()) else {
-            continue;
-        };
-        let folder = match last {
-            Some((path, folder)) if path == parent => folder,
-            _ => place::folder(root, &parent).at(Step::Link, &link.path)?,
-        };
-        make_link(link, folder.as_fd(), name).at(Step::Link, &link.path)?;
-        last = Some((parent, folder));
+        let found = last.folder(root, &link.path).at(Step::Link, &link.path)?;
+        let Some((folder, name)) = found else { continue };
+        make_link(link, folder, name).at(Step::Link, &link.path)?;
     }
     Ok(())
 }
 
-/// A bind of the host's node.
+/// The folder that was asked for last: most nodes and links are in one.
+#[derive(Debug, Default)]
+struct Last(Option<(ImagePath, OwnedFd)>);
+
+impl Last {
+    /// The folder in which `path` is or will be, and its last component; `None` for the root.
+    fn folder<'a>(
+        &'a mut self,
+        root: BorrowedFd<'_>,
+        path: &'a ImagePath,
+    ) -> Result<Option<(BorrowedFd<'a>, &'a [u8])>, Errno> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(None);
+        };
+        if self.0.as_ref().is_none_or(|(known, _)| *known != parent) {
+            self.0 = Some((parent.clone(), place::folder(root, &parent)?));
+        }
+        Ok(self.0.as_ref().map(|(_, folder)| (folder.as_fd(), name)))
+    }
+}
+
+/// A bind of the host's node, on a file that is made for it where nothing is yet.
+fn bind_new(device: &Device, folder: BorrowedFd<'_>, name: &[u8], root: BorrowedFd<'_>) -> Done {
+    match place::new_file(folder, name) {
+        Ok(point) => {
+            let tree = node(&device.source, device).at(Step::MakeDevice, &device.path)?;
+            place::attach(tree, point).at(Step::MakeDevice, &device.path)
+        }
+        Err(Errno::EXIST) => bind(device, root),
+        Err(errno) => Err(errno).at(Step::MakeDevice, &device.path),
+    }
+}
+
+/// A bind of the host's node, wherever its path leads.
 fn bind(device: &Device, root: BorrowedFd<'_>) -> Done {
     let tree = node(&device.source, device).at(Step::MakeDevice, &device.path)?;
     let point = place::mount_point(root, &device.path, Shape::File)?;

@@ -27,6 +27,7 @@ use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
 use super::confine::Rights;
 use super::handshake::{self, Word};
+use super::launch::surround;
 use super::step::{At, Done};
 use super::{Child, SpawnError, Stdio, Step};
 use super::{
@@ -183,18 +184,18 @@ pub fn enter(
     scheduling::pin(plan.process.affinity.initial.as_ref())?;
     let side = sys::clone::fork_into(0, cgroup.v2.as_ref().map(AsFd::as_fd))
         .at(Step::JoinCgroup, "the container's")?;
-    let joiner = match side {
+    let (pid, joiner) = match side {
         Side::Child => {
             drop(ours);
             let Err(failure) = join(&setup, &theirs);
             handshake::fail(theirs.as_fd(), &failure);
             sys::clone::exit_now(125)
         }
-        Side::Parent { pidfd, .. } => pidfd,
+        Side::Parent { pid, pidfd } => (pid, pidfd),
     };
     drop(theirs);
     let mut process = None;
-    let done = accompany(plan, &ours, &mut process);
+    let done = surround(cgroup, pid, &ours).and_then(|()| accompany(plan, &ours, &mut process));
     if done.is_err() {
         abandon(&joiner);
     }
@@ -253,6 +254,10 @@ fn born(process: Option<&(Pid, OwnedFd)>) -> Done<&(Pid, OwnedFd)> {
 fn join(setup: &Setup<'_>, socket: &OwnedFd) -> Done<Infallible> {
     let socket = socket.as_fd();
     die_with_launcher(socket)?;
+    if setup.cgroup.scope.is_some() {
+        // The launcher has systemd move this process.
+        handshake::await_go(socket).at(Step::JoinCgroup, "the scope")?;
+    }
     for tasks in &setup.cgroup.v1 {
         rustix::io::write(tasks, b"0").at(Step::JoinCgroup, "tasks")?;
     }

@@ -120,6 +120,7 @@ fn enter(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     let plan = setup.plan;
     child::die_with_launcher(setup, socket)?;
     child::join_cgroups(setup, socket)?;
+    let clocks = open_clocks(plan).at(Step::Clocks, "the time namespace")?;
     if let Some(maps) = &plan.id_maps {
         // Those that exist belong to the host, where a new user namespace has no say.
         join_all(setup)?;
@@ -131,7 +132,7 @@ fn enter(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     child::die_with_launcher(setup, socket)?;
     if plan.has_new(NamespaceKind::Time) {
         sys::clone::unshare(NamespaceKind::Time.flag()).at(Step::Clone, "time")?;
-        set_clocks(plan).at(Step::Clocks, "the time namespace")?;
+        set_clocks(plan, clocks.as_ref()).at(Step::Clocks, "the time namespace")?;
     }
     Ok(())
 }
@@ -175,16 +176,22 @@ pub(super) fn join_all(setup: &Setup<'_>) -> Done {
     Ok(())
 }
 
-/// By how much the clocks differ is written before anyone is in the namespace: later it cannot be (`time_namespaces(7)`).
-fn set_clocks(plan: &Plan) -> Result<(), Errno> {
+/// Where it is written by how much clocks differ, if they do. Opened before ids change: the files of a process that has
+/// changed them are the host's root's, and it is the opener whose rights count at the write.
+fn open_clocks(plan: &Plan) -> Result<Option<OwnedFd>, Errno> {
     if plan.time_offsets.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(c"/proc/self/timens_offsets", flags, Mode::empty())?;
+    rustix::fs::open(c"/proc/self/timens_offsets", flags, Mode::empty()).map(Some)
+}
+
+/// Written before anyone is in the namespace: later it cannot be (`time_namespaces(7)`).
+fn set_clocks(plan: &Plan, file: Option<&OwnedFd>) -> Result<(), Errno> {
+    let Some(file) = file else { return Ok(()) };
     for (clock, offset) in &plan.time_offsets {
         let line = format!("{clock} {} {}\n", offset.seconds, offset.nanoseconds);
-        rustix::io::write(&file, line.as_bytes())?;
+        rustix::io::write(file, line.as_bytes())?;
     }
     Ok(())
 }

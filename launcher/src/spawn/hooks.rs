@@ -120,11 +120,14 @@ impl Told {
     }
 }
 
-/// Where the container is in its life when such a hook runs.
+/// Where the container is in its life when such a hook runs. Hooks come from step 3 on, and whatever is behind step 2 and
+/// has not executed its program is created (runtime, "State").
 fn status_at(kind: HookKind) -> &'static str {
     match kind {
-        HookKind::Prestart | HookKind::CreateRuntime | HookKind::CreateContainer => "creating",
-        HookKind::StartContainer => "created",
+        HookKind::Prestart
+        | HookKind::CreateRuntime
+        | HookKind::CreateContainer
+        | HookKind::StartContainer => "created",
         HookKind::Poststart => "running",
         HookKind::Poststop => "stopped",
     }
@@ -134,19 +137,29 @@ fn memory() -> io::Result<OwnedFd> {
     Ok(rustix::fs::memfd_create("hook", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
-/// Runs hooks in their order, each told the same state, until one fails.
+/// Runs hooks in their order, each told the same state, until one fails. Those of poststop are all run: the first that
+/// failed is what is told, as a warning (runtime, "Lifecycle").
 pub(super) fn run_all(hooks: &[Hook], kind: HookKind, state: &OwnedFd) -> Done {
+    let mut all = Ok(());
     for hook in hooks {
-        let path = hook.path.to_string_lossy();
-        let (status, said) = run(hook, state).map_err(|error| cannot(kind, &path, &error))?;
-        if status.success() {
-            continue;
+        let one = run_one(hook, kind, state);
+        if one.is_err() && kind != HookKind::Poststop {
+            return one;
         }
-        let said = if said.is_empty() { said } else { format!(", it said: {said}") };
-        let object = format!("{} {path} ({status}{said})", kind.name());
-        return Err(Failure { step: Step::Hook, object, errno: Errno::CANCELED });
+        all = all.and(one);
     }
-    Ok(())
+    all
+}
+
+fn run_one(hook: &Hook, kind: HookKind, state: &OwnedFd) -> Done {
+    let path = hook.path.to_string_lossy();
+    let (status, said) = run(hook, state).map_err(|error| cannot(kind, &path, &error))?;
+    if status.success() {
+        return Ok(());
+    }
+    let said = if said.is_empty() { said } else { format!(", it said: {said}") };
+    let object = format!("{} {path} ({status}{said})", kind.name());
+    Err(Failure { step: Step::Hook, object, errno: Errno::CANCELED })
 }
 
 fn cannot(kind: HookKind, path: &str, error: &io::Error) -> Failure {
@@ -253,6 +266,19 @@ mod tests {
         let (object, errno) = outcome("echo no way >&2; exit 3", Some(60)).unwrap_err();
         assert_eq!(object, "poststop /bin/sh (exit status: 3, it said: no way)");
         assert_eq!(errno, Errno::CANCELED);
+    }
+
+    #[test]
+    fn hooks_after_the_end_are_all_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let mark = folder.path().join("mark");
+        let touch = hook(&format!("echo >{}", mark.display()), None);
+        for (kind, runs) in [(HookKind::Poststop, true), (HookKind::Poststart, false)] {
+            let list = [hook("exit 3", None), touch.clone(), hook("exit 4", None)];
+            let failure = run_all(&list, kind, &memory().unwrap()).unwrap_err();
+            assert!(failure.object.contains("status: 3"), "{}", failure.object);
+            assert_eq!(std::fs::remove_file(&mark).is_ok(), runs, "{}", kind.name());
+        }
     }
 
     #[test]

@@ -57,8 +57,8 @@ pub(super) fn make(
     }
 }
 
-/// Has systemd make a scope around the process, where that is how it gets its cgroup.
-fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
+/// Has systemd put the process where it belongs, where that is how it gets its cgroup.
+pub(super) fn surround(cgroup: &Join, pid: Pid, socket: &OwnedFd) -> Result<(), SpawnError> {
     let Some(scope) = &cgroup.scope else { return Ok(()) };
     scope.start(pid.as_raw_nonzero().get().unsigned_abs())?;
     handshake::go(socket.as_fd()).at(Step::JoinCgroup, "the scope")?;

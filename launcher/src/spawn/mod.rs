@@ -6,8 +6,11 @@
 //! clone3 with all namespaces ----------------> joins its cgroups
 //! ids: writes the maps, "go" ----------------> becomes root inside; not dumpable; own session
 //!                                              root, mounts, devices, terminal, sysctls, paths
-//! <------------------------- console --------- names, network, enters the root
-//!                                              credentials: limits, user, capabilities, filter
+//! <------------------------- console --------- names, network
+//! <------------------------- hooks ----------- createContainer hooks
+//!                                              enters the root; limits, user, capabilities
+//! <------------------------- waiting --------- [created, not run: waits here for a start, see `gate.rs`]
+//!                                              startContainer hooks, filter
 //! <------------------------- executing ------- exec
 //! <------------------------- end of file -----
 //! ```

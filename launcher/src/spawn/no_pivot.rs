@@ -31,7 +31,11 @@ pub(super) fn enter(root: BorrowedFd<'_>) -> Done {
             Err(errno) => return Err(errno).at(Step::Pivot, String::from_utf8_lossy(&path)),
         }
     }
-    place::attach_on_top(root).at(Step::Pivot, "/")?;
+    match place::attach_on_top(root) {
+        // It is there already: the host's own `/` is the bundle's root.
+        Ok(()) | Err(Errno::LOOP) => {}
+        Err(errno) => return Err(errno).at(Step::Pivot, "/"),
+    }
     rustix::process::chroot(c".").at(Step::Pivot, "/")
 }
 

@@ -92,6 +92,12 @@ pub(super) fn kernel_mount_point(root: BorrowedFd<'_>, path: &ImagePath) -> Done
         .at(Step::KernelMountPoint, path)
 }
 
+/// The file at `path`, made where it is missing, reached by no link: whatever the image has there, a terminal is not put on something that
+/// is about to be hidden (CVE-2025-52565).
+pub(super) fn plain_file(root: BorrowedFd<'_>, path: &ImagePath) -> Result<OwnedFd, Errno> {
+    reach(root, path, Shape::File, Links::Refused).map(|point| point.fd)
+}
+
 /// The folder at `path`, made where it is missing.
 pub(super) fn folder(root: BorrowedFd<'_>, path: &ImagePath) -> Result<OwnedFd, Errno> {
     reach(root, path, Shape::Folder, Links::Inside).map(|point| point.fd)
@@ -152,12 +158,14 @@ fn reach(
 fn make_one(folder: BorrowedFd<'_>, name: &[u8], shape: Shape) -> Result<(), Errno> {
     match shape {
         Shape::Folder => mkdirat(folder, name, Mode::from_raw_mode(0o755)),
-        Shape::File => {
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            rustix::fs::openat(folder, name, flags | OFlags::WRONLY, Mode::from_raw_mode(0o644))
-                .map(drop)
-        }
+        Shape::File => new_file(folder, name).map(drop),
     }
+}
+
+/// A file made in a folder, to be mounted on: EEXIST where there is something.
+pub(super) fn new_file(folder: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(0o644))
 }
 
 /// A detached copy of the mount at `path` of the host, close-on-exec.

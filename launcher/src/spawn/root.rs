@@ -64,11 +64,6 @@ pub(super) fn mount(setup: &Setup<'_>, trees: &Trees) -> Done<Mounted> {
     match &lower {
         // Not on `/`, where a volume of the host's root would show it instead of that.
         Lower::Folder(folder) => place::attach(&root, folder),
-        // The same, of a file. (Root inside may not pass through the folders above it; then the volumes are copied already.)
-        Lower::Prepared(_) if !setup.plan.lower.is_folder() => match path.parent().map(folder) {
-            Some(Ok(above)) => place::attach(&root, above),
-            Some(Err(_)) | None => place::attach_on_top(&root),
-        },
         // The volumes are copied already.
         Lower::Prepared(_) => place::attach_on_top(&root),
     }

@@ -67,7 +67,10 @@ impl Trees {
         recursive: bool,
     ) -> Result<OwnedFd, Errno> {
         match self.mount(index) {
-            Some(tree) => rustix::io::fcntl_dupfd_cloexec(tree, 3),
+            // Copied once more, which Linux can since 6.15: mount tables are in the order of copies, and callers compare it with that
+            // of the specification.
+            Some(tree) => place::tree_of(tree, recursive)
+                .or_else(|_| rustix::io::fcntl_dupfd_cloexec(tree, 3)),
             None => place::tree(path, recursive),
         }
     }

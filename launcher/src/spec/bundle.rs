@@ -9,10 +9,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use common::escape::Escaped;
-use oci_spec::runtime::{Process, Spec};
+use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
 use serde_json::Value;
 
-use super::{Capability, SpecError, validate};
+use super::{Capability, CapabilitySet, SpecError, validate};
 
 /// No configuration is larger (R11).
 const LIMIT: u64 = 16 << 20;
@@ -42,7 +42,7 @@ impl Bundle {
         if text.len() as u64 > LIMIT {
             return Err(SpecError::TooLarge { file: "config.json", limit: LIMIT });
         }
-        let (mut spec, warnings) = parse(&text)?;
+        let (mut spec, warnings) = parse(&text, held())?;
         let mut root = spec.root().clone().ok_or(SpecError::NoRoot)?;
         if root.path().as_os_str().is_empty() {
             return Err(SpecError::NoRoot);
@@ -53,14 +53,21 @@ impl Bundle {
     }
 }
 
-/// A configuration from its text, and what was passed over in it.
-pub(crate) fn parse(text: &[u8]) -> Result<(Spec, Vec<String>), SpecError> {
+/// What this process may do, and so can give to another.
+fn held() -> CapabilitySet {
+    rustix::thread::capabilities(None)
+        .map_or(CapabilitySet::all(), |sets| CapabilitySet::from_bits(sets.permitted.bits()))
+}
+
+/// A configuration from its text, and what was passed over in it. `held` are the capabilities of who makes the container.
+pub(crate) fn parse(text: &[u8], held: CapabilitySet) -> Result<(Spec, Vec<String>), SpecError> {
     let mut value: Value = serde_json::from_slice(text).map_err(SpecError::Json)?;
     let mut warnings = Vec::new();
     drop_nulls(&mut value);
     version(&value)?;
+    let grantable = if has_user_namespace(&value) { CapabilitySet::all() } else { held };
     if let Some(process) = value.get_mut("process") {
-        known_process(process, &mut warnings);
+        known_process(process, grantable, &mut warnings);
     }
     let spec: Spec = serde_json::from_value(value).map_err(SpecError::Json)?;
     for mount in spec.mounts().iter().flatten().filter(|mount| mount.destination().is_relative()) {
@@ -74,15 +81,26 @@ pub(crate) fn parse(text: &[u8]) -> Result<(Spec, Vec<String>), SpecError> {
     Ok((spec, warnings))
 }
 
-/// A process from its text, as callers hand it to `exec`, and what was passed over in it.
+/// In one, whoever comes first has all capabilities (`user_namespaces(7)`).
+fn has_user_namespace(value: &Value) -> bool {
+    let list = value.pointer("/linux/namespaces").and_then(Value::as_array);
+    list.is_some_and(|list| list.iter().any(|one| one["type"] == "user"))
+}
+
+/// A process from its text, as callers hand it to `exec` for a container with this configuration, and what was passed over
+/// in it.
 ///
 /// # Errors
 /// It is none.
-pub fn parse_process(text: &[u8]) -> Result<(Process, Vec<String>), SpecError> {
+pub fn parse_process(text: &[u8], container: &Spec) -> Result<(Process, Vec<String>), SpecError> {
+    let namespaces = container.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
+    let inside =
+        namespaces.is_some_and(|list| list.iter().any(|one| one.typ() == LinuxNamespaceType::User));
+    let grantable = if inside { CapabilitySet::all() } else { held() };
     let mut value: Value = serde_json::from_slice(text).map_err(SpecError::Json)?;
     let mut warnings = Vec::new();
     drop_nulls(&mut value);
-    known_process(&mut value, &mut warnings);
+    known_process(&mut value, grantable, &mut warnings);
     let process: Process = serde_json::from_value(value).map_err(SpecError::Json)?;
     let mut spec = Spec::default();
     spec.set_process(Some(process.clone()));
@@ -92,26 +110,42 @@ pub fn parse_process(text: &[u8]) -> Result<(Process, Vec<String>), SpecError> {
 }
 
 /// Makes a `process` object readable as its type: capabilities that nobody knows are dropped, and a user that is not given
-/// is root, as callers expect of both.
-pub(crate) fn known_process(process: &mut Value, warnings: &mut Vec<String>) {
+/// is root, as callers expect of both. Capabilities that cannot be given away, since this process lacks them, are dropped
+/// as well: that is a reason to warn, none to fail (config, "Linux Process", since runtime-spec 1.1).
+fn known_process(process: &mut Value, grantable: CapabilitySet, warnings: &mut Vec<String>) {
     if let Some(object) = process.as_object_mut() {
         object.entry("user").or_insert_with(|| serde_json::json!({ "uid": 0, "gid": 0 }));
     }
+    if let Some(flags) = process.pointer_mut("/scheduler/flags").and_then(Value::as_array_mut) {
+        flags.iter_mut().for_each(scheduler_flag);
+    }
     let Some(sets) = process.get_mut("capabilities").and_then(Value::as_object_mut) else { return };
-    let mut unknown: Vec<String> = Vec::new();
+    let mut ignored: Vec<String> = Vec::new();
     for set in sets.values_mut().filter_map(Value::as_array_mut) {
         set.retain(|name| {
             let Some(name) = name.as_str() else { return true };
-            let known = Capability::from_name(name).is_some();
-            if !known && !unknown.iter().any(|other| other == name) {
-                unknown.push(name.to_owned());
+            let kept = Capability::from_name(name).is_some_and(|one| grantable.contains(one));
+            if !kept && !ignored.iter().any(|other| other == name) {
+                ignored.push(name.to_owned());
             }
-            known
+            kept
         });
     }
-    if !unknown.is_empty() {
-        warnings.push(format!("unknown capabilities are ignored: {}", unknown.join(" ")));
+    if !ignored.is_empty() {
+        // Callers know these words.
+        let ignored = ignored.join(" ");
+        warnings.push(format!("ignoring unknown or unavailable capabilities: [{ignored}]"));
     }
+}
+
+/// The types that we read into have two flags by other names than the specification.
+fn scheduler_flag(flag: &mut Value) {
+    let name = match flag.as_str() {
+        Some("SCHED_FLAG_RESET_ON_FORK") => "SCHED_RESET_ON_FORK",
+        Some("SCHED_FLAG_DL_OVERRUN") => "SCHED_FLAG_D_L_OVERRUN",
+        _ => return,
+    };
+    *flag = Value::from(name);
 }
 
 /// Many encoders write `null` where there is nothing.
@@ -140,8 +174,14 @@ fn version(value: &Value) -> Result<(), SpecError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use oci_spec::runtime::Capabilities;
     use serde_json::json;
+
+    /// What the maker of these tests' containers may do.
+    const HELD: CapabilitySet = CapabilitySet::of(&[Capability::CHOWN]);
 
     fn config() -> Value {
         json!({
@@ -155,7 +195,7 @@ mod tests {
     fn with(change: impl FnOnce(&mut Value)) -> Result<(Spec, Vec<String>), String> {
         let mut value = config();
         change(&mut value);
-        parse(&serde_json::to_vec(&value).unwrap()).map_err(|error| error.to_string())
+        parse(&serde_json::to_vec(&value).unwrap(), HELD).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -186,7 +226,46 @@ mod tests {
         let sets = process.capabilities().as_ref().unwrap();
         assert_eq!(sets.bounding().as_ref().unwrap().len(), 1);
         assert_eq!(process.user().uid(), 0);
-        assert_eq!(warnings, ["unknown capabilities are ignored: CAP_FLY"]);
+        assert_eq!(warnings, ["ignoring unknown or unavailable capabilities: [CAP_FLY]"]);
+    }
+
+    #[test]
+    fn capabilities_that_the_maker_lacks_are_passed_over_unless_the_container_has_its_own_users() {
+        let ask = |namespaces: Value| {
+            let (spec, warnings) = with(|value| {
+                value["linux"]["namespaces"] = namespaces;
+                value["process"]["capabilities"] =
+                    json!({ "permitted": ["CAP_CHOWN", "CAP_BPF"], "effective": ["CAP_BPF"] });
+            })
+            .unwrap();
+            let process = spec.process().as_ref().unwrap();
+            let sets = process.capabilities().as_ref().unwrap();
+            let count = |set: &Option<Capabilities>| set.as_ref().map_or(0, HashSet::len);
+            (count(sets.permitted()), count(sets.effective()), warnings)
+        };
+        let warning = "ignoring unknown or unavailable capabilities: [CAP_BPF]".to_owned();
+        assert_eq!(ask(json!([{ "type": "mount" }])), (1, 0, vec![warning]));
+        assert_eq!(ask(json!([{ "type": "user" }])), (2, 1, vec![]));
+    }
+
+    #[test]
+    fn flags_of_a_scheduler_have_the_specifications_names() {
+        let names = [
+            "SCHED_FLAG_RESET_ON_FORK",
+            "SCHED_FLAG_RECLAIM",
+            "SCHED_FLAG_DL_OVERRUN",
+            "SCHED_FLAG_KEEP_POLICY",
+            "SCHED_FLAG_KEEP_PARAMS",
+            "SCHED_FLAG_UTIL_CLAMP_MIN",
+            "SCHED_FLAG_UTIL_CLAMP_MAX",
+        ];
+        let scheduler = json!({ "policy": "SCHED_OTHER", "flags": names });
+        let (spec, _) = with(|value| value["process"]["scheduler"] = scheduler).unwrap();
+        let process = spec.process().as_ref().unwrap();
+        let flags = process.scheduler().as_ref().unwrap().flags().as_ref().unwrap();
+        assert_eq!(flags.len(), names.len());
+        let plan = crate::plan::process(process, None).unwrap();
+        assert_eq!(plan.scheduling.scheduler.unwrap().flags, 0x7f);
     }
 
     #[test]

@@ -78,9 +78,13 @@ pub fn set_io_priority(priority: u16) -> Result<(), Errno> {
 /// Sets on which nodes memory is allocated.
 pub fn set_memory_policy(mode: u32, nodes: &[u64]) -> Result<(), Errno> {
     // The kernel takes one bit less than it is told (set_mempolicy(2), "BUGS" of the C library's own wrapper).
-    let bits = if nodes.is_empty() { 0 } else { nodes.len() * 64 + 1 };
-    // SAFETY: the kernel reads `bits - 1` bits of `nodes`, which are there.
-    checked(unsafe { syscall!(Sysno::set_mempolicy, mode, nodes.as_ptr(), bits) }).map(drop)
+    let (mask, bits) = match nodes {
+        // Told of no bits, it would take one less for very many, unless there is no mask either.
+        [] => (std::ptr::null(), 0),
+        some => (some.as_ptr(), some.len() * 64 + 1),
+    };
+    // SAFETY: the kernel reads `bits - 1` bits of `nodes`, which are there, or nothing.
+    checked(unsafe { syscall!(Sysno::set_mempolicy, mode, mask, bits) }).map(drop)
 }
 
 /// Sets the execution domain.

@@ -55,10 +55,10 @@ fn every_hook_runs_at_its_moment_in_its_namespaces() {
     };
     let line = |name: &str, status: &str, host| (name.to_owned(), status.to_owned(), host, true);
     let mut expected = vec![
-        line("prestart", "creating", true),
-        line("createRuntime", "creating", true),
-        line("createRuntime2", "creating", true),
-        line("createContainer", "creating", false),
+        line("prestart", "created", true),
+        line("createRuntime", "created", true),
+        line("createRuntime2", "created", true),
+        line("createContainer", "created", false),
     ];
     assert_eq!(read(), expected);
     assert!(!bench.root().join("tmp/inside").exists(), "startContainer comes with start");
@@ -88,7 +88,7 @@ fn hooks_are_told_the_pid_and_the_bundle() {
     let state: Value = serde_json::from_str(&fs::read_to_string(&told).unwrap()).unwrap();
     let bundle = bench.bundle();
     let expected = json!({
-        "ociVersion": "1.3.0", "id": id, "status": "creating", "pid": pid,
+        "ociVersion": "1.3.0", "id": id, "status": "created", "pid": pid,
         "bundle": text(&bundle), "annotations": { "k": "v" }
     });
     assert_eq!(state, expected);

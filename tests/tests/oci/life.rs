@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use std::process::Stdio;
+
 use serde_json::json;
 
 use crate::{Bench, text, within_seconds};
@@ -125,6 +127,31 @@ fn signals_have_names_and_numbers_and_reach_all() {
     // All of none is no error.
     bench.paddle(&["kill", "--all", &id, "KILL"]).ok();
     bench.paddle(&["delete", &id]).ok();
+    bench.is_clean();
+}
+
+#[test]
+fn of_many_who_start_one_container_one_succeeds() {
+    let Some(bench) = Bench::new("race") else { return };
+    bench.write("echo >>/tmp/started; exec sleep 1000", &json!({}));
+    let id = bench.id();
+    bench.create(&id);
+    let start = || {
+        let mut command = bench.scratch.paddle();
+        command.args(["start", &id]).stdin(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let racers: Vec<_> = (0..8).map(|_| start()).collect();
+    let won = racers
+        .into_iter()
+        .map(|mut one| one.wait().unwrap())
+        .filter(std::process::ExitStatus::success);
+    assert_eq!(won.count(), 1);
+    let started = bench.root().join("tmp/started");
+    assert!(within_seconds(20, || started.exists()));
+    assert_eq!(fs::read_to_string(started).unwrap().lines().count(), 1);
+    assert_eq!(bench.status(&id), "running");
+    bench.paddle(&["delete", "--force", &id]).ok();
     bench.is_clean();
 }
 

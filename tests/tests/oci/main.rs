@@ -10,6 +10,7 @@ mod hooks;
 mod life;
 mod namespaces;
 mod run;
+mod users;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -54,17 +55,35 @@ impl Bench {
             return None;
         }
         let busybox = require::program("busybox")?;
-        let bench = Self { scratch: Scratch::new(name) };
+        Some(Self::with(Scratch::new(name), &busybox))
+    }
+
+    /// For an ordinary user, as whom paddle runs. `None` skips the test.
+    fn of_user(name: &str, user: u32) -> Option<Self> {
+        if !require::root() || !require::user_namespaces() {
+            return None;
+        }
+        let busybox = require::program("busybox")?;
+        let bench = Self::with(Scratch::of_user(name, user), &busybox);
+        let owner = format!("{user}:{user}");
+        let bundle = bench.bundle();
+        let given = Command::new("chown").args(["-R", &owner]).arg(bundle).status().unwrap();
+        assert!(given.success());
+        Some(bench)
+    }
+
+    fn with(scratch: Scratch, busybox: &Path) -> Self {
+        let bench = Self { scratch };
         for folder in ["bin", "proc", "dev", "sys", "tmp", "etc"] {
             fs::create_dir_all(bench.root().join(folder)).unwrap();
         }
-        fs::copy(&busybox, bench.root().join("bin/busybox")).unwrap();
+        fs::copy(busybox, bench.root().join("bin/busybox")).unwrap();
         for applet in
             ["sh", "cat", "echo", "sleep", "id", "hostname", "readlink", "ls", "kill", "stty"]
         {
             std::os::unix::fs::symlink("busybox", bench.root().join("bin").join(applet)).unwrap();
         }
-        Some(bench)
+        bench
     }
 
     fn bundle(&self) -> PathBuf {

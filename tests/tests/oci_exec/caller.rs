@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use tests::outcome::run;
 
-use super::{Bench, proc, process, within_seconds};
+use super::{Bench, all, proc, process, within_seconds};
 
 /// One connection, one message, one descriptor.
 fn receive(path: &std::path::Path) -> JoinHandle<(String, OwnedFd)> {
@@ -123,8 +123,8 @@ fn promised_descriptors_and_no_others_are_kept() {
         run(shell.args(["-c", &line(options)]))
     };
     // ls opens the folder itself.
-    assert_eq!(shell("").ok().text(), "0\n1\n2\n3\n");
-    assert_eq!(shell("--preserve-fds 2").ok().text(), "0\n1\n2\n3\n4\n5\n");
+    assert_eq!(all(shell("").ok()), "0\n1\n2\n3\n");
+    assert_eq!(all(shell("--preserve-fds 2").ok()), "0\n1\n2\n3\n4\n5\n");
     shell("--preserve-fds 3").exits(255).says(&["descriptor 5"]);
 }
 
@@ -132,16 +132,16 @@ fn promised_descriptors_and_no_others_are_kept() {
 fn signals_to_the_command_reach_the_program() {
     let Some(bench) = Bench::new("exec-signals") else { return };
     let id = bench.start(|_| {});
-    let script = "trap 'echo hup; exit 7' HUP; echo ready; while :; do sleep 0.05; done";
+    let script = "trap 'echo told; exit 7' TERM; echo ready; while :; do sleep 0.05; done";
     let mut command = bench.command(&id, &[], &["sh", "-c", script]);
     let mut running = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
     let mut output = running.stdout.take().unwrap();
     let mut line = [0; 6];
     output.read_exact(&mut line).unwrap();
     let pid = nix::unistd::Pid::from_raw(i32::try_from(running.id()).unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGHUP).unwrap();
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
     let rest = std::io::read_to_string(output).unwrap();
-    assert_eq!((rest.as_str(), running.wait().unwrap().code()), ("hup\n", Some(7)));
+    assert_eq!((rest.as_str(), running.wait().unwrap().code()), ("told\n", Some(7)));
 }
 
 /// Killed outright, the command takes along what it waits for: nobody else would.

@@ -120,7 +120,7 @@ impl Bench {
 
     /// What a shell says inside.
     fn says(&self, id: &str, options: &[&str], script: &str) -> String {
-        self.exec(id, options, &["sh", "-c", script]).ok().text()
+        all(self.exec(id, options, &["sh", "-c", script]).ok())
     }
 
     /// Runs a process that is written down.
@@ -151,6 +151,11 @@ impl Drop for Bench {
             }
         }
     }
+}
+
+/// All that a program printed, the end of its last line included.
+fn all(outcome: Outcome) -> String {
+    String::from_utf8(outcome.stdout).unwrap()
 }
 
 /// A process as callers write it down.

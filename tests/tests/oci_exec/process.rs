@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Bench, proc, process};
+use super::{Bench, all, proc, process};
 
 const KINDS: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
@@ -90,7 +90,7 @@ fn a_process_that_is_written_down_is_what_it_says() {
         "ambient": ["CAP_CHOWN"],
         "effective": ["CAP_KILL"],
     });
-    let said = bench.process(&id, &wanted).ok().text();
+    let said = all(bench.process(&id, &wanted).ok());
     // A program that user 5 executes keeps what is ambient.
     assert_eq!(
         said,
@@ -99,7 +99,7 @@ fn a_process_that_is_written_down_is_what_it_says() {
          CapBnd:\t0000000000000021\nCapAmb:\t0000000000000001\nNoNewPrivs:\t1\n500\n"
     );
     // Nothing given is nothing held.
-    let none = bench.process(&id, &process(&["grep", "CapBnd", "/proc/self/status"])).ok().text();
+    let none = all(bench.process(&id, &process(&["grep", "CapBnd", "/proc/self/status"])).ok());
     assert_eq!(none, "CapBnd:\t0000000000000000\n");
 }
 
@@ -122,7 +122,7 @@ fn home_comes_from_the_containers_own_users() {
     for (uid, home) in [(0, "/root"), (1234, "/home/ann"), (99, "/")] {
         let mut wanted = process(&["sh", "-c", "echo $HOME"]);
         wanted["user"]["uid"] = json!(uid);
-        assert_eq!(bench.process(&id, &wanted).ok().text(), format!("{home}\n"));
+        assert_eq!(all(bench.process(&id, &wanted).ok()), format!("{home}\n"));
     }
 }
 

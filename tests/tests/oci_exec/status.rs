@@ -7,7 +7,7 @@ fn the_programs_output_and_status_are_passed_on() {
     let Some(bench) = Bench::new("exec-status") else { return };
     let id = bench.start(|_| {});
     let ran = bench.exec(&id, &[], &["sh", "-c", "echo out; echo err >&2; exit 3"]).exits(3);
-    assert_eq!((ran.text().as_str(), ran.errors().as_str()), ("out\n", "err\n"));
+    assert_eq!((ran.text().as_str(), ran.errors().as_str()), ("out", "err\n"));
     bench.exec(&id, &[], &["sh", "-c", "kill -9 $$"]).exits(137);
     let mut cat = bench.command(&id, &[], &["cat"]);
     assert_eq!(tests::outcome::run_with_input(&mut cat, b"typed").ok().text(), "typed");

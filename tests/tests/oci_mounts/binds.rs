@@ -1,5 +1,6 @@
 //! Binds: copies of the host's mounts.
 
+use launcher::host::{Host, Kernel};
 use serde_json::json;
 use tests::require;
 
@@ -103,6 +104,31 @@ fn files_folders_and_relative_sources_are_bound() {
         message.contains("cannot open `TEST/host/nowhere`: No such file or directory"),
         "{message}"
     );
+}
+
+/// Suites compare the order of a mount table with that of the specification.
+#[test]
+fn the_mount_table_is_in_the_order_of_the_specification() {
+    if !require::root() {
+        return;
+    }
+    for root in ["rslave", "private", "shared"] {
+        let bundle = two("order", "nosuid");
+        let mut changes = json!({ "mounts": [
+            { "destination": "/one", "type": "bind", "source": "%HOST/data", "options": ["rbind"] },
+            { "destination": "/two", "type": "tmpfs", "source": "tmpfs" },
+            { "destination": "/three", "type": "bind", "source": "%HOST/data", "options": ["bind", "shared"] },
+            { "destination": "/four", "type": "tmpfs", "source": "tmpfs" },
+        ] });
+        changes["linux"] = json!({ "rootfsPropagation": root });
+        let ran = bundle.run(&changes, &["cat=/proc/self/mountinfo"]);
+        let all = ran.stdout.lines().filter_map(crate::bundle::Line::parse).map(|line| line.at);
+        let all: Vec<String> = all.filter(|at| at.len() > 1 && !at.starts_with("/proc")).collect();
+        if root == "shared" && Host::probe().unwrap().kernel() < Kernel::new(6, 15) {
+            continue;
+        }
+        assert_eq!(all, ["/one", "/one/below", "/two", "/three", "/four"], "{root}: {ran:?}");
+    }
 }
 
 /// What a bind is to the mount that it is a copy of: by its own words, and by `rootfsPropagation`.

@@ -1,5 +1,7 @@
 //! New instances of file systems.
 
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
 use serde_json::json;
 use tests::require;
 
@@ -59,7 +61,6 @@ fn a_file_system_in_memory_keeps_the_permissions_of_its_folder() {
     if !require::root() {
         return;
     }
-    use std::os::unix::fs::PermissionsExt as _;
     let bundle = Bundle::new("permissions");
     let folder = bundle.root().join("tmp");
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o1750)).unwrap();
@@ -226,7 +227,6 @@ fn a_file_system_in_memory_starts_with_what_was_there() {
     if !require::root() {
         return;
     }
-    use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
     let bundle = Bundle::new("copied");
     let root = bundle.root();
     std::fs::create_dir_all(root.join("data/a/b")).unwrap();

@@ -77,7 +77,7 @@ fn what_only_the_owner_of_a_namespace_can_mount_is_the_hosts() {
     let map = json!([{ "containerID": 0, "hostID": 1000, "size": 1 }]);
     let alone = json!({ "namespaces": [{ "type": "user" }, { "type": "mount" }], "uidMappings": map, "gidMappings": map });
     insta::assert_snapshot!(printed(1000, &kernels, &alone), @r#"
-    Early {"destination":"/proc","source":{"bind":{"path":"/proc","recursive":true}},"attributes":["rnosuid"],"propagation":["rslave"]}
+    Late {"destination":"/proc","source":{"bind":{"path":"/proc","recursive":true}},"attributes":["rnosuid"],"propagation":["rslave"]}
     {"destination":"/sys","source":{"bind":{"path":"/sys","recursive":true}},"attributes":["rro","rnosuid"],"propagation":["rslave"]}
     {"destination":"/dev/mqueue","source":{"bind":{"path":"/dev/mqueue","recursive":true}},"attributes":[],"propagation":["rslave"]}
     {"destination":"/dev/pts","source":{"new":{"filesystem":"devpts","name":"devpts","options":[["mode","620"]]}},"attributes":[]}

@@ -1,6 +1,7 @@
 //! The root: a bundle's own folder, wherever it lies, and how it is entered.
 
 use launcher::host::{Host, Kernel};
+use launcher::plan::RootPlan;
 use serde_json::json;
 use tests::require;
 
@@ -83,6 +84,30 @@ fn the_folder_may_lie_on_anything_and_be_a_mount_itself() {
                     .as_str(),
             );
         }
+    }
+}
+
+/// The host's own root, of the mount namespace that the test has to itself.
+#[test]
+fn the_folder_may_be_the_hosts_root() {
+    if !require::root() {
+        return;
+    }
+    let changes = json!({ "root": { "path": "/", "readonly": true }, "process": { "cwd": "/" } });
+    for no_pivot in [false, true] {
+        let bundle = Bundle::new("hosts");
+        let bundle = if no_pivot { bundle.without_pivot() } else { bundle };
+        let mut plan = bundle.plan(&changes, &[]).unwrap();
+        plan.root = RootPlan::Folder { path: "/".into(), readonly: true };
+        let probe = bundle.root().join("probe").display().to_string();
+        plan.process.argv =
+            [probe.as_str(), "write=/written-by-a-test", "pid"].map(str::to_owned).to_vec();
+        let ran = bundle.run_plan(&plan);
+        assert_eq!(
+            (ran.stdout.as_str(), ran.stderr.as_str()),
+            ("EROFS\n1\n", ""),
+            "no_pivot {no_pivot}"
+        );
     }
 }
 

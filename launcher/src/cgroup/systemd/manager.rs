@@ -121,6 +121,15 @@ impl Manager {
         }
     }
 
+    /// Moves a process into a unit, to a path below its group.
+    pub(super) fn attach(&mut self, unit: &str, below: &str, pid: u32) -> Result<(), BusError> {
+        let mut body = Writer::default();
+        body.text(unit);
+        body.text(below);
+        body.array(4, |body| body.u32(pid));
+        self.ask("AttachProcessesToUnit", "ssau", &body).map(drop)
+    }
+
     /// Changes a unit's properties until it ends.
     pub(super) fn set(&mut self, unit: &str, properties: &[Property]) -> Result<(), BusError> {
         let mut properties: Vec<_> = properties.iter().collect();

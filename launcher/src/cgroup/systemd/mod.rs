@@ -25,13 +25,15 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::LinuxResources;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::create::{Made, fill};
 use super::update::enable_above;
 use super::{
     Cgroup, CgroupError, CgroupPaths, CgroupPlan, GroupPlan, Join, OomWatch, Stats, folder, reopen,
+    v2,
 };
-use crate::host::Version;
+use crate::host::{Host, Version};
 
 pub use bus::BusError;
 use manager::Manager;
@@ -65,7 +67,9 @@ pub(super) fn create(plan: &CgroupPlan, scope: &ScopePlan) -> Result<Box<dyn Cgr
     made.keep();
     let paths = plan.paths();
     let Some(scope) = plan.scope else { return Ok(reopen(&paths)) };
-    let pending = Pending { manager: RefCell::new(manager), scope, unified };
+    let unit = scope.unit.clone();
+    let work = Work::Make { scope, unified };
+    let pending = Pending { manager: RefCell::new(manager), unit, work };
     Ok(Box::new(Scoped::new(paths, Some(pending))))
 }
 
@@ -102,40 +106,56 @@ impl CgroupPlan {
     }
 }
 
-/// A scope that waits for its process.
+/// A process that systemd is to put where it belongs, while it waits.
 #[derive(Debug)]
 pub struct Pending {
     manager: RefCell<Manager>,
-    scope: ScopePlan,
-    unified: Vec<GroupPlan>,
+    unit: Unit,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    /// Into a scope that is made around it.
+    Make { scope: ScopePlan, unified: Vec<GroupPlan> },
+    /// Into a group of a scope that is there, at this path below it.
+    Attach { below: PathBuf },
 }
 
 impl Pending {
-    /// Makes the scope around a process, which waits meanwhile, and applies what there are no properties for.
+    /// Has systemd do it, and applies what there are no properties for.
     ///
     /// # Errors
     /// systemd refuses, or the kernel refuses a value.
     pub fn start(&self, pid: u32) -> Result<(), CgroupError> {
-        let unit = &self.scope.unit;
-        let mut manager = self.manager.borrow_mut();
-        manager
-            .start_scope(&unit.name, &self.scope.properties, self.scope.droppable, pid)
-            .map_err(failed("be made", unit))?;
-        for group in &self.unified {
-            let real = manager.control_group_of(&unit.name).map_err(failed("be found", unit))?;
-            let real = group.anchor.join(real.trim_start_matches('/'));
-            if real != group.path {
-                let (unit, path) = (unit.name.clone(), real);
-                return Err(CgroupError::Elsewhere { unit, path, expected: group.path.clone() });
+        let (mut manager, unit) = (self.manager.borrow_mut(), &self.unit);
+        match &self.work {
+            Work::Attach { below } => manager
+                .attach(&unit.name, &Path::new("/").join(below).to_string_lossy(), pid)
+                .map_err(failed("take a process in", unit)),
+            Work::Make { scope, unified } => {
+                manager
+                    .start_scope(&unit.name, &scope.properties, scope.droppable, pid)
+                    .map_err(failed("be made", unit))?;
+                unified.iter().try_for_each(|group| settle(&mut manager, unit, group))
             }
-            // systemd enables the controllers that it knows; hugetlb is none of them.
-            for &controller in &group.needed {
-                enable_above(&group.anchor, &group.path, controller)?;
-            }
-            fill(group)?;
         }
-        Ok(())
     }
+}
+
+/// The group of a scope that was made: it is where it should be, and gets its limits.
+fn settle(manager: &mut Manager, unit: &Unit, group: &GroupPlan) -> Result<(), CgroupError> {
+    let real = manager.control_group_of(&unit.name).map_err(failed("be found", unit))?;
+    let real = group.anchor.join(real.trim_start_matches('/'));
+    if real != group.path {
+        let (unit, path) = (unit.name.clone(), real);
+        return Err(CgroupError::Elsewhere { unit, path, expected: group.path.clone() });
+    }
+    // systemd enables the controllers that it knows; hugetlb is none of them.
+    for &controller in &group.needed {
+        enable_above(&group.anchor, &group.path, controller)?;
+    }
+    fill(group)
 }
 
 /// Groups that belong to a scope.
@@ -159,6 +179,31 @@ impl Scoped {
         Self::new(paths, None)
     }
 
+    /// How a further process joins. Whoever is outside of the user's own tree, in a login's session for one, may not move
+    /// processes into it; the user's manager has the system's do it.
+    fn further(&self, join: Join, process: Option<u32>) -> Result<Join, CgroupError> {
+        let Some(group) = self.paths.groups.iter().find(|group| group.version == Version::V2)
+        else {
+            return Ok(join);
+        };
+        if !self.unit.user || reachable(&group.path)? {
+            return Ok(join);
+        }
+        let target = match process {
+            Some(process) => v2::group_beside(&group.path, process)?,
+            None => group.path.clone(),
+        };
+        let scope =
+            target.ancestors().find(|path| path.file_name() == Some(self.unit.name.as_ref()));
+        let below =
+            scope.and_then(|scope| target.strip_prefix(scope).ok()).unwrap_or(Path::new(""));
+        let manager =
+            Manager::connect(self.unit.user).map_err(failed("be asked for", &self.unit))?;
+        let work = Work::Attach { below: below.to_owned() };
+        let pending = Pending { manager: RefCell::new(manager), unit: self.unit.clone(), work };
+        Ok(Join { scope: Some(pending), v2: None, ..join })
+    }
+
     fn version(&self) -> Version {
         let v1 = self.paths.groups.iter().any(|group| group.version == Version::V1);
         if v1 { Version::V1 } else { Version::V2 }
@@ -171,7 +216,9 @@ impl Cgroup for Scoped {
     }
 
     fn join(&self) -> Result<Join, CgroupError> {
-        let Some(pending) = self.pending.take() else { return self.groups.join() };
+        let Some(pending) = self.pending.take() else {
+            return self.further(self.groups.join()?, None);
+        };
         // The unified group does not exist yet.
         let groups = self.paths.groups.iter().filter(|group| group.version == Version::V1);
         let ours = reopen(&CgroupPaths { groups: groups.cloned().collect(), unit: None });
@@ -179,7 +226,7 @@ impl Cgroup for Scoped {
     }
 
     fn join_beside(&self, process: u32) -> Result<Join, CgroupError> {
-        self.groups.join_beside(process)
+        self.further(self.groups.join_beside(process)?, Some(process))
     }
 
     fn kill(&self) -> Result<(), CgroupError> {
@@ -238,4 +285,15 @@ impl Cgroup for Scoped {
         }
         stopped.map_err(failed("be stopped", &self.unit))
     }
+}
+
+/// Whether we may move a process of ours there: `cgroup.procs` of the nearest group that both places are below must be
+/// writable (cgroup-v2.rst, "Delegation Containment").
+fn reachable(group: &Path) -> Result<bool, CgroupError> {
+    let host = Host::probe()?;
+    let Some(hierarchy) = host.cgroups()?.v2() else { return Ok(true) };
+    let own = hierarchy.folder(&hierarchy.own);
+    let common = group.ancestors().find(|above| own.starts_with(above));
+    let procs = common.unwrap_or(&hierarchy.mount).join("cgroup.procs");
+    Ok(accessat(CWD, &procs, Access::WRITE_OK, AtFlags::EACCESS).is_ok())
 }
