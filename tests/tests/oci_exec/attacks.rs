@@ -128,7 +128,7 @@ fn r7_users_are_the_containers_own() {
     bench.says(&id, &[], "cd /etc && busybox rm passwd && busybox mkfifo passwd");
     bench.exec(&id, &["-u", "ann"], &["true"]).exits(255);
     let script =
-        "while read name id rest; do test $name = Uid: && echo $id; done </proc/self/status";
+        "while read name id rest; do test $name = Uid: && echo $id; done </proc/self/status; true";
     assert_eq!(bench.says(&id, &["-u", "5"], script), "5\n");
 }
 
