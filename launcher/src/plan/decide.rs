@@ -13,7 +13,6 @@ use crate::network::Network;
 /// What will be done to start the container that `spec` describes. Pure: `host` and `ground` are inputs.
 pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanError> {
     let namespaces = namespaces::all(spec)?;
-    let has_new = |kind| namespaces.iter().any(|n: &Namespace| n.kind == kind && n.path.is_none());
     let linux = spec.linux().as_ref();
     let id_maps = id_maps(spec, &namespaces, ground, host)?;
     let mut cgroup = groups(spec, ground, host)?;
@@ -22,7 +21,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     }
     let (hostname, domainname) = names(spec, &namespaces, ground)?;
     let process = program(spec, ground, hostname.as_deref(), id_maps.as_ref())?;
-    let isolated = has_new(NamespaceKind::Network);
+    let isolated = namespaces.iter().any(|n| n.kind == NamespaceKind::Network && n.path.is_none());
     let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
     let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);

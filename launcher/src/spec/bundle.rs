@@ -116,6 +116,9 @@ fn known_process(process: &mut Value, grantable: CapabilitySet, warnings: &mut V
     if let Some(object) = process.as_object_mut() {
         object.entry("user").or_insert_with(|| serde_json::json!({ "uid": 0, "gid": 0 }));
     }
+    if let Some(flags) = process.pointer_mut("/scheduler/flags").and_then(Value::as_array_mut) {
+        flags.iter_mut().for_each(scheduler_flag);
+    }
     let Some(sets) = process.get_mut("capabilities").and_then(Value::as_object_mut) else { return };
     let mut ignored: Vec<String> = Vec::new();
     for set in sets.values_mut().filter_map(Value::as_array_mut) {
@@ -133,6 +136,16 @@ fn known_process(process: &mut Value, grantable: CapabilitySet, warnings: &mut V
         let ignored = ignored.join(" ");
         warnings.push(format!("ignoring unknown or unavailable capabilities: [{ignored}]"));
     }
+}
+
+/// The types that we read into have two flags by other names than the specification.
+fn scheduler_flag(flag: &mut Value) {
+    let name = match flag.as_str() {
+        Some("SCHED_FLAG_RESET_ON_FORK") => "SCHED_RESET_ON_FORK",
+        Some("SCHED_FLAG_DL_OVERRUN") => "SCHED_FLAG_D_L_OVERRUN",
+        _ => return,
+    };
+    *flag = Value::from(name);
 }
 
 /// Many encoders write `null` where there is nothing.
@@ -233,6 +246,26 @@ mod tests {
         let warning = "ignoring unknown or unavailable capabilities: [CAP_BPF]".to_owned();
         assert_eq!(ask(json!([{ "type": "mount" }])), (1, 0, vec![warning]));
         assert_eq!(ask(json!([{ "type": "user" }])), (2, 1, vec![]));
+    }
+
+    #[test]
+    fn flags_of_a_scheduler_have_the_specifications_names() {
+        let names = [
+            "SCHED_FLAG_RESET_ON_FORK",
+            "SCHED_FLAG_RECLAIM",
+            "SCHED_FLAG_DL_OVERRUN",
+            "SCHED_FLAG_KEEP_POLICY",
+            "SCHED_FLAG_KEEP_PARAMS",
+            "SCHED_FLAG_UTIL_CLAMP_MIN",
+            "SCHED_FLAG_UTIL_CLAMP_MAX",
+        ];
+        let scheduler = json!({ "policy": "SCHED_OTHER", "flags": names });
+        let (spec, _) = with(|value| value["process"]["scheduler"] = scheduler).unwrap();
+        let process = spec.process().as_ref().unwrap();
+        let flags = process.scheduler().as_ref().unwrap().flags().as_ref().unwrap();
+        assert_eq!(flags.len(), names.len());
+        let plan = crate::plan::process(process, None).unwrap();
+        assert_eq!(plan.scheduling.scheduler.unwrap().flags, 0x7f);
     }
 
     #[test]
