@@ -221,7 +221,10 @@ fn read(path: &Path) -> Result<LinuxResources, UpdateError> {
 
 /// Many encoders write `null` where there is nothing.
 fn parse(text: &[u8]) -> Result<LinuxResources, serde_json::Error> {
-    let mut value = serde_json::from_slice(text)?;
+    let mut value: serde_json::Value = serde_json::from_slice(text)?;
+    if !value.is_object() {
+        return Err(serde::de::Error::custom("it is no object"));
+    }
     crate::spec::drop_nulls(&mut value);
     serde_json::from_value(value)
 }
