@@ -1,6 +1,5 @@
 //! The program of the default profile for who holds Docker's capabilities, as [`compile_for`](super::compile_for) makes it:
 //! with it, a start neither compiles nor looks up names. The test below says whether it is still that, and what it is.
-#![expect(clippy::unreadable_literal, reason = "they are printed by the test, and read by it")]
 
 use super::{Architecture, Instruction, Program};
 
@@ -90,7 +89,7 @@ mod tests {
                 format!("    {},\n", all.collect::<Vec<_>>().join(", "))
             });
             let lines: String = lines.collect();
-            assert!(program(architecture) == Some(compiled), "{architecture:?} is now:\n{}", lines);
+            assert!(program(architecture) == Some(compiled), "{architecture:?} is now:\n{lines}");
         }
     }
 }
