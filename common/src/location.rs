@@ -16,7 +16,7 @@ pub const STORE_VARIABLE: &str = "CORACLE_STORE";
 /// Who is asking: the effective user, and a way to read the environment.
 #[derive(Debug, Clone, Copy)]
 pub struct Who<F> {
-    /// Effective user id.
+    /// Effective user id; not 0 for an ordinary user who is root in a user namespace of theirs.
     pub uid: u32,
     /// Looks up an environment variable.
     pub env: F,
@@ -25,8 +25,24 @@ pub struct Who<F> {
 impl Who<fn(&str) -> Option<OsString>> {
     /// The calling process.
     pub fn current() -> Self {
-        Self { uid: rustix::process::geteuid().as_raw(), env: |name| std::env::var_os(name) }
+        let mut uid = rustix::process::geteuid().as_raw();
+        // Asked only where it makes a difference: root of a host seldom has this variable.
+        if uid == 0 && std::env::var_os("XDG_RUNTIME_DIR").is_some() {
+            let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+            uid = behind(&map);
+        }
+        Self { uid, env: |name| std::env::var_os(name) }
     }
+}
+
+/// Which user outside is root in a namespace with this map (`user_namespaces(7)`): in it, engines of ordinary users start
+/// their runtime.
+fn behind(map: &str) -> u32 {
+    let first = map.lines().find_map(|line| {
+        let mut numbers = line.split_ascii_whitespace();
+        if numbers.next()? == "0" { numbers.next()?.parse().ok() } else { None }
+    });
+    first.unwrap_or(0)
 }
 
 impl<F: Fn(&str) -> Option<OsString>> Who<F> {
@@ -64,6 +80,18 @@ impl<F: Fn(&str) -> Option<OsString>> Who<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_of_a_user_namespace_is_whoever_made_it() {
+        for (map, uid) in [
+            ("         0          0 4294967295\n", 0),
+            ("         0       1000          1\n         1     100000      65536\n", 1000),
+            ("         5       1000          1\n", 0),
+            ("", 0),
+        ] {
+            assert_eq!(behind(map), uid, "{map}");
+        }
+    }
 
     #[test]
     fn locations_follow_the_table() {

@@ -14,6 +14,7 @@ use super::CheckpointError;
 
 /// What is common to writing and reading.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub struct Common {
     /// Where the files are.
     pub images: PathBuf,
@@ -65,6 +66,7 @@ impl CgroupsMode {
 
 /// Writing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub(super) struct Dump {
     /// See there.
     pub common: Common,

@@ -36,7 +36,7 @@ pub enum CheckpointError {
     NoCriu,
     #[error("cannot run criu")]
     Start(#[source] io::Error),
-    #[error("criu failed{}", said.iter().map(|line| format!("\n{line}")).collect::<String>())]
+    #[error("criu failed\n{}", said.join("\n"))]
     Criu { log: PathBuf, said: Vec<String> },
     #[error("cannot prepare the root `{}` for criu", path.display())]
     Root { path: PathBuf, source: io::Error },

@@ -32,6 +32,7 @@ pub const DESCRIPTORS: &str = "descriptors.json";
 
 /// What `paddle checkpoint` was asked for.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub struct Request {
     /// Which container.
     pub id: ContainerId,

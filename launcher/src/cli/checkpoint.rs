@@ -16,6 +16,7 @@ use crate::spec::Bundle;
 
 /// Write the processes of a container of a bundle to files, with criu, and remove it.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub(super) struct Checkpoint {
     #[command(flatten)]
     both: Both,
@@ -48,6 +49,7 @@ pub(super) struct Checkpoint {
 
 /// Make the processes of a container again that `paddle checkpoint` wrote, and wait for its end.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 pub(super) struct Restore {
     #[command(flatten)]
     both: Both,
@@ -85,6 +87,7 @@ pub(super) struct Restore {
 
 /// What both have.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "independent switches of the command line")]
 struct Both {
     /// Folder of the files
     #[arg(long, value_name = "FOLDER", default_value = "checkpoint")]
@@ -211,10 +214,8 @@ pub(super) fn restore(arguments: Restore, globals: &Globals) -> Done {
         lsm_mount_context: arguments.lsm_mount_context,
         ..checkpoint::Restore::default()
     };
-    let foreground = match arguments.detach {
-        true => Foreground::No,
-        false => Foreground::Yes { keep: arguments.keep },
-    };
+    let foreground =
+        if arguments.detach { Foreground::No } else { Foreground::Yes { keep: arguments.keep } };
     let states = globals.places.states()?;
     let (ended, hooks) = lifecycle::restore(&request, restore, &states, foreground)?;
     globals.warn_of(hooks.as_ref());

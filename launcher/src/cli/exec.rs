@@ -170,6 +170,7 @@ pub(super) fn run(arguments: Arguments, places: &Places) -> Done {
 fn execute(arguments: Arguments, places: &Places) -> Done {
     let request = arguments.into_request()?;
     spawn::out_of_reach()?;
+    exec::check_preserved(request.preserved)?;
     let ended = exec::exec(&request, &places.states()?)?;
     Ok(ended.map_or(ExitCode::Ok.into(), |ended| Status::from(ended.code())))
 }

@@ -83,7 +83,6 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
         session_keyring: bundle.is_some(),
     };
     let plan = plan::enter(&spec, &process, manner, &Host::probe()?)?;
-    check_preserved(request.preserved)?;
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
     let group = cgroup::reopen(&paths);
@@ -128,8 +127,12 @@ fn set_console_size(process: &mut Process) {
     }
 }
 
-/// The descriptors that the program is to keep must be there, or it would be given others.
-fn check_preserved(count: u32) -> Result<(), ExecError> {
+/// The descriptors that the program is to keep must be there, or it would be given others. To be asked before anything else is
+/// opened.
+///
+/// # Errors
+/// One is missing.
+pub fn check_preserved(count: u32) -> Result<(), ExecError> {
     for number in 3..3_u32.saturating_add(count) {
         if rustix::fs::access(format!("/proc/self/fd/{number}"), rustix::fs::Access::EXISTS)
             .is_err()

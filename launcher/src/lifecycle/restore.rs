@@ -113,7 +113,8 @@ fn give_streams(restore: &mut Restore) -> Result<Vec<OwnedFd>, LifecycleError> {
         let candidates = || names.iter().zip(ours).filter(|(other, _)| other.as_str() == name);
         let device = candidates().map(|(_, stream)| stream).find(|stream| is_device(*stream));
         // The last of one name is who writes, mostly.
-        let Some(stream) = device.or_else(|| candidates().last().map(|(_, stream)| stream)) else {
+        let Some(stream) = device.or_else(|| candidates().next_back().map(|(_, stream)| stream))
+        else {
             continue;
         };
         let kept = keep(stream).map_err(|errno| LifecycleError::Streams(errno.into()))?;

@@ -3,8 +3,8 @@
 use oci_spec::runtime::Spec;
 
 use super::{
-    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, RootPlan, Security, Wanted, below,
-    hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
+    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, Process, RootPlan, Security, Wanted,
+    below, hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
 };
 use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
@@ -13,7 +13,6 @@ use crate::network::Network;
 /// What will be done to start the container that `spec` describes. Pure: `host` and `ground` are inputs.
 pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanError> {
     let namespaces = namespaces::all(spec)?;
-    let has_new = |kind| namespaces.iter().any(|n: &Namespace| n.kind == kind && n.path.is_none());
     let linux = spec.linux().as_ref();
     let id_maps = id_maps(spec, &namespaces, ground, host)?;
     let mut cgroup = groups(spec, ground, host)?;
@@ -21,18 +20,8 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         cgroup.hand_to(owner);
     }
     let (hostname, domainname) = names(spec, &namespaces, ground)?;
-    let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
-    let mut process = process(given, linux)?;
-    process.own_streams = ground.bundle;
-    if let Some(hostname) = hostname.as_ref().filter(|_| !ground.bundle)
-        && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
-    {
-        process.env.push(format!("HOSTNAME={hostname}"));
-    }
-    if let Some(maps) = &id_maps {
-        maps.check(&mut process)?;
-    }
-    let isolated = has_new(NamespaceKind::Network);
+    let process = program(spec, ground, hostname.as_deref(), id_maps.as_ref())?;
+    let isolated = namespaces.iter().any(|n| n.kind == NamespaceKind::Network && n.path.is_none());
     let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
     let below = below::plan(spec, known, ground, host)?;
     let root = root(spec, ground);
@@ -66,6 +55,27 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         namespaces,
     };
     Ok(plan)
+}
+
+/// The program; an image's is told its host name.
+fn program(
+    spec: &Spec,
+    ground: &Ground<'_>,
+    hostname: Option<&str>,
+    id_maps: Option<&IdMaps>,
+) -> Result<Process, PlanError> {
+    let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
+    let mut process = process(given, spec.linux().as_ref())?;
+    process.own_streams = ground.bundle;
+    if let Some(hostname) = hostname.filter(|_| !ground.bundle)
+        && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
+    {
+        process.env.push(format!("HOSTNAME={hostname}"));
+    }
+    if let Some(maps) = id_maps {
+        maps.check(&mut process)?;
+    }
+    Ok(process)
 }
 
 fn rights(

@@ -73,13 +73,22 @@ pub(super) fn own_streams(process: &Process) -> Done {
     Ok(())
 }
 
+/// Whether the user namespace that this process is in denies setgroups(2) (`user_namespaces(7)`).
+fn groups_are_denied() -> bool {
+    std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|text| text.trim() == "deny")
+}
+
 /// Becomes the plan's user. Capabilities survive the change so that [`capabilities`] can set them as planned.
 pub(super) fn become_user(process: &Process, set_groups: bool) -> Done {
     let who = format_args!("{}:{}", process.uid, process.gid).to_string();
     if set_groups {
         // At most NGROUPS_MAX: planned from a bounded file.
         let groups: Vec<Gid> = process.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
-        rustix::thread::set_thread_groups(&groups).at(Step::Credentials, &who)?;
+        match rustix::thread::set_thread_groups(&groups) {
+            // In a user namespace of an ordinary user's making nobody can; then there is none to be set either.
+            Err(Errno::PERM) if groups.is_empty() && groups_are_denied() => {}
+            other => other.at(Step::Credentials, &who)?,
+        }
     }
     rustix::thread::set_keep_capabilities(true).at(Step::Credentials, &who)?;
     let (uid, gid) = (Uid::from_raw(process.uid), Gid::from_raw(process.gid));

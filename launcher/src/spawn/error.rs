@@ -78,6 +78,7 @@ fn reason(step: Step, errno: Errno) -> String {
         (Step::MakeMountPoint | Step::KernelMountPoint, Errno::ROFS) => {
             "it is missing, and cannot be made on what is read-only"
         }
+        (Step::Terminal, Errno::LOOP) => "the image has a link there",
         (Step::Remount, Errno::INVAL) => "nothing is mounted there",
         (Step::Mount, Errno::NODEV) => "this kernel has no such file system",
         (Step::MakeDevice, Errno::EXIST) => "something else is there",

@@ -92,6 +92,12 @@ pub(super) fn kernel_mount_point(root: BorrowedFd<'_>, path: &ImagePath) -> Done
         .at(Step::KernelMountPoint, path)
 }
 
+/// The file at `path`, made where it is missing, reached by no link: whatever the image has there, a terminal is not put on something that
+/// is about to be hidden (CVE-2025-52565).
+pub(super) fn plain_file(root: BorrowedFd<'_>, path: &ImagePath) -> Result<OwnedFd, Errno> {
+    reach(root, path, Shape::File, Links::Refused).map(|point| point.fd)
+}
+
 /// The folder at `path`, made where it is missing.
 pub(super) fn folder(root: BorrowedFd<'_>, path: &ImagePath) -> Result<OwnedFd, Errno> {
     reach(root, path, Shape::Folder, Links::Inside).map(|point| point.fd)

@@ -10,7 +10,7 @@ use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use super::handshake;
-use super::place::{self, Shape};
+use super::place;
 use super::step::{At, Done};
 use super::{Stdio, Step};
 use crate::plan::Process;
@@ -27,7 +27,7 @@ pub(super) fn open(
     let devpts = devpts.ok_or(Errno::NOTTY).at(Step::Terminal, "/dev/pts")?;
     let (console, peer) = new(devpts.as_fd(), process)?;
     let path = ImagePath::new("/dev/console").or(Err(Errno::INVAL)).at(Step::Terminal, "")?;
-    let point = place::mount_point(root, &path, Shape::File)?;
+    let point = place::plain_file(root, &path).at(Step::Terminal, &path)?;
     let tree = place::tree_of(&peer, false).at(Step::Terminal, &path)?;
     place::attach(tree, point).at(Step::Terminal, &path)?;
     handshake::send_console(socket, console.as_fd()).at(Step::Terminal, "/dev/pts/ptmx")?;

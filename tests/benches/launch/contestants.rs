@@ -232,9 +232,7 @@ fn program() -> Vec<u8> {
         .instructions
         .iter()
         .flat_map(|one| {
-            let [a, b] = one.code.to_ne_bytes();
-            let [c, d, e, f] = one.k.to_ne_bytes();
-            [a, b, one.jt, one.jf, c, d, e, f]
+            [&one.code.to_ne_bytes()[..], &[one.jt, one.jf], &one.k.to_ne_bytes()].concat()
         })
         .collect()
 }

@@ -153,7 +153,9 @@ impl Machine {
                 .replace("{share}", if resume { "off" } else { "on" })
                 .replace("{snapshot}", if resume { "on" } else { "off" })
         };
-        let mut command = Command::new("qemu-system-x86_64");
+        // A test that is killed takes its machine along.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--", "qemu-system-x86_64"]);
         for option in OPTIONS {
             match option.split_once(' ') {
                 Some((name, value)) => command.arg(name).arg(fill(value)),

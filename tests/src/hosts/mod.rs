@@ -59,7 +59,7 @@ impl Guest {
     /// # Panics
     /// Where a skip is not allowed, or the cache cannot be written.
     pub fn saved(kernel: Kernel) -> Option<Self> {
-        for program in ["qemu-system-x86_64", "mkfs.erofs"] {
+        for program in ["qemu-system-x86_64", "mkfs.erofs", "setpriv", "objcopy"] {
             require::program(program)?;
         }
         let cache = cache();

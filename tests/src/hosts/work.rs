@@ -10,6 +10,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -63,6 +64,8 @@ pub struct Report {
     pub status: Option<i32>,
     /// All that it said.
     pub output: String,
+    /// From its first word to its last, by the clock of this host.
+    pub took: Duration,
 }
 
 /// Jobs and files.
@@ -157,28 +160,36 @@ impl Default for Work {
 
 /// Sorts what is said by job.
 #[derive(Debug, Default)]
-pub(super) struct Reports(Vec<Report>);
+pub(super) struct Reports {
+    all: Vec<Report>,
+    started: Option<Instant>,
+}
 
 impl Reports {
     /// One more line.
     pub(super) fn hear(&mut self, line: &str) {
         let Some(said) = line.strip_prefix("job: ") else {
-            if let Some(report) = self.0.last_mut() {
+            if let Some(report) = self.all.last_mut() {
                 report.output.push_str(line);
                 report.output.push('\n');
             }
             return;
         };
-        match (said.split_once(" ended with "), self.0.last_mut()) {
+        match (said.split_once(" ended with "), self.all.last_mut()) {
             (Some((name, status)), Some(report)) if report.name == name => {
                 report.status = status.parse().ok();
+                report.took = self.started.map(|started| started.elapsed()).unwrap_or_default();
             }
-            _ => self.0.push(Report { name: said.to_owned(), status: None, output: String::new() }),
+            _ => {
+                self.started = Some(Instant::now());
+                let (name, took) = (said.to_owned(), Duration::ZERO);
+                self.all.push(Report { name, status: None, output: String::new(), took });
+            }
         }
     }
 
     /// All reports.
     pub(super) fn finish(self) -> Vec<Report> {
-        self.0
+        self.all
     }
 }

@@ -104,7 +104,7 @@ impl Kubelet {
         pod_config: &Value,
         name: &str,
         command: &[&str],
-        more: Value,
+        more: &Value,
     ) -> String {
         let mut config = json!({
             "metadata": { "name": name },
@@ -159,7 +159,7 @@ fn a_pod_of_kubernetes_lives_and_is_removed() {
         "memory_limit_in_bytes": 67_108_864, "cpu_period": 100_000, "cpu_quota": 50_000, "cpu_shares": 512,
     } } });
     let server = ["busybox", "httpd", "-f", "-p", "8080", "-h", "/etc"];
-    let server = kubelet.container(&pod, &config, "server", &server, limits);
+    let server = kubelet.container(&pod, &config, "server", &server, &limits);
     let pid = kubelet.shell(
         &server,
         "cat /proc/1/comm; hostname; cat /proc/sys/net/ipv4/ip_unprivileged_port_start",
@@ -171,7 +171,7 @@ fn a_pod_of_kubernetes_lives_and_is_removed() {
     // From another container of the pod, from the node, and by the published port.
     let get = "busybox wget -q -O - http://127.0.0.1:8080/passwd | grep -c ^root";
     let client =
-        kubelet.container(&pod, &config, "client", &["busybox", "sh", "-c", get], json!({}));
+        kubelet.container(&pod, &config, "client", &["busybox", "sh", "-c", get], &json!({}));
     assert_eq!(kubelet.finished("client", &client), ("1".to_owned(), 0));
     for url in [
         format!("http://{address}:8080/passwd"),
@@ -238,7 +238,7 @@ fn security_contexts_of_kubernetes_hold() {
             &config,
             &name,
             &["busybox", "sh", "-c", &format!("{{ {script}; }} 2>&1")],
-            more,
+            &more,
         );
         assert_eq!(kubelet.finished(&name, &id).0, *expected, "{context}");
     }

@@ -3,7 +3,12 @@
 //! Each test has an engine of its own: private folders, sockets, networks and groups, none of the host's. The images are made by
 //! `coracle`. `CORACLE_TESTS_RUNTIME=/path/of/another` puts another runtime in paddle's place: what fails with every runtime
 //! is the test's or the host's fault.
-#![expect(clippy::unwrap_used, reason = "the helpers of a test fail as it does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of a test fail as it does"
+)]
 
 mod containerd;
 mod docker;
@@ -12,6 +17,7 @@ mod podman;
 mod rootless;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -127,7 +133,7 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.log());
+            std::io::stderr().write_all(self.log().as_bytes()).ok();
         }
         let id = Pid::from_raw(self.child.id().try_into().unwrap());
         kill(id, Signal::SIGTERM).ok();

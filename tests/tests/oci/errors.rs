@@ -35,13 +35,25 @@ fn what_is_out_of_turn_is_refused_and_changes_nothing() {
     bench.is_clean();
 }
 
+/// `create` of a bundle with these changes ends with that status and words, and leaves no trace.
+fn check_refused(bench: &Bench, rows: impl IntoIterator<Item = (i32, &'static str, Value)>) {
+    for (code, message, changes) in rows {
+        bench.write("exit 0", &changes);
+        let id = bench.id();
+        let bundle = bench.bundle();
+        bench.paddle(&["create", "--bundle", text(&bundle), &id]).fails(code, message);
+        bench.is_clean();
+    }
+}
+
 #[test]
 fn a_bundle_that_cannot_be_carried_out_leaves_no_trace() {
     let Some(bench) = Bench::new("refused") else { return };
     let program = |name: &str| json!({ "process": { "args": [name] } });
     fs::write(bench.root().join("tmp/plain"), "x").unwrap();
-    let namespaces = |list: Value| json!({ "linux": { "namespaces": list } });
-    for (code, message, changes) in [
+    let limit = json!({ "type": "RLIMIT_CORE", "soft": 0, "hard": 0 });
+    let zero = json!({ "path": "/bin/true", "timeout": 0 });
+    let rows = [
         (127, "executable file not found in $PATH", program("nothing")),
         (127, "no such file or directory", program("/bin/nothing")),
         (126, "permission denied", program("/tmp/plain")),
@@ -52,56 +64,38 @@ fn a_bundle_that_cannot_be_carried_out_leaves_no_trace() {
         (125, "names no program", json!({ "process": { "args": [] } })),
         (125, "not absolute", json!({ "process": { "cwd": "tmp" } })),
         (125, "has a NUL byte", json!({ "process": { "args": ["a\0b"] } })),
-        (
-            125,
-            "the pid namespace is given twice",
-            namespaces(json!([{ "type": "pid" }, { "type": "mount" }, { "type": "pid" }])),
-        ),
-        (
-            125,
-            "is given twice",
-            json!({ "process": { "rlimits": [
-            { "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }, { "type": "RLIMIT_CORE", "soft": 0, "hard": 0 }] } }),
-        ),
-        (125, "would change the host's", {
-            let mut changes = namespaces(json!([{ "type": "pid" }, { "type": "mount" }]));
-            changes["hostname"] = json!("x");
-            changes
-        }),
-        (
-            125,
-            "is not absolute",
-            namespaces(
-                json!([{ "type": "pid" }, { "type": "mount" }, { "type": "ipc", "path": "ipc" }]),
-            ),
-        ),
-        (
-            125,
-            "no namespace of this kind",
-            namespaces(
-                json!([{ "type": "pid" }, { "type": "mount" }, { "type": "ipc", "path": "/proc/self/ns/net" }]),
-            ),
-        ),
-        (
-            125,
-            "clock offsets need",
-            json!({ "linux": { "timeOffsets": { "monotonic": { "secs": 1 } } } }),
-        ),
-        (
-            125,
-            "timeout",
-            json!({ "hooks": { "poststop": [{ "path": "/bin/true", "timeout": 0 }] } }),
-        ),
+        (125, "is given twice", json!({ "process": { "rlimits": [limit, limit] } })),
+        (125, "timeout", json!({ "hooks": { "poststop": [zero] } })),
         (125, "not absolute", json!({ "hooks": { "prestart": [{ "path": "true" }] } })),
         (1, "there is no --console-socket", json!({ "process": { "terminal": true } })),
         (125, "cannot", json!({ "root": { "path": "missing" } })),
-    ] {
-        bench.write("exit 0", &changes);
-        let id = bench.id();
-        let bundle = bench.bundle();
-        bench.paddle(&["create", "--bundle", text(&bundle), &id]).fails(code, message);
-        bench.is_clean();
-    }
+    ];
+    check_refused(&bench, rows);
+}
+
+#[test]
+fn namespaces_that_cannot_be_are_refused() {
+    let Some(bench) = Bench::new("badns") else { return };
+    let with = |more: Value| {
+        let mut list = vec![json!({ "type": "pid" }), json!({ "type": "mount" })];
+        list.extend(more.as_array().cloned().unwrap_or_default());
+        json!({ "linux": { "namespaces": list } })
+    };
+    let mut host_names = with(json!([]));
+    host_names["hostname"] = json!("x");
+    let clock = json!({ "monotonic": { "secs": 1 } });
+    let rows = [
+        (125, "the pid namespace is given twice", with(json!([{ "type": "pid" }]))),
+        (125, "is not absolute", with(json!([{ "type": "ipc", "path": "ipc" }]))),
+        (
+            125,
+            "no namespace of this kind",
+            with(json!([{ "type": "ipc", "path": "/proc/self/ns/net" }])),
+        ),
+        (125, "would change the host's", host_names),
+        (125, "clock offsets need", json!({ "linux": { "timeOffsets": clock } })),
+    ];
+    check_refused(&bench, rows);
 }
 
 #[test]

@@ -29,7 +29,7 @@ fn receive_from(stream: &UnixStream) -> (String, OwnedFd) {
         _ => None,
     });
     let name = String::from_utf8_lossy(&bytes[..message.bytes]).into_owned();
-    (name, descriptor.expect("a descriptor comes with it"))
+    (name, descriptor.unwrap())
 }
 
 #[test]

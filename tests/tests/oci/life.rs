@@ -142,7 +142,10 @@ fn of_many_who_start_one_container_one_succeeds() {
         command.spawn().unwrap()
     };
     let racers: Vec<_> = (0..8).map(|_| start()).collect();
-    let won = racers.into_iter().map(|mut one| one.wait().unwrap()).filter(|it| it.success());
+    let won = racers
+        .into_iter()
+        .map(|mut one| one.wait().unwrap())
+        .filter(std::process::ExitStatus::success);
     assert_eq!(won.count(), 1);
     let started = bench.root().join("tmp/started");
     assert!(within_seconds(20, || started.exists()));

@@ -11,13 +11,9 @@ fn it_is_in_all_of_the_containers_namespaces_and_groups() {
     let Some(bench) = Bench::new("exec-inside") else { return };
     let id = bench.start(|_| {});
     let first = bench.pid(&id);
-    let own: String = KINDS
-        .iter()
-        .map(|kind| {
-            let link = std::fs::read_link(proc(first, &format!("ns/{kind}"))).unwrap();
-            format!("{}\n", link.display())
-        })
-        .collect();
+    let link = |kind: &&str| std::fs::read_link(proc(first, &format!("ns/{kind}"))).unwrap();
+    let links: Vec<String> = KINDS.iter().map(|kind| link(kind).display().to_string()).collect();
+    let own = format!("{}\n", links.join("\n"));
     let script = format!("for k in {}; do readlink /proc/self/ns/$k; done", KINDS.join(" "));
     assert_eq!(bench.says(&id, &[], &script), own);
     // Seen from the host: inside, the groups' own root is all that shows.

@@ -141,6 +141,46 @@ fn masks_are_the_hosts_null_and_nothing_of_the_image() {
     }
 }
 
+/// CVE-2025-52565: `/dev/console` as a link, so that the terminal goes where something else is about to be hidden or made read-only.
+#[test]
+fn a_console_does_not_lay_open_what_is_covered() {
+    if !require::root() {
+        return;
+    }
+    for target in [
+        "/proc/keys",
+        "/proc/sys/kernel/core_pattern",
+        "/etc/file",
+        "%HOST/file",
+        "/proc/self/fd/1",
+    ] {
+        let bundle = Bundle::new("console");
+        fs::write(bundle.host().join("file"), "untouched\n").unwrap();
+        fs::write(bundle.root().join("etc/file"), "secret\n").unwrap();
+        link(&bundle, "dev/console", target);
+        let changes = json!({
+            "process": { "terminal": true },
+            "mounts": [{ "destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance", "ptmxmode=0666"] }],
+            "linux": { "maskedPaths": ["/proc/keys", "/etc/file"], "readonlyPaths": ["/proc/sys"] },
+        });
+        let ran = bundle.run(
+            &changes,
+            &["stat=/proc/keys", "stat=/etc/file", "write=/proc/sys/kernel/core_pattern", "tty"],
+        );
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(125), ""), "{target}: {ran:?}");
+        let expected = "cannot set up terminal `/dev/console`: the image has a link there";
+        assert!(ran.stderr.contains(expected), "{target}: {ran:?}");
+        fs::remove_file(bundle.root().join("dev/console")).unwrap();
+        let ran = bundle.run(
+            &changes,
+            &["stat=/proc/keys", "stat=/etc/file", "write=/proc/sys/kernel/core_pattern", "tty"],
+        );
+        let expected = "20666 0:0 1:3\r\n20666 0:0 1:3\r\nEROFS\r\ntty /dev/pts/0\r\n";
+        assert_eq!((ran.status, ran.stdout.as_str()), (Some(0), expected), "{ran:?}");
+        assert_eq!(fs::read_to_string(bundle.host().join("file")).unwrap(), "untouched\n");
+    }
+}
+
 /// CVE-2019-16884: an image's volume at `/proc`, with files that only look like the kernel's.
 #[test]
 fn a_forged_proc_is_not_written_to() {

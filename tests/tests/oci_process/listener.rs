@@ -1,4 +1,4 @@
-//! Calls that are put to an agent (seccomp_unotify(2)).
+//! Calls that are put to an agent (`seccomp_unotify(2)`).
 
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};

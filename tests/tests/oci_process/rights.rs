@@ -9,8 +9,8 @@ fn sets(bench: &Bench, process: &Value) -> String {
     let (status, found, message) = bench.run(&["status=Cap"], process, &nothing());
     assert_eq!(status, 0, "{message}");
     let numbers = found.split_whitespace().skip(1).step_by(2);
-    let short = |number: &str| number.trim_start_matches('0').to_owned();
-    numbers.map(|number| format!("{},", short(number))).collect()
+    let short = |number: &str| number.trim_start_matches('0').to_owned() + ",";
+    numbers.map(short).collect()
 }
 
 #[test]

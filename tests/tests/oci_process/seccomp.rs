@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Bench, nothing};
 
-fn profile(changes: Value) -> Value {
+fn profile(changes: &Value) -> Value {
     let mut profile = json!({ "defaultAction": "SCMP_ACT_ALLOW" });
     profile.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     json!({ "seccomp": profile })
@@ -17,17 +17,12 @@ fn a_profile_judges_the_calls_of_its_program() {
         { "names": ["getcwd"], "action": "SCMP_ACT_ERRNO", "errnoRet": 55 },
         { "names": ["mkdir", "no_such_call"], "action": "SCMP_ACT_ERRNO" },
     ] });
-    bench.check(
-        &["getcwd", "mkdir=/tmp/x"],
-        &nothing(),
-        &profile(rules.clone()),
-        "ENOANO\nEPERM\n",
-    );
+    bench.check(&["getcwd", "mkdir=/tmp/x"], &nothing(), &profile(&rules), "ENOANO\nEPERM\n");
     // The same for who may gain privileges: the filter is loaded before others are lost.
     let free = json!({ "noNewPrivileges": false });
-    bench.check(&["getcwd"], &free, &profile(rules), "ENOANO\n");
+    bench.check(&["getcwd"], &free, &profile(&rules), "ENOANO\n");
     let killed = json!({ "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_KILL_PROCESS" }] });
-    let (status, ..) = bench.run(&["mkdir=/tmp/x"], &nothing(), &profile(killed));
+    let (status, ..) = bench.run(&["mkdir=/tmp/x"], &nothing(), &profile(&killed));
     assert_eq!(status, 128 + 31);
 }
 
@@ -44,11 +39,11 @@ fn calls_of_32_bit_programs_are_judged_where_the_profile_lists_them() {
     bench.check(
         &["getcwd", "i386=183", "i386=20"],
         &nothing(),
-        &profile(listed),
+        &profile(&listed),
         "EBADFD\nEBADFD\nok\n",
     );
     let (status, found, _) =
-        bench.run(&["getcwd", "i386=20"], &nothing(), &profile(json!({ "syscalls": rules })));
+        bench.run(&["getcwd", "i386=20"], &nothing(), &profile(&json!({ "syscalls": rules })));
     assert_eq!((status, found.as_str()), (128 + 31, "EBADFD\n"));
 }
 
@@ -58,15 +53,15 @@ fn a_profile_that_contradicts_itself_is_refused() {
     let rule = |changes: Value| {
         let mut rule = json!({ "names": ["mkdir"], "action": "SCMP_ACT_ALLOW" });
         rule.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
-        profile(json!({ "syscalls": [rule] }))
+        profile(&json!({ "syscalls": [rule] }))
     };
     bench.refuse(&nothing(), &rule(json!({ "errnoRet": 1 })), "seccomp profile is unusable");
     bench.refuse(&nothing(), &rule(json!({ "action": "SCMP_ACT_NOTIFY" })), "has no listenerPath");
-    let metadata = profile(json!({ "listenerMetadata": "x" }));
+    let metadata = profile(&json!({ "listenerMetadata": "x" }));
     bench.refuse(&nothing(), &metadata, "metadata for a listener, and no listener");
-    let flag = profile(json!({ "flags": ["SECCOMP_FILTER_FLAG_FLY"] }));
+    let flag = profile(&json!({ "flags": ["SECCOMP_FILTER_FLAG_FLY"] }));
     bench.refuse(&nothing(), &flag, "SECCOMP_FILTER_FLAG_FLY");
     // A path without a rule that asks is ignored.
-    let idle = profile(json!({ "listenerPath": "/no/such/socket" }));
+    let idle = profile(&json!({ "listenerPath": "/no/such/socket" }));
     bench.check(&["ids"], &nothing(), &idle, "0 0\n");
 }

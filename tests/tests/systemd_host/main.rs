@@ -99,13 +99,14 @@ impl Bench {
         Waiting { paddle }
     }
 
-    /// Limits of every kind hold: in the files of the group, which must be `below` this place, and for real.
+    /// Limits of every kind hold: in the files of the group, whose path must start with this text, and for real.
     #[track_caller]
-    fn limits_hold(&self, options: &[&str], below: &str) {
+    fn limits_hold(&self, options: &[&str], start: &str) {
         let with = |more: &[&'static str]| [options, more].concat();
         let waiting = self.start(&with(&EVERY_LIMIT));
         let group = waiting.group(&self.scratch);
-        assert!(group.starts_with(below), "{} is not below {below}", group.display());
+        let path = group.to_string_lossy();
+        assert!(path.starts_with(start), "{path} does not start with {start}");
         for (file, expected) in EVERY_LIMIT_READ {
             let read = std::fs::read_to_string(group.join(file)).unwrap();
             match file {

@@ -2,6 +2,10 @@
 //! systemd makes the groups.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use tests::outcome::run;
 
@@ -45,4 +49,29 @@ fn the_users_systemd_is_found_without_the_variables_of_a_login() {
     command.env_remove("XDG_RUNTIME_DIR").env_remove("DBUS_SESSION_BUS_ADDRESS");
     assert_eq!(run(&mut command).ok().text(), "touched");
     assert!(Path::new("/run/user/1000/systemd/private").exists());
+}
+
+#[test]
+fn a_further_process_is_moved_into_the_scope() {
+    let bench = Bench::new("exec");
+    bench.scratch.pack(&["-t", "tools", "/bin/cat", "/bin/sleep"]);
+    let name = bench.scratch.container();
+    let mut command = bench.scratch.paddle();
+    command.args(["run", "--rm", "--name", &name, "--memory", "64m"]);
+    let mut paddle = command.args(["--entrypoint", "/bin/sleep", "tools", "1000"]).spawn().unwrap();
+    let ask = || {
+        let mut command = bench.scratch.paddle();
+        run(command.args(["exec", &name, "/bin/cat", "/proc/self/cgroup"]))
+    };
+    // Until it is there.
+    let start = Instant::now();
+    let mut outcome = ask();
+    while outcome.status.code() != Some(0) && start.elapsed() < Duration::from_secs(120) {
+        outcome = ask();
+    }
+    // From outside of it the group would be `/../../..`.
+    assert_eq!(outcome.ok().text(), "0::/");
+    let id = Pid::from_raw(i32::try_from(paddle.id()).unwrap());
+    kill(id, Signal::SIGTERM).unwrap();
+    paddle.wait().unwrap();
 }
