@@ -41,16 +41,8 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         hostname,
         cgroup,
         network: if isolated { Network::Loopback } else { Network::Shared },
-        network_devices: network::devices(
-            linux.and_then(|linux| linux.net_devices().as_ref()),
-            &namespaces,
-            host,
-        )?,
-        rdt: rdt::class(
-            linux.and_then(|linux| linux.intel_rdt().as_ref()),
-            ground.id,
-            crate::resctrl::is_mounted,
-        )?,
+        network_devices: network::of(linux, &namespaces, host)?,
+        rdt: rdt::of(linux, ground.id)?,
         security: rights(spec, ground, host, &namespaces)?,
         process,
         init: ground.init,

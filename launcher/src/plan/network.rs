@@ -2,14 +2,23 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use oci_spec::runtime::LinuxNetDevice;
+use oci_spec::runtime::{Linux, LinuxNetDevice};
 
 use super::{Namespace, NamespaceKind, PlanError};
 use crate::host::Host;
 use crate::network::NetworkDevice;
 
+/// Those of a specification.
+pub(super) fn of(
+    linux: Option<&Linux>,
+    namespaces: &[Namespace],
+    host: &Host,
+) -> Result<Vec<NetworkDevice>, PlanError> {
+    devices(linux.and_then(|linux| linux.net_devices().as_ref()), namespaces, host)
+}
+
 /// By name. They can be given to a namespace that is not the launcher's own only, and only by who owns them.
-pub(super) fn devices(
+fn devices(
     wanted: Option<&HashMap<String, LinuxNetDevice>>,
     namespaces: &[Namespace],
     host: &Host,

@@ -1,12 +1,17 @@
 //! Which class of service a container's caches and memory bandwidth come from (runtime-spec, config-linux.md, `IntelRdt`).
 
-use oci_spec::runtime::LinuxIntelRdt;
+use oci_spec::runtime::{Linux, LinuxIntelRdt};
 
 use super::PlanError;
-use crate::resctrl::Class;
+use crate::resctrl::{self, Class};
+
+/// That of a specification.
+pub(super) fn of(linux: Option<&Linux>, id: &str) -> Result<Option<Class>, PlanError> {
+    class(linux.and_then(|linux| linux.intel_rdt().as_ref()), id, resctrl::is_mounted)
+}
 
 /// The class that is asked for. `mounted`: whether the host has a resctrl file system.
-pub(super) fn class(
+fn class(
     wanted: Option<&LinuxIntelRdt>,
     id: &str,
     mounted: impl FnOnce() -> bool,
