@@ -3,7 +3,8 @@
 mod sandbox_support;
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use launcher::cgroup::GroupPlan;
 use launcher::host::{Host, Version};
@@ -252,6 +253,49 @@ fn r6_the_hosts_executable_is_out_of_reach() {
     );
     // That is not for its being executed: F_SEAL_SEAL, SHRINK, GROW and WRITE hold for ever.
     container.check_with(&init, &["seals=/proc/1/exe"], "f\n");
+}
+
+/// A program that leads to `/proc/self/exe` would be the launcher's file, in a process that is not the launcher any more. Then
+/// the launcher executes itself from a file that cannot be written; otherwise it saves that exec.
+#[test]
+fn r6_a_program_that_might_be_the_launcher_is_noticed() {
+    let container = Box::new("exposure");
+    let root = container.root();
+    fs::create_dir_all(root.join("bin")).unwrap();
+    fs::copy(root.join("probe"), root.join("bin/app")).unwrap();
+    fs::copy(root.join("probe"), root.join("bin/private")).unwrap();
+    fs::set_permissions(root.join("bin/private"), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(root.join("bin/script"), "#!/proc/self/exe\n").unwrap();
+    fs::set_permissions(root.join("bin/script"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("/proc/self/exe", root.join("bin/link")).unwrap();
+    symlink("app", root.join("bin/other")).unwrap();
+    symlink("/proc/self", root.join("self")).unwrap();
+    symlink("/dev/shm", root.join("later")).unwrap();
+    let folder = fs::File::open(&root).unwrap();
+    let might = |program: &str, change: &dyn Fn(&mut Overrides)| {
+        let overrides = with(|o| {
+            o.args = vec![program.to_owned()];
+            o.env = vec![("PATH".to_owned(), "/none:/bin".to_owned())];
+            change(o);
+        });
+        launcher::spawn::might_run_us(&container.plan(&overrides, &[]), folder.as_fd())
+    };
+    let path = |path: &'static str| {
+        move |o: &mut Overrides| o.env = vec![("PATH".to_owned(), path.to_owned())]
+    };
+    for program in ["/probe", "/bin/app", "app", "other"] {
+        assert!(!might(program, &|_| ()), "{program}");
+    }
+    for program in ["/proc/self/exe", "/bin/link", "link", "script", "private", "none", "/self/exe"]
+    {
+        assert!(might(program, &|_| ()), "{program}");
+    }
+    assert!(!might("script", &|o| o.init = true), "behind an init it is a sealed copy");
+    assert!(might("exe", &path("/self:/bin")) && might("app", &path("/later:/bin")));
+    assert!(might("app", &|o| o.tmpfs = vec!["/bin".parse().unwrap()]), "hidden by a mount");
+    fs::remove_dir(root.join("dev")).unwrap();
+    symlink("/bin", root.join("dev")).unwrap();
+    assert!(might("app", &|_| ()), "hidden by a mount that a link places");
 }
 
 #[test]

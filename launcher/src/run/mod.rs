@@ -71,6 +71,8 @@ pub struct Prepared {
     state: State,
     limits: Limits,
     streams: Wanted,
+    /// Whether its program might be this one's own file.
+    exposed: bool,
     /// Nobody removes the unpacked image while this lives.
     _lease: Snapshot,
 }
@@ -140,13 +142,18 @@ pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared
         rdt: None,
         status: Status::Creating,
     };
-    Ok(Prepared { plan, spec, state, limits, streams: request.streams, _lease: snapshot })
+    let exposed = spawn::might_run_us(&plan, snapshot.root());
+    let streams = request.streams;
+    Ok(Prepared { plan, spec, state, limits, streams, exposed, _lease: snapshot })
 }
 
 impl Prepared {
     /// Makes the container, waits for its end, and leaves nothing of it but, without `--rm`, its
     /// state.
     pub fn launch(self, store: &Store, states: &StateDirectory) -> Result<Outcome, RunError> {
+        if self.exposed {
+            spawn::out_of_reach()?;
+        }
         // From here on a signal waits until there is a container that it can be passed on to.
         let signals = Signals::block().map_err(RunError::Signals)?;
         let mut held = states.create(self.state.clone())?;
