@@ -174,7 +174,7 @@ fn what_is_not_delegated_is_an_error_that_says_how_to_mend_it() {
         &v2_ssh(),
         json!({"memory": {"limit": 1}}),
         "cannot keep the memory limit (--memory): the cgroup controller `memory` is not delegated to this user (own group `/user.slice/user-1000.slice/session-1.scope`)
-         hint: let systemd make the group (--systemd-cgroup), run paddle as root, or by `systemd-run --user --scope -p Delegate=yes paddle ...`, with `Delegate=memory` for user@.service",
+         hint: let the user's systemd make the group (--cgroup-manager systemd; `loginctl enable-linger` starts one), with `Delegate=memory` for user@.service; or run paddle as root",
     );
     let crowded = host(0, vec![v2("/", vec![anchor("/", "memory pids", true)])]);
     check(

@@ -34,15 +34,15 @@ impl Legacy {
 
     /// Makes forks fail in the groups, so that killing one by one comes to an end.
     fn stop_forks(&self) -> Result<(), CgroupError> {
-        if self.of(Controller::Freezer).is_some() {
-            // A frozen process dies only once it is thawed, so the freezer cannot be used for this.
-            self.freeze(false)?;
-        }
         if let Some(group) = self.of(Controller::Pids) {
             let file = group.join("pids.max");
             maybe(folder::write(&file, "0").map_err(access(&file)))?;
         }
         Ok(())
+    }
+
+    fn kill_each(&self) -> Result<(), CgroupError> {
+        folder::kill(&self.groups.iter().map(|group| group.path.as_path()).collect::<Vec<_>>())
     }
 }
 
@@ -73,11 +73,16 @@ impl Cgroup for Legacy {
     }
 
     fn kill(&self) -> Result<(), CgroupError> {
-        self.stop_forks()?;
         if let Some(unified) = &self.unified {
             unified.kill()?;
         }
-        folder::kill(&self.groups.iter().map(|group| group.path.as_path()).collect::<Vec<_>>())
+        if self.of(Controller::Freezer).is_some() && self.frozen()? {
+            // What is frozen dies once it is thawed: the signal has to be there before it can do anything else.
+            self.kill_each()?;
+            self.freeze(false)?;
+        }
+        self.stop_forks()?;
+        self.kill_each()
     }
 
     fn processes(&self) -> Result<Vec<u32>, CgroupError> {
