@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::process::{Gid, Pid, Uid};
+use rustix::process::{DumpableBehavior, Gid, Pid, Uid};
 use rustix::thread::move_into_link_name_space;
 
 use super::prepare::Setup;
@@ -125,7 +125,9 @@ fn enter(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
         // Those that exist belong to the host, where a new user namespace has no say.
         join_all(setup)?;
         own_users(maps, socket)?;
+        untraceable()?;
     } else {
+        untraceable()?;
         join_users(setup)?;
         join_all(setup)?;
     }
@@ -135,6 +137,13 @@ fn enter(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
         set_clocks(plan, clocks.as_ref()).at(Step::Clocks, "the time namespace")?;
     }
     Ok(())
+}
+
+/// Who is inside a namespace that exists, and who is in a pid namespace into which the container's first process is born, must not
+/// trace either (CVE-2016-9962). After the maps, which only the owner of a dumpable process may write.
+fn untraceable() -> Done {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .at(Step::Prepare, "the process")
 }
 
 /// A new user namespace, with its ids.
