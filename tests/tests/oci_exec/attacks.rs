@@ -31,9 +31,13 @@ fn r4_who_enters_is_not_dumpable() {
     let options = ["--process", file.to_str().unwrap()];
     let mut command = bench.command(&id, &options, &[]);
     let mut entering = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-    // What it says is the state, with the process's pid; its listener comes along.
+    // What it says is the state, with the process's pid. Only looked at: the listener that comes along stays open, so that the process
+    // waits at its exec.
     let (second, _) = listener.accept().unwrap();
-    let told: serde_json::Value = serde_json::from_reader(&second).unwrap();
+    let mut message = vec![0; 65_536];
+    let (length, _) =
+        rustix::net::recv(&second, message.as_mut_slice(), rustix::net::RecvFlags::PEEK).unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&message[..length]).unwrap();
     let pid = u32::try_from(told["pid"].as_u64().unwrap()).unwrap();
     let owner = std::fs::metadata(proc(pid, "fd")).unwrap().uid();
     let status = std::fs::read_to_string(proc(pid, "status")).unwrap();
