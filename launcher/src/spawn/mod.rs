@@ -125,7 +125,7 @@ pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, Spaw
 }
 
 /// Makes the container of `plan` as [`spawn`] does, but for the program: process 1 waits in the container's folder until
-/// [`start`] comes.
+/// [`Starting::start`] comes.
 ///
 /// # Errors
 ///

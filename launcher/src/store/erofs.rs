@@ -44,7 +44,7 @@ pub(super) fn mount(file: &File, path: &Path) -> Result<OwnedFd, StoreError> {
         .map_err(|error| StoreError::Erofs { path: path.to_owned(), source: error.into() })
 }
 
-/// As [`mount`], with the kernel's own error.
+/// As `mount`, with the kernel's own error.
 pub fn mount_from(file: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     match mount_source(file) {
         // Linux before 6.12, or one without EROFS_FS_BACKED_BY_FILE.
