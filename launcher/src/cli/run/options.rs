@@ -1,36 +1,26 @@
-//! `paddle run`: options become a [`Request`], and an outcome becomes a status.
+//! The options of `paddle run`, and the [`Request`] that they become.
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
 use std::path::PathBuf;
-use std::process::ExitCode as Status;
 
 use clap::Args;
 use common::accounts::UserSpec;
 use common::escape::Escaped;
-use common::report::{self, Diagnostic, ExitCode};
 use common::tree::ImagePath;
-use rustix::io::Errno;
 
-use super::create::Making;
-use super::duration::Span;
-use super::output::print_json;
-use super::resources::Resources;
-use super::{Done, Globals};
-use crate::cgroup::Bytes;
+use super::error::UsageError;
+use crate::cli::create::Making;
+use crate::cli::duration::Span;
+use crate::cli::resources::Resources;
 use crate::host::Host;
-use crate::lifecycle::{self, Foreground};
-use crate::run::{self, Outcome, Request};
+use crate::run::Request;
 use crate::runtime::ContainerId;
-use crate::spawn;
 use crate::spec::{
-    Bundle, CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError,
-    Tmpfs, Ulimit, Volume,
+    CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, Tmpfs, Ulimit, Volume,
 };
 use crate::store::ImageSource;
-use crate::supervise::{Ended, Wanted};
-use crate::timing::{self, Mark, mark};
+use crate::supervise::Wanted;
 
 /// Run an image and wait for its program to end.
 ///
@@ -43,19 +33,19 @@ use crate::timing::{self, Mark, mark};
 /// With --bundle it runs an OCI bundle as the container ID instead.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
-pub(super) struct Arguments {
+pub(in crate::cli) struct Arguments {
     #[command(flatten)]
     program: Program,
     #[command(flatten)]
-    container: Container,
+    pub(super) container: Container,
     #[command(flatten)]
     files: Files,
     #[command(flatten)]
-    resources: Resources,
+    pub(super) resources: Resources,
     #[command(flatten)]
     rights: Rights,
     #[command(flatten)]
-    bundle: FromBundle,
+    pub(super) bundle: FromBundle,
     /// Print help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -64,7 +54,7 @@ pub(super) struct Arguments {
     // ours.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true,
           value_names = ["IMAGE|ID", "ARGS"])]
-    image_and_args: Vec<OsString>,
+    pub(super) image_and_args: Vec<OsString>,
 }
 
 /// What runs.
@@ -103,7 +93,7 @@ struct Program {
 /// What it is.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Container")]
-struct Container {
+pub(super) struct Container {
     /// Name it; otherwise it gets a random one
     #[arg(long, value_name = "NAME")]
     name: Option<ContainerId>,
@@ -112,10 +102,10 @@ struct Container {
     rm: bool,
     /// Say on standard error, when it has ended, what each step of its start took
     #[arg(long)]
-    timing: bool,
+    pub(super) timing: bool,
     /// Print what would be done, as JSON, and stop
     #[arg(long)]
-    print_plan: bool,
+    pub(super) print_plan: bool,
     /// Its host name [default: its name]
     #[arg(short = 'h', long, value_name = "NAME")]
     hostname: Option<Hostname>,
@@ -169,21 +159,21 @@ struct Rights {
 /// What is not an image.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bundle")]
-struct FromBundle {
+pub(super) struct FromBundle {
     /// Run the OCI bundle in this folder; all but the options below is in its config.json
     #[arg(short, long, value_name = "FOLDER", conflicts_with_all = IMAGE_OPTIONS)]
-    bundle: Option<PathBuf>,
+    pub(super) bundle: Option<PathBuf>,
     /// Return as soon as the program runs
     #[arg(short, long, requires = "bundle")]
-    detach: bool,
+    pub(super) detach: bool,
     /// Keep its state when it ends; `paddle delete` forgets it
     #[arg(long, requires = "bundle", conflicts_with = "detach")]
-    keep: bool,
+    pub(super) keep: bool,
     /// Accepted: nothing is left to paddle when it ends
     #[arg(long, hide = true)]
     no_subreaper: bool,
     #[command(flatten)]
-    making: Making,
+    pub(super) making: Making,
 }
 
 /// The options that say what a bundle says itself.
@@ -235,152 +225,8 @@ impl std::str::FromStr for Folder {
 #[error("it is an absolute path inside the image, without `..`")]
 struct FolderError;
 
-/// Runs it, or prints what would be done.
-pub(super) fn run(arguments: Arguments, globals: &Globals, since: u64) -> Done {
-    if arguments.bundle.bundle.is_some() {
-        return run_bundle(arguments, globals);
-    }
-    let places = &globals.places;
-    let print_plan = arguments.container.print_plan;
-    if arguments.container.timing {
-        timing::enable(since).map_err(UsageError::Timing)?;
-        mark(Mark::Parsed);
-    }
-    let memory = arguments.resources.memory_limit();
-    let host = Host::probe()?;
-    let mut request = arguments.into_request(&host)?;
-    request.cgroup_driver = globals.management.chosen_driver();
-    let store = places.store()?;
-    if print_plan {
-        print_json(&run::prepare(&request, &host, &store)?.plan)?;
-        return Ok(ExitCode::Ok.into());
-    }
-    let states = places.states()?;
-    mark(Mark::Store);
-    let outcome = run::run(&request, &host, &store, &states)?;
-    explain(&outcome, &request, memory);
-    super::timing::print();
-    Ok(Status::from(outcome.ended.code()))
-}
-
-/// Runs a bundle.
-fn run_bundle(arguments: Arguments, globals: &Globals) -> Done {
-    let Arguments {
-        bundle: FromBundle { bundle, detach, keep, making, .. }, image_and_args, ..
-    } = arguments;
-    let mut words = image_and_args.into_iter().map(text);
-    let id = words.next().transpose()?.unwrap_or_default().parse().map_err(UsageError::Id)?;
-    if let Some(more) = words.next().transpose()? {
-        return Err(UsageError::AfterId(more).into());
-    }
-    let (options, handles) = making.into_parts(globals)?;
-    // Its process 1 is this program for a moment in which hooks run.
-    spawn::out_of_reach()?;
-    let states = globals.places.states()?;
-    let bundle = Bundle::load(&bundle.unwrap_or_default())?;
-    bundle.warnings.iter().for_each(|warning| globals.warn(warning));
-    let request = lifecycle::Request { id, bundle, options, handles };
-    let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
-    let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;
-    globals.warn_of(hooks.as_ref());
-    Ok(ended.map_or(ExitCode::Ok.into(), |ended| Status::from(ended.code())))
-}
-
-/// Says on standard error what a status alone does not.
-fn explain(outcome: &Outcome, request: &Request, memory: Option<Bytes>) {
-    if outcome.out_of_memory > 0 {
-        let error = OutOfMemory { whole: outcome.ended.was_killed(), limit: memory };
-        if error.whole {
-            report::fail(&error);
-        } else {
-            report::warn(&error.to_string());
-        }
-    }
-    if let (Ended::TimedOut, Some(limit)) = (outcome.ended, request.timeout) {
-        report::fail(&TimedOut(limit));
-    }
-    outcome.left_behind.iter().for_each(super::warn);
-}
-
-/// The kernel killed for want of memory.
-#[derive(Debug)]
-struct OutOfMemory {
-    /// The program itself, and not only a process that it had started.
-    whole: bool,
-    limit: Option<Bytes>,
-}
-
-impl std::fmt::Display for OutOfMemory {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let who = if self.whole { "killed" } else { "a process of the container was killed" };
-        write!(f, "{who}: out of memory")?;
-        self.limit.map_or(Ok(()), |limit| write!(f, " (limit {limit})"))
-    }
-}
-
-impl std::error::Error for OutOfMemory {}
-
-impl Diagnostic for OutOfMemory {
-    fn hint(&self) -> Option<String> {
-        self.limit.map(|_| "give it more with --memory".to_owned())
-    }
-}
-
-/// The program did not end by itself.
-#[derive(Debug, thiserror::Error)]
-#[error("stopped: it ran longer than {0:?}")]
-struct TimedOut(std::time::Duration);
-
-impl Diagnostic for TimedOut {}
-
-/// An option whose value turns out wrong only after parsing.
-#[derive(Debug, thiserror::Error)]
-enum UsageError {
-    #[error("`run` has no option `{0}`")]
-    UnknownOption(String),
-    #[error("the argument `{0}` is not UTF-8, which the runtime specification cannot hold")]
-    NotText(String),
-    #[error("cannot read the variables in `{}`", path.display())]
-    EnvFile { path: PathBuf, source: io::Error },
-    #[error("`{}` holds a line that is no variable", path.display())]
-    EnvLine { path: PathBuf, source: ParseError },
-    #[error(transparent)]
-    Id(crate::runtime::IdError),
-    #[error("`{0}` stands behind the container's id")]
-    AfterId(String),
-    #[error("no memory to keep times in")]
-    Timing(#[source] Errno),
-    #[error("cannot draw a random name")]
-    Random(#[source] io::Error),
-}
-
-impl Diagnostic for UsageError {
-    fn hint(&self) -> Option<String> {
-        match self {
-            Self::UnknownOption(_) => {
-                Some("options stand before the image; `paddle run --help` lists them".to_owned())
-            }
-            Self::NotText(_) | Self::Random(_) | Self::Id(_) | Self::Timing(_) => None,
-            Self::AfterId(_) => Some(
-                "options stand before the id; the program is in the bundle's config.json"
-                    .to_owned(),
-            ),
-            Self::EnvFile { .. } | Self::EnvLine { .. } => {
-                Some("it holds one NAME=VALUE, or NAME of the caller's, in each line".to_owned())
-            }
-        }
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Random(_) | Self::Timing(_) => ExitCode::Launcher,
-            _ => ExitCode::Usage,
-        }
-    }
-}
-
 impl Arguments {
-    fn into_request(self, host: &Host) -> Result<Request, UsageError> {
+    pub(super) fn into_request(self, host: &Host) -> Result<Request, UsageError> {
         let Self { program, container, files, resources, rights, image_and_args, .. } = self;
         let mut arguments = image_and_args.into_iter();
         // Clap has seen to it that there is one.
@@ -427,7 +273,7 @@ impl Arguments {
     }
 }
 
-fn text(argument: OsString) -> Result<String, UsageError> {
+pub(super) fn text(argument: OsString) -> Result<String, UsageError> {
     argument.into_string().map_err(|argument| UsageError::NotText(escaped(&argument)))
 }
 
