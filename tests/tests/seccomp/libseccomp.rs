@@ -248,13 +248,16 @@ fn profile(rules: &[Value]) -> Value {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    // What libseccomp makes of rules of one action does not depend on their order.
+    // One rule a call: of several that test the same argument libseccomp 2.5.4 loses some (with `arg2 >= 1` beside `arg2 < 2 &&
+    // arg4 == 1 << 32` it refuses an `arg2` of 1). What several rules mean, the naive reading says (`compiler.rs`).
     #[test]
-    fn rules_of_one_action_mean_what_libseccomp_makes_of_them(
-        rules in prop::collection::vec(rule(&["read", "close", "clone"]), 1..6),
+    fn a_rule_means_what_libseccomp_makes_of_it(
+        one in rule(&["read"]),
+        two in rule(&["close"]),
+        three in rule(&["clone"]),
         arguments in prop::collection::vec(prop::array::uniform6(value()), 1..20),
     ) {
-        same(&profile(&rules), &[Architecture::X86_64], &arguments);
+        same(&profile(&[one, two, three]), &[Architecture::X86_64], &arguments);
     }
 
     // One rule a call: of several libseccomp 2.5.4 loses track for 32-bit architectures, and compares the word that it has
