@@ -47,7 +47,7 @@ impl Linux {
         namespaces.sort_unstable();
         Self {
             namespaces,
-            capabilities: Capability::ALL.iter().map(|one| one.name()).collect(),
+            capabilities: Capability::ALL.iter().map(|one| one.name().to_owned()).collect(),
             cgroup: Cgroup { v1: true, v2: true, systemd: true, systemd_user: true, rdma: true },
             seccomp: Seccomp {
                 enabled: true,

@@ -111,7 +111,7 @@ pub fn main() -> Status {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
-    match (verb.run)(&matches, &globals, since) {
+    match (verb.run)(matches, &globals, since) {
         Ok(Ok(status)) => status,
         Ok(Err(Failure(error))) => {
             globals.log.error(error.as_ref());

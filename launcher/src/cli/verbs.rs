@@ -21,7 +21,7 @@ pub(super) struct Verb {
     alias: Option<&'static str>,
     describe: fn(Command) -> Command,
     /// Does it. The last argument is when this program began ([`crate::timing::now`]).
-    pub(super) run: fn(&ArgMatches, &Globals, u64) -> Result<Done, clap::Error>,
+    pub(super) run: fn(ArgMatches, &Globals, u64) -> Result<Done, clap::Error>,
 }
 
 macro_rules! verb {
@@ -30,8 +30,8 @@ macro_rules! verb {
             name: $name,
             alias: [$(Some($alias),)? None][0],
             describe: <$arguments as Args>::augment_args,
-            run: |matches, globals, since| {
-                let arguments = <$arguments as FromArgMatches>::from_arg_matches(matches)?;
+            run: |mut matches, globals, since| {
+                let arguments = <$arguments as FromArgMatches>::from_arg_matches_mut(&mut matches)?;
                 let run: fn($arguments, &Globals, u64) -> Done = $run;
                 Ok(run(arguments, globals, since))
             },
@@ -89,13 +89,17 @@ pub(super) fn parse(
     arguments: &[OsString],
 ) -> Result<(Globals, &'static Verb, ArgMatches), clap::Error> {
     let typed = arguments.iter().skip(1).find_map(|word| VERBS.iter().find(|one| one.is(word)));
-    let only = typed.map(|verb| command(Some(verb)).try_get_matches_from(arguments));
+    let only = typed.map(|verb| {
+        // Taken apart it would be given back in hundreds of pieces, just before the process ends.
+        let command = Box::leak(Box::new(command(Some(verb))));
+        command.try_get_matches_from_mut(arguments)
+    });
     let mut matches = match only {
         Some(Ok(matches)) => matches,
         // What is said about it is to be about all verbs.
         Some(Err(_)) | None => command(None).try_get_matches_from(arguments)?,
     };
-    let globals = Globals::from_arg_matches(&matches)?;
+    let globals = Globals::from_arg_matches_mut(&mut matches)?;
     let missing = || command(None).error(ErrorKind::MissingSubcommand, "a verb is missing");
     let (name, matches) = matches.remove_subcommand().ok_or_else(missing)?;
     let verb = VERBS.iter().find(|verb| verb.name == name).ok_or_else(missing)?;

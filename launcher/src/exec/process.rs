@@ -11,7 +11,7 @@ use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process, Spec, UserBuil
 
 use super::ExecError;
 use crate::spawn::Inside;
-use crate::spec::{self, CapabilityChoice, CapabilitySet};
+use crate::spec::{self, Capability, CapabilityChoice, CapabilitySet};
 
 /// No process is larger (R11).
 const LIMIT: u64 = 4 << 20;
@@ -138,7 +138,7 @@ impl Changes {
                 .iter()
                 .collect::<Vec<_>>()
             })
-            .filter_map(|one| one.name().strip_prefix("CAP_").and_then(|name| name.parse().ok()))
+            .map(Capability::to_oci)
             .collect();
         let mut sets = process.capabilities().clone().unwrap_or_else(no_capabilities);
         let with = |set: &Option<Capabilities>| {

@@ -26,15 +26,7 @@ impl CapabilitySets {
     pub(super) fn of(sets: Option<&LinuxCapabilities>) -> Self {
         let set = |list: Option<&Capabilities>| -> CapabilitySet {
             // Collected into a set of bits, so the order of the hash set does not matter.
-            let all = list.map(|list| {
-                Capability::ALL.iter().copied().filter(|one| {
-                    one.name()
-                        .strip_prefix("CAP_")
-                        .and_then(|name| name.parse().ok())
-                        .is_some_and(|name: oci_spec::runtime::Capability| list.contains(&name))
-                })
-            });
-            all.into_iter().flatten().collect()
+            list.into_iter().flatten().map(|&one| Capability::from_oci(one)).collect()
         };
         let Some(sets) = sets else { return Self::default() };
         Self {

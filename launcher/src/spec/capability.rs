@@ -1,9 +1,10 @@
 //! Capabilities: names, sets, and Docker's default set (capabilities(7)).
 
+use oci_spec::runtime::Capability as OciCapability;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! capabilities {
-    ($($variant:ident = $number:literal),* $(,)?) => {
+    ($($variant:ident = $number:literal $oci:ident),* $(,)?) => {
         /// One capability, by its number in the kernel's interface.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[expect(non_camel_case_types, reason = "the kernel's own names")]
@@ -15,22 +16,38 @@ macro_rules! capabilities {
             /// All that this program knows, by number.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The name without `CAP_`.
-            fn short_name(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant)),* }
+            /// `CAP_CHOWN`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => concat!("CAP_", stringify!($variant))),* }
+            }
+
+            /// As a specification has it.
+            pub fn to_oci(self) -> OciCapability {
+                match self { $(Self::$variant => OciCapability::$oci),* }
+            }
+
+            /// From a specification.
+            pub fn from_oci(oci: OciCapability) -> Self {
+                match oci { $(OciCapability::$oci => Self::$variant),* }
             }
         }
     };
 }
 
 capabilities! {
-    CHOWN = 0, DAC_OVERRIDE = 1, DAC_READ_SEARCH = 2, FOWNER = 3, FSETID = 4, KILL = 5, SETGID = 6,
-    SETUID = 7, SETPCAP = 8, LINUX_IMMUTABLE = 9, NET_BIND_SERVICE = 10, NET_BROADCAST = 11,
-    NET_ADMIN = 12, NET_RAW = 13, IPC_LOCK = 14, IPC_OWNER = 15, SYS_MODULE = 16, SYS_RAWIO = 17,
-    SYS_CHROOT = 18, SYS_PTRACE = 19, SYS_PACCT = 20, SYS_ADMIN = 21, SYS_BOOT = 22, SYS_NICE = 23,
-    SYS_RESOURCE = 24, SYS_TIME = 25, SYS_TTY_CONFIG = 26, MKNOD = 27, LEASE = 28, AUDIT_WRITE = 29,
-    AUDIT_CONTROL = 30, SETFCAP = 31, MAC_OVERRIDE = 32, MAC_ADMIN = 33, SYSLOG = 34, WAKE_ALARM = 35,
-    BLOCK_SUSPEND = 36, AUDIT_READ = 37, PERFMON = 38, BPF = 39, CHECKPOINT_RESTORE = 40,
+    CHOWN = 0 Chown, DAC_OVERRIDE = 1 DacOverride, DAC_READ_SEARCH = 2 DacReadSearch,
+    FOWNER = 3 Fowner, FSETID = 4 Fsetid, KILL = 5 Kill, SETGID = 6 Setgid, SETUID = 7 Setuid,
+    SETPCAP = 8 Setpcap, LINUX_IMMUTABLE = 9 LinuxImmutable, NET_BIND_SERVICE = 10 NetBindService,
+    NET_BROADCAST = 11 NetBroadcast, NET_ADMIN = 12 NetAdmin, NET_RAW = 13 NetRaw,
+    IPC_LOCK = 14 IpcLock, IPC_OWNER = 15 IpcOwner, SYS_MODULE = 16 SysModule,
+    SYS_RAWIO = 17 SysRawio, SYS_CHROOT = 18 SysChroot, SYS_PTRACE = 19 SysPtrace,
+    SYS_PACCT = 20 SysPacct, SYS_ADMIN = 21 SysAdmin, SYS_BOOT = 22 SysBoot, SYS_NICE = 23 SysNice,
+    SYS_RESOURCE = 24 SysResource, SYS_TIME = 25 SysTime, SYS_TTY_CONFIG = 26 SysTtyConfig,
+    MKNOD = 27 Mknod, LEASE = 28 Lease, AUDIT_WRITE = 29 AuditWrite,
+    AUDIT_CONTROL = 30 AuditControl, SETFCAP = 31 Setfcap, MAC_OVERRIDE = 32 MacOverride,
+    MAC_ADMIN = 33 MacAdmin, SYSLOG = 34 Syslog, WAKE_ALARM = 35 WakeAlarm,
+    BLOCK_SUSPEND = 36 BlockSuspend, AUDIT_READ = 37 AuditRead, PERFMON = 38 Perfmon, BPF = 39 Bpf,
+    CHECKPOINT_RESTORE = 40 CheckpointRestore,
 }
 
 impl Capability {
@@ -38,12 +55,7 @@ impl Capability {
     pub fn from_name(text: &str) -> Option<Self> {
         let upper = text.to_ascii_uppercase();
         let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
-        Self::ALL.iter().copied().find(|capability| capability.short_name() == short)
-    }
-
-    /// `CAP_CHOWN`.
-    pub fn name(self) -> String {
-        format!("CAP_{}", self.short_name())
+        Self::ALL.iter().copied().find(|one| one.name().strip_prefix("CAP_") == Some(short))
     }
 }
 

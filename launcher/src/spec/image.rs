@@ -7,15 +7,15 @@ use common::oci::{Config, ImageConfiguration};
 use common::root::Root;
 use common::tree::ImagePath;
 use oci_spec::runtime::{
-    Capability as OciCapability, Linux, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder,
-    LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, PosixRlimit, PosixRlimitBuilder,
-    PosixRlimitType, Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
+    Linux, LinuxBuilder, LinuxCapabilities, LinuxCapabilitiesBuilder, LinuxNamespace,
+    LinuxNamespaceBuilder, LinuxNamespaceType, PosixRlimit, PosixRlimitBuilder, PosixRlimitType,
+    Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder, UserBuilder,
 };
 
 use super::users;
 use super::{CapabilityChoice, NetworkChoice, Overrides, SpecError, Ulimit, mounts};
 use crate::spawn::DEFAULT_PATH;
-use crate::spec::{CapabilitySet, RlimitKind};
+use crate::spec::{Capability, CapabilitySet, RlimitKind};
 
 /// The specification's version that is written.
 pub(crate) const OCI_VERSION: &str = "1.3.0";
@@ -145,10 +145,7 @@ fn capabilities(overrides: &Overrides) -> Result<LinuxCapabilities, SpecError> {
     };
     let kept =
         CapabilitySet::DOCKER.without(union(&overrides.cap_drop)).union(union(&overrides.cap_add));
-    let set: oci_spec::runtime::Capabilities = kept
-        .iter()
-        .filter_map(|one| one.name().strip_prefix("CAP_")?.parse::<OciCapability>().ok())
-        .collect();
+    let set: oci_spec::runtime::Capabilities = kept.iter().map(Capability::to_oci).collect();
     let none = oci_spec::runtime::Capabilities::default();
     let sets = LinuxCapabilitiesBuilder::default()
         .bounding(set.clone())
