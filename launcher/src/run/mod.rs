@@ -185,8 +185,9 @@ impl Prepared {
         let group = claim::group(held, &self.plan.cgroup)?;
         mark(Mark::Grouped);
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
-        held.save_config(&self.spec)?;
         let child = self.spawn(group.as_ref(), &streams)?;
+        // While the program runs already; it has to be there before the state says so.
+        held.save_config(&self.spec)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
         held.set_status(Status::Running { process })?;
         mark(Mark::Recorded);

@@ -1,7 +1,7 @@
 //! `Held`: the folder of one container, in the hands of the process that may write it.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -66,9 +66,7 @@ impl Held {
         let file = openat(&self.fd, CONFIG, flags, Mode::RUSR | Mode::WUSR)
             .map_err(RuntimeError::io("create", &path))?;
         let failed = |source| RuntimeError::Io { action: "write", path: path.clone(), source };
-        let mut file = File::from(file);
-        file.write_all(&bytes).map_err(failed)?;
-        file.set_len(bytes.len() as u64).map_err(failed)
+        write_over(File::from(file), bytes).map_err(failed)
     }
 
     /// Nobody waits any more where process 1 waited to be started.
@@ -135,10 +133,7 @@ impl Held {
             .map_err(|source| RuntimeError::Damaged { path: path.clone(), source })?;
         let file = self.next_file().map_err(RuntimeError::io("create", &path))?;
         let failed = |source| RuntimeError::Io { action: "write", path: path.clone(), source };
-        let mut file = File::from(file);
-        file.write_all(&bytes).map_err(failed)?;
-        // Cut to length afterwards: a file that is emptied first, ext4 writes to the disk as soon as it is closed.
-        file.set_len(bytes.len() as u64).map_err(failed)?;
+        write_over(File::from(file), bytes).map_err(failed)?;
         // The state that was stays, to be written over by the next.
         match renameat_with(&self.fd, STATE_NEW, &self.fd, STATE, RenameFlags::EXCHANGE) {
             Err(Errno::NOENT | Errno::INVAL) => renameat(&self.fd, STATE_NEW, &self.fd, STATE),
@@ -158,6 +153,15 @@ impl Held {
         absent_is_fine(renameat(&self.fd, STATE_OLD, &self.fd, STATE_NEW))?;
         open(OFlags::CREATE)
     }
+}
+
+/// Replaces a file's JSON, and fills it up to whole kilobytes with line ends: most often it keeps its length, and a file that is cut
+/// costs a disk more than one that is written over. (One that is emptied first, ext4 writes out as soon as it is closed.)
+fn write_over(mut file: File, mut json: Vec<u8>) -> io::Result<()> {
+    json.resize(json.len().next_multiple_of(1024), b'\n');
+    file.write_all(&json)?;
+    let length = json.len() as u64;
+    if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
 }
 
 /// The state, or `None` where none was written yet.

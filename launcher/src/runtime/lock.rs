@@ -18,6 +18,9 @@ pub(super) const LOCK: &str = "lock";
 /// `create` and stays until it is deleted.
 pub(super) const CLEARED: &[u8] = b"-";
 
+/// The length of the file: that of the longest pid and more.
+const LENGTH: usize = 16;
+
 /// How long the child of a killed monitor may take to notice.
 const CHILD_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -71,12 +74,13 @@ pub(super) enum Said {
 
 impl Said {
     pub(super) fn by(lock: &OwnedFd) -> Self {
-        let mut bytes = [0; 16];
+        let mut bytes = [0; LENGTH];
         let length = rustix::io::pread(lock, &mut bytes, 0).unwrap_or(0);
         if bytes.starts_with(CLEARED) {
             return Self::Cleared;
         }
-        let pid = std::str::from_utf8(&bytes[..length]).ok().and_then(|text| text.parse().ok());
+        let text = std::str::from_utf8(&bytes[..length]).unwrap_or_default();
+        let pid = text.trim_end().parse().ok();
         pid.and_then(Pid::from_raw).map_or(Self::Nothing, Self::Monitor)
     }
 
@@ -87,10 +91,14 @@ impl Said {
     }
 }
 
-/// Replaces what the file says.
+/// Replaces what the file says. It is always of one length: to cut a file and fill it again costs a disk ten times as
+/// much.
 pub(super) fn say(lock: &OwnedFd, words: &[u8]) -> Result<(), Errno> {
-    rustix::fs::ftruncate(lock, 0)?;
-    rustix::io::pwrite(lock, words, 0).map(drop)
+    let mut line = [b'\n'; LENGTH];
+    for (place, byte) in line.iter_mut().zip(words) {
+        *place = *byte;
+    }
+    rustix::io::pwrite(lock, &line, 0).map(drop)
 }
 
 /// Opens the lock of a container's folder, which may not be a link.

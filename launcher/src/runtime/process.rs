@@ -3,13 +3,14 @@
 //! A pid alone is recycled. Pid and start time together name one process for the life of the
 //! system (docs/security.md, crash safety); a pidfd then holds on to it.
 
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
+
+use crate::host::pseudo;
 
 /// A pid of this pid namespace and the moment at which its process started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +25,7 @@ impl ProcessId {
     /// Names a living process (or one not yet waited for).
     pub fn of(pid: Pid) -> io::Result<Self> {
         let pid = pid.as_raw_nonzero().get();
-        let stat = fs::read(format!("/proc/{pid}/stat"))?;
+        let stat = pseudo::bytes(format!("/proc/{pid}/stat"))?;
         let start_time = start_time(&stat).ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat is malformed"))
         })?;
