@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
 use super::CgroupError;
+use crate::host::pseudo;
 
 /// How long [`remove`] waits for processes that have been killed.
 const REMOVAL: Duration = Duration::from_secs(5);
@@ -23,7 +24,7 @@ pub(super) fn access(path: &Path) -> impl FnOnce(io::Error) -> CgroupError {
 }
 
 pub(super) fn read(path: &Path) -> Result<String, CgroupError> {
-    fs::read_to_string(path).map_err(access(path))
+    pseudo::text(path).map_err(access(path))
 }
 
 /// Writes without creating: a file that the kernel does not have is an error, in a made-up cgroup

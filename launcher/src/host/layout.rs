@@ -19,12 +19,14 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat, statfs};
 use serde::{Deserialize, Serialize};
 
-use super::HostError;
+use super::{HostError, pseudo};
 
 /// `CGROUP2_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP2_MAGIC: i64 = 0x6367_7270;
 /// `CGROUP_SUPER_MAGIC` of `linux/magic.h`.
 const CGROUP_MAGIC: i64 = 0x0027_e0eb;
+/// Of the flags of `statfs(2)`: mounted read-only.
+const ST_RDONLY: i64 = 1;
 
 /// All hierarchies. Empty on a host that mounts none.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -167,7 +169,7 @@ impl Layout {
     /// `/proc/self/cgroup` cannot be read.
     pub fn probe(privileged: bool) -> Result<Self, HostError> {
         let path = Path::new("/proc/self/cgroup");
-        let memberships = std::fs::read_to_string(path)
+        let memberships = pseudo::text(path)
             .map_err(|source| HostError::Read { path: path.to_owned(), source })?;
         Ok(Self::find(Path::new("/sys/fs/cgroup"), &memberships, privileged))
     }
@@ -214,14 +216,10 @@ impl Hierarchy {
         // `cpu,cpuacct` is mounted under that name, or each name is a link to it.
         let mount = std::iter::once(names)
             .chain(names.split(','))
-            .map(|name| base.join(name))
-            .find(|path| magic(path) == Some(CGROUP_MAGIC))
-            .or_else(|| mounted("cgroup", Some(names)))?;
+            .find_map(|name| Mounted::at(base.join(name), CGROUP_MAGIC))
+            .or_else(|| Mounted::at(mounted("cgroup", Some(names))?, CGROUP_MAGIC))?;
         let anchors = places(own, privileged)
-            .filter(|place| {
-                let folder = below(&mount, place);
-                may_write(&folder) && may_write(&folder.join("cgroup.procs"))
-            })
+            .filter(|place| mount.may_have_groups(place, privileged))
             .map(|path| Anchor {
                 path,
                 controllers: controllers.clone(),
@@ -229,31 +227,43 @@ impl Hierarchy {
                 enabled: controllers.clone(),
             })
             .collect();
+        let mount = mount.path;
         Some(Self { version: Version::V1, mount, controllers, own: own.into(), anchors })
     }
 
     fn unified(base: &Path, own: &str, privileged: bool) -> Option<Self> {
         let mount = [base.to_owned(), base.join("unified")]
             .into_iter()
-            .find(|path| magic(path) == Some(CGROUP2_MAGIC))
-            .or_else(|| mounted("cgroup2", None))?;
+            .find_map(|path| Mounted::at(path, CGROUP2_MAGIC))
+            .or_else(|| Mounted::at(mounted("cgroup2", None)?, CGROUP2_MAGIC))?;
         let list = |folder: &Path, file: &str| {
-            let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
-            Controller::parse_list(&text, Version::V2)
+            let names = pseudo::text(folder.join(file)).unwrap_or_default();
+            Controller::parse_list(&names, Version::V2)
         };
-        let controllers = list(&mount, "cgroup.controllers");
+        let controllers = list(&mount.path, "cgroup.controllers");
         let anchors = places(own, privileged)
-            .filter_map(|path| {
-                let folder = below(&mount, &path);
-                // To move a process, `cgroup.procs` of the nearest common ancestor must be writable.
-                (may_write(&folder) && may_write(&folder.join("cgroup.procs"))).then(|| Anchor {
+            .filter(|place| mount.may_have_groups(place, privileged))
+            .map(|path| {
+                let folder = below(&mount.path, &path);
+                let controllers = if folder == mount.path {
+                    controllers.clone()
+                } else {
+                    list(&folder, "cgroup.controllers")
+                };
+                Anchor {
                     path,
-                    controllers: list(&folder, "cgroup.controllers"),
-                    busy: is_busy(&folder),
-                    enabled: list(&folder, "cgroup.subtree_control"),
-                })
+                    // Of what there is not, nothing is enabled or refused.
+                    busy: !controllers.is_empty() && is_busy(&folder),
+                    enabled: if controllers.is_empty() {
+                        BTreeSet::new()
+                    } else {
+                        list(&folder, "cgroup.subtree_control")
+                    },
+                    controllers,
+                }
             })
             .collect();
+        let mount = mount.path;
         Some(Self { version: Version::V2, mount, controllers, own: own.into(), anchors })
     }
 
@@ -285,13 +295,32 @@ fn is_busy(folder: &Path) -> bool {
         && std::fs::read(folder.join("cgroup.procs")).map_or(true, |pids| !pids.is_empty())
 }
 
-fn may_write(path: &Path) -> bool {
-    accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok()
+/// A hierarchy that is mounted.
+struct Mounted {
+    path: PathBuf,
+    readonly: bool,
 }
 
-#[expect(clippy::unnecessary_cast, reason = "the type of f_type differs between architectures")]
-fn magic(path: &Path) -> Option<i64> {
-    statfs(path).ok().map(|fs| fs.f_type as i64)
+impl Mounted {
+    /// What is mounted at `path`, if it is a file system of that kind.
+    #[expect(clippy::unnecessary_cast, reason = "the fields' types differ between architectures")]
+    fn at(path: PathBuf, magic: i64) -> Option<Self> {
+        let found = statfs(&path).ok().filter(|found| found.f_type as i64 == magic)?;
+        let readonly = found.f_flags as i64 & ST_RDONLY != 0;
+        Some(Self { path, readonly })
+    }
+
+    /// Whether groups can be made in a folder of it, and processes moved there: for that, `cgroup.procs` of the nearest common
+    /// ancestor must be writable. The host's root can, wherever anybody can.
+    fn may_have_groups(&self, place: &Path, privileged: bool) -> bool {
+        if privileged {
+            return !self.readonly;
+        }
+        let folder = below(&self.path, place);
+        let may_write =
+            |path: &Path| accessat(CWD, path, Access::WRITE_OK, AtFlags::EACCESS).is_ok();
+        may_write(&folder) && may_write(&folder.join("cgroup.procs"))
+    }
 }
 
 /// Looks a hierarchy up in the mount table: the way for hosts that mount it somewhere else.

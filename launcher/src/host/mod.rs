@@ -10,12 +10,14 @@
 //! ids       SubordinateIds: /etc/subuid, /etc/subgid, newuidmap, newgidmap
 //! features  Features: the system calls that old kernels lack
 //! modules   SecurityModules: AppArmor, SELinux
+//! pseudo    reading files that the kernel makes up
 //! ```
 
 pub mod features;
 pub mod ids;
 pub mod layout;
 mod modules;
+pub(crate) mod pseudo;
 
 use std::cell::OnceCell;
 use std::io;
@@ -137,7 +139,7 @@ impl Host {
     /// (`user_namespaces(7)`). A `/proc` that cannot be read counts as yes, which is the common case.
     pub fn initial_user_namespace(&self) -> bool {
         *self.initial_user_namespace.get_or_init(|| {
-            std::fs::read_to_string("/proc/self/uid_map")
+            pseudo::text("/proc/self/uid_map")
                 .map_or(true, |map| map.split_ascii_whitespace().eq(["0", "0", "4294967295"]))
         })
     }

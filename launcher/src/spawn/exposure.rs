@@ -35,8 +35,14 @@ fn executes_own_file(plan: &Plan, image: BorrowedFd<'_>) -> Result<bool, Errno> 
         .map(|mount| &mount.destination)
         .chain(plan.files.iter().map(|file| &file.destination))
         .collect();
-    // Where a link decides what a mount hides, paths say nothing.
-    for point in &mounted {
+    // Where a link decides what a mount hides, paths say nothing. What an image has below another mount is not seen.
+    let below = |index: usize, point: &ImagePath| {
+        mounted.iter().take(index).any(|other| *other != point && point.starts_with(other))
+    };
+    for (index, point) in mounted.iter().enumerate() {
+        if below(index, point) {
+            continue;
+        }
         match open(image, point.as_bytes(), OFlags::PATH, ResolveFlags::NO_SYMLINKS) {
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(errno) => return Err(errno),
