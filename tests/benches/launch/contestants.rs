@@ -47,7 +47,7 @@ pub(crate) struct Ground {
     /// A plain root: `true`, which ends, `wait`, which does not, and mount points.
     root: PathBuf,
     coracle: &'static Path,
-    paddle: &'static Path,
+    paddle: PathBuf,
     floor: PathBuf,
     filter: PathBuf,
 }
@@ -55,8 +55,11 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn make(folder: &Path) -> Option<Self> {
         let root = folder.join("root");
-        for name in ["proc", "dev", "sys", "tmp"] {
+        for name in ["proc", "dev", "sys", "tmp", "etc"] {
             fs::create_dir_all(root.join(name)).expect("a root");
+        }
+        for name in ["hostname", "hosts", "resolv.conf"] {
+            fs::write(root.join("etc").join(name), "").expect("a root");
         }
         let ends = "int main(void) { return 0; }";
         let waits = "#include <unistd.h>\nint main(void) { for (;;) pause(); }";
@@ -67,7 +70,10 @@ impl Ground {
         samples::compile_c("gcc", &options, include_str!("floor.c"), &floor)?;
         let filter = folder.join("filter");
         fs::write(&filter, program()).expect("a filter");
-        let (coracle, paddle) = programs::release();
+        let (coracle, built) = programs::release();
+        // As the others are: installed. What a linker leaves lies in the page cache in single pages.
+        let paddle = folder.join("paddle");
+        fs::copy(built, &paddle).expect("a program");
         let ground = Self { folder: folder.to_owned(), root, coracle, paddle, floor, filter };
         ground.build("true");
         ground.build("wait");
@@ -117,7 +123,7 @@ impl Ground {
 
     /// OCI runtimes.
     pub(crate) fn runtimes(&self) -> Vec<(&'static str, PathBuf)> {
-        let mut all = vec![("paddle", self.paddle.to_owned())];
+        let mut all = vec![("paddle", self.paddle.clone())];
         all.extend(
             ["crun", "runc"].into_iter().filter_map(|name| Some((name, require::program(name)?))),
         );
@@ -154,7 +160,7 @@ impl Ground {
     fn engine(&self, runtime: &Path) -> Command {
         let mut command = quiet(runtime);
         let name = runtime.file_name().expect("a program");
-        command.arg("--root").arg(self.folder.join("states").join(name));
+        command.arg("--root").arg(self.folder.join(super::STATES).join(name));
         command
     }
 
@@ -200,9 +206,12 @@ impl Ground {
 
     /// `paddle run` of one of the two images.
     pub(crate) fn paddle_run(&self, image: &str, read_only: bool) -> Command {
-        let mut command = quiet(self.paddle);
+        let mut command = quiet(&self.paddle);
         command.env("CORACLE_STORE", self.folder.join("store"));
-        command.arg("--root").arg(self.folder.join("states/run")).args(["run", "--rm"]);
+        command
+            .arg("--root")
+            .arg(self.folder.join(super::STATES).join("run"))
+            .args(["run", "--rm"]);
         command.args(LIMITS).args(read_only.then_some("--read-only"));
         command.arg(format!("{image}:latest"));
         command

@@ -110,16 +110,22 @@ static void attach_at(int fd, int root, const char *path) {
     close(point);
 }
 
-static void fresh(int root, const char *type, const char *path, uint64_t flags, const char *const *options) {
+/* A new instance, not attached yet. An option without a value is a flag. */
+static int instance(const char *type, uint64_t flags, const char *const *options) {
     int fs = syscall(SYS_fsopen, type, 1);
     NEED(fs);
     for (; options && options[0]; options += 2)
-        NEED(syscall(SYS_fsconfig, fs, 1, options[0], options[1], 0));
+        NEED(syscall(SYS_fsconfig, fs, options[1] ? 1 : 0, options[0], options[1], 0));
     NEED(syscall(SYS_fsconfig, fs, 6, 0, 0, 0));
     int fd = syscall(SYS_fsmount, fs, 1, flags);
     NEED(fd);
-    attach_at(fd, root, path);
     close(fs);
+    return fd;
+}
+
+static void fresh(int root, const char *type, const char *path, uint64_t flags, const char *const *options) {
+    int fd = instance(type, flags, options);
+    attach_at(fd, root, path);
     close(fd);
 }
 
@@ -141,9 +147,30 @@ static int overlay(int lower, const char *upper) {
     return fd;
 }
 
+/* The files that are each container's own, in a file system that nobody sees but through them. */
+static const char *const own[3] = { "etc/hostname", "etc/hosts", "etc/resolv.conf" };
+static int files[3];
+
+static void make_files(int folder) {
+    static const char *const text[3] = { "floor\n", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n127.0.0.1\tfloor\n", "" };
+    const char *const options[] = { "mode", "755", "size", "4m", 0 };
+    int fs = instance("tmpfs", ATTR_NOSUID | ATTR_NODEV, options);
+    attach(fs, folder);
+    for (int i = 0; i < 3; i++) {
+        char name[2] = { '0' + i };
+        int fd = openat(fs, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+        NEED(fd);
+        NEED(write(fd, text[i], strlen(text[i])));
+        files[i] = tree(fs, name, 0);
+        close(fd);
+    }
+    close(fs);
+}
+
 static int mount_root(const char *path, const char *upper) {
     int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), root;
     NEED(folder);
+    make_files(folder);
     if (*upper) {
         root = overlay(folder, upper);
     } else {
@@ -152,6 +179,27 @@ static int mount_root(const char *path, const char *upper) {
     }
     attach(root, folder);
     return root;
+}
+
+/* The container's own groups, to be read. */
+static void show_groups(int root) {
+    const uint64_t flags = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
+    if (unified >= 0) {
+        fresh(root, "cgroup2", "sys/fs/cgroup", flags, 0);
+        return;
+    }
+    const char *const options[] = { "mode", "755", 0 };
+    int fs = instance("tmpfs", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, options);
+    attach_at(fs, root, "sys/fs/cgroup");
+    for (int i = 0; i < count; i++) {
+        const char *const controller[] = { groups[i], 0, 0 };
+        char path[64];
+        NEED(mkdirat(fs, groups[i], 0755));
+        snprintf(path, sizeof path, "sys/fs/cgroup/%s", groups[i]);
+        fresh(root, "cgroup", path, flags, controller);
+    }
+    set(fs, ATTR_RDONLY);
+    close(fs);
 }
 
 static void mounts(int root) {
@@ -169,6 +217,11 @@ static void mounts(int root) {
     fresh(root, "mqueue", "dev/mqueue", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, 0);
     fresh(root, "tmpfs", "dev/shm", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, shm);
     fresh(root, "sysfs", "sys", ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, 0);
+    show_groups(root);
+    for (int i = 0; i < 3; i++) {
+        attach_at(files[i], root, own[i]);
+        close(files[i]);
+    }
     const char *nodes[] = { "null", "zero", "full", "random", "urandom", "tty" };
     for (unsigned i = 0; i < 6; i++) {
         char path[32];

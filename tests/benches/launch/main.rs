@@ -32,6 +32,9 @@ use tests::require;
 /// Containers that wait at the same time.
 const IDLE: usize = 200;
 
+/// Where all keep their states: a file system in memory, as `/run` is on a host.
+const STATES: &str = "states";
+
 fn main() {
     // `cargo test --benches` passes no `--bench`; it asks only whether this runs.
     let thorough = std::env::args().any(|argument| argument == "--bench");
@@ -40,8 +43,9 @@ fn main() {
     if !require::root() {
         return;
     }
-    hide_unified();
     let folder = tempfile::tempdir().expect("a folder");
+    let states = folder.path().join(STATES);
+    prepare_mounts(&states);
     let Some(ground) = Ground::make(folder.path()) else { return };
     println!("a start, to the end of the program");
     race(rounds, ground.starts());
@@ -49,6 +53,7 @@ fn main() {
     race(rounds, ground.lives());
     println!("\ncontainers that wait, memory of each");
     idle::measure(&ground, if thorough { IDLE } else { 2 });
+    umount2(&states, MntFlags::MNT_DETACH).expect("the states' file system goes");
 }
 
 /// Runs all in turns, and prints the medians.
@@ -85,15 +90,17 @@ fn race(rounds: usize, mut all: Vec<Contestant>) {
     println!("ratio: to `{}`", all[0].name);
 }
 
-/// crun refuses a host that mounts v1 and v2 beside each other; here, in a mount namespace of our own,
-/// v2 is taken away from it, and from the others too.
-fn hide_unified() {
-    let unified = "/sys/fs/cgroup/unified";
-    if !Path::new(unified).join("cgroup.procs").exists() {
-        return;
-    }
+/// A mount namespace of our own, in which the states are in memory. crun refuses a host that mounts v1 and v2 beside each
+/// other; here v2 is taken away from it, and from the others too.
+fn prepare_mounts(states: &Path) {
     unshare(CloneFlags::CLONE_NEWNS).expect("a mount namespace");
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(None::<&str>, "/", None::<&str>, private, None::<&str>).expect("private mounts");
-    umount2(unified, MntFlags::MNT_DETACH).expect("the v2 mount goes");
+    std::fs::create_dir(states).expect("a folder for states");
+    mount(Some("states"), states, Some("tmpfs"), MsFlags::empty(), Some("mode=700"))
+        .expect("a tmpfs for states");
+    let unified = "/sys/fs/cgroup/unified";
+    if Path::new(unified).join("cgroup.procs").exists() {
+        umount2(unified, MntFlags::MNT_DETACH).expect("the v2 mount goes");
+    }
 }
