@@ -65,6 +65,12 @@ impl Made {
 
     /// Makes a group's folder and those above it.
     pub(super) fn group(&mut self, group: &GroupPlan) -> Result<(), CgroupError> {
+        let cpuset = group.controllers().contains(&Controller::Cpuset);
+        // Those above it are there but for the first container's; only v2 and cpusets have something to do in them.
+        if group.version == Version::V1 && !cpuset && fs::create_dir(&group.path).is_ok() {
+            self.folders.push(group.path.clone());
+            return Ok(());
+        }
         for folder in folders(group) {
             if group.version == Version::V2
                 && let Some(parent) = folder.parent()
@@ -81,7 +87,7 @@ impl Made {
                 }
                 Err(source) => return Err(CgroupError::Create { path: folder, source }),
             }
-            if group.version == Version::V1 && group.controllers().contains(&Controller::Cpuset) {
+            if group.version == Version::V1 && cpuset {
                 inherit_cpuset(&folder)?;
             }
         }

@@ -139,6 +139,14 @@ fn signal(group: &Path, pids: &[u32]) -> Result<(), CgroupError> {
     Ok(())
 }
 
+/// Removes a group that is empty; whether it is gone.
+pub(super) fn remove_empty(group: &Path) -> bool {
+    match fs::remove_dir(group) {
+        Ok(()) => true,
+        Err(error) => is_gone(&error),
+    }
+}
+
 /// Removes a group and all below it, waiting for dying processes.
 pub(super) fn remove(group: &Path) -> Result<(), CgroupError> {
     let start = Instant::now();

@@ -252,6 +252,13 @@ pub trait Cgroup: fmt::Debug {
     /// A file cannot be read or understood.
     fn stats(&self) -> Result<Stats, CgroupError>;
 
+    /// Removes the groups if nothing lives in them and none is below them; whether all are gone. The short way for what has ended
+    /// as it should.
+    fn remove_empty(&self) -> bool {
+        self.paths().unit.is_none()
+            && self.paths().groups.iter().all(|group| folder::remove_empty(&group.path))
+    }
+
     /// Removes the groups and all groups below them, waiting up to 5 seconds for processes that have
     /// been killed to be gone. Groups that are gone already count as removed.
     ///

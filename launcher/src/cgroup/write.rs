@@ -1,7 +1,9 @@
 //! Writing the limits of one group: all of them, or, for a container that runs, none.
 
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -12,8 +14,9 @@ use super::{CgroupError, Setting};
 /// memory and swap, a period too short for the old quota) is tried again after the others.
 pub(super) fn all(group: &Path, settings: &[Setting]) -> Result<(), CgroupError> {
     let mut later = Vec::new();
+    let mut last = Last::default();
     for setting in settings {
-        match one(group, setting) {
+        match one(group, setting, &mut last) {
             Err(CgroupError::Write { source, .. }) if hangs_on_another(&source) => {
                 later.push(setting);
             }
@@ -21,7 +24,21 @@ pub(super) fn all(group: &Path, settings: &[Setting]) -> Result<(), CgroupError>
         }
     }
     // In the order in which they were refused: a single one fails as it did before.
-    later.into_iter().try_for_each(|setting| one(group, setting))
+    later.into_iter().try_for_each(|setting| one(group, setting, &mut last))
+}
+
+/// The file that was written last: some take a line for each device, one a write.
+#[derive(Default)]
+struct Last(Option<(PathBuf, File)>);
+
+impl Last {
+    /// Writes without creating ([`folder::write`]).
+    fn write(&mut self, path: &Path, value: &str) -> io::Result<()> {
+        if !matches!(&self.0, Some((last, _)) if last == path) {
+            self.0 = Some((path.to_owned(), OpenOptions::new().write(true).open(path)?));
+        }
+        self.0.as_ref().map_or(Ok(()), |(_, file)| file.write_all_at(value.as_bytes(), 0))
+    }
 }
 
 /// EBUSY is v1's answer to a limit below what is used, which another order does not change but costs nothing to ask again.
@@ -29,11 +46,11 @@ fn hangs_on_another(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::BUSY))
 }
 
-fn one(group: &Path, setting: &Setting) -> Result<(), CgroupError> {
+fn one(group: &Path, setting: &Setting, last: &mut Last) -> Result<(), CgroupError> {
     let limit = setting.limit;
     for (file, value) in &setting.choices {
         let path = group.join(file);
-        match folder::write(&path, value) {
+        match last.write(&path, value) {
             Ok(()) => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => {
@@ -50,7 +67,7 @@ fn one(group: &Path, setting: &Setting) -> Result<(), CgroupError> {
 
 /// What stood in the files of some settings, to be written back when a later one is refused.
 #[derive(Debug, Default)]
-pub(super) struct Undo(Vec<(std::path::PathBuf, String)>);
+pub(super) struct Undo(Vec<(PathBuf, String)>);
 
 impl Undo {
     /// Remembers what these settings are about to overwrite.

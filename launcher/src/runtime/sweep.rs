@@ -111,8 +111,10 @@ pub fn clear(state: &State) -> Result<(), RuntimeError> {
     if !state.cgroup.is_empty() {
         // Also when its process 1 is gone: it may have died before it was written down.
         let group = cgroup::reopen(&state.cgroup);
-        group.kill().map_err(clean_up(id))?;
-        group.remove().map_err(clean_up(id))?;
+        if !group.remove_empty() {
+            group.kill().map_err(clean_up(id))?;
+            group.remove().map_err(clean_up(id))?;
+        }
     }
     clear_files(state)
 }

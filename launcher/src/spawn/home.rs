@@ -37,7 +37,7 @@ fn read(root: BorrowedFd<'_>) -> Result<Vec<u8>, Errno> {
         return Err(Errno::INVAL);
     }
     let mut bytes = Vec::new();
-    let mut buffer = [0_u8; 16 * 1024];
+    let mut buffer = [0_u8; 4096];
     loop {
         match rustix::io::read(&file, &mut buffer)? {
             0 => return Ok(bytes),
