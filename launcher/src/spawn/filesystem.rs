@@ -114,8 +114,10 @@ pub(super) fn mount_long(
     change: Change,
     point: BorrowedFd<'_>,
 ) -> Result<(), Errno> {
+    let mut flags = legacy(change);
     let words: Vec<String> = options
         .iter()
+        .filter(|(key, value)| value.is_some() || !take_flag(&mut flags, key))
         .map(|(key, value)| match value {
             // What mount(8) wants around a security context; see the plan's table of options.
             Some(value) if key.ends_with("context") => format!("{key}=\"{value}\""),
@@ -126,7 +128,27 @@ pub(super) fn mount_long(
     let data = std::ffi::CString::new(words.join(",")).or(Err(Errno::INVAL))?;
     // The host's procfs, and a descriptor of our own in it: no path that anyone else could change.
     let target = format!("/proc/self/fd/{}", point.as_raw_fd());
-    mount(name, target, filesystem, legacy(change), data.as_c_str())
+    mount(name, target, filesystem, flags, data.as_c_str())
+}
+
+/// Whether a word is one of those that fsconfig(2) understands for every file system (`vfs_parse_sb_flag` in `fs/fs_context.c`).
+/// mount(2) has bits for them, and a file system that parses its own text, as overlayfs did before Linux 6.5, refuses them there.
+fn take_flag(flags: &mut MountFlags, word: &str) -> bool {
+    let (flag, set) = match word {
+        "ro" => (MountFlags::RDONLY, true),
+        // Of the file system; the mount itself may be read-only all the same.
+        "rw" => return true,
+        "sync" => (MountFlags::SYNCHRONOUS, true),
+        "async" => (MountFlags::SYNCHRONOUS, false),
+        "dirsync" => (MountFlags::DIRSYNC, true),
+        "lazytime" => (MountFlags::LAZYTIME, true),
+        "nolazytime" => (MountFlags::LAZYTIME, false),
+        "mand" => (MountFlags::PERMIT_MANDATORY_FILE_LOCKING, true),
+        "nomand" => (MountFlags::PERMIT_MANDATORY_FILE_LOCKING, false),
+        _ => return false,
+    };
+    flags.set(flag, set);
+    true
 }
 
 /// In the kernel's bits for a new mount.
@@ -151,4 +173,22 @@ fn legacy(change: Change) -> MountFlags {
         .into_iter()
         .filter(|(bit, _)| set.contains(*bit))
         .fold(MountFlags::empty(), |all, (_, flag)| all | flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_every_file_system_are_bits_of_mount() {
+        let mut flags = MountFlags::NOSUID;
+        for (word, taken, after) in [
+            ("ro", true, MountFlags::NOSUID | MountFlags::RDONLY),
+            ("sync", true, MountFlags::NOSUID | MountFlags::RDONLY | MountFlags::SYNCHRONOUS),
+            ("userxattr", false, MountFlags::NOSUID | MountFlags::RDONLY | MountFlags::SYNCHRONOUS),
+            ("async", true, MountFlags::NOSUID | MountFlags::RDONLY),
+        ] {
+            assert_eq!((take_flag(&mut flags, word), flags), (taken, after), "{word}");
+        }
+    }
 }
