@@ -489,6 +489,7 @@ fn running_out_of_memory_is_reported_and_so_is_the_end() {
     heard(OomEvent::OutOfMemory);
     group.cgroup.remove().unwrap();
     heard(OomEvent::Gone);
+    assert_eq!(watch.kills(), 1);
 }
 
 #[test]

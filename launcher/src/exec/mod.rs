@@ -106,7 +106,7 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
     let child = streams.lend(|stdio| spawn::enter(&plan, &inside, &join, stdio))?;
     hand_over(request, &sockets, &child)?;
     let limits = Limits { timeout: None, stop_signal: Signal::TERM };
-    Ok(Some(supervise::wait(child, &signals, streams, limits)?))
+    Ok(Some(supervise::wait(child, &signals, streams, limits, None)?))
 }
 
 /// A terminal needs somebody who has its other side.

@@ -46,7 +46,7 @@ pub fn restore(
     let mut entered = enter(request, states, Attendance::Foreground { keep })?;
     let limits = Limits { timeout: None, stop_signal: Signal::TERM };
     let ended = make(&mut entered, request, restore)
-        .and_then(|child| Ok(supervise::wait(child, &signals, streams, limits)?));
+        .and_then(|child| Ok(supervise::wait(child, &signals, streams, limits, None)?));
     match ended {
         Ok(ended) => Ok((Some(ended), settle(entered, ended, keep)?)),
         Err(error) => Err(undo(entered, error)),

@@ -77,7 +77,7 @@ fn attend(
         Err(Failed::Start(error) | Failed::Poststart(error)) => return Err(error),
     }
     let limits = Limits { timeout: None, stop_signal: Signal::TERM };
-    Ok(supervise::wait(child, signals, streams, limits)?)
+    Ok(supervise::wait(child, signals, streams, limits, None)?)
 }
 
 /// Clears after a container that ended; its state says how, or goes too.

@@ -16,7 +16,7 @@ use common::root::Root;
 
 use oci_spec::runtime::{BoxBuilder, Spec};
 
-use crate::cgroup::{Cgroup, Driver};
+use crate::cgroup::{Cgroup, Driver, OomWatch};
 use crate::host::Host;
 use crate::plan::{self, Ground, Plan};
 use crate::runtime::{
@@ -185,22 +185,28 @@ impl Prepared {
         let group = claim::group(held, &self.plan.cgroup)?;
         mark(Mark::Grouped);
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
-        let child = self.spawn(group.as_ref(), &streams)?;
+        let (child, mut memory) = self.spawn(group.as_ref(), &streams)?;
         // While the program runs already; it has to be there before the state says so.
         held.save_config(&self.spec)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
         held.set_status(Status::Running { process })?;
         mark(Mark::Recorded);
-        let ended = supervise::wait(child, signals, streams, self.limits)?;
+        let ended = supervise::wait(child, signals, streams, self.limits, memory.as_mut())?;
         mark(Mark::Ended);
         // How the program ended counts more than a counter that cannot be read.
-        let out_of_memory = group.oom_kills().unwrap_or(0);
+        let counted = group.oom_kills().unwrap_or(0);
+        let out_of_memory = counted.max(memory.map_or(0, |memory| memory.kills()));
         Ok(Outcome { ended, out_of_memory, left_behind: None })
     }
 
-    fn spawn(&self, group: &dyn Cgroup, streams: &Streams) -> Result<spawn::Child, RunError> {
+    fn spawn(
+        &self,
+        group: &dyn Cgroup,
+        streams: &Streams,
+    ) -> Result<(spawn::Child, Option<OomWatch>), RunError> {
         let join = group.join()?;
-        Ok(streams.lend(|stdio| spawn::spawn(&self.plan, &join, stdio))?)
+        let child = streams.lend(|stdio| spawn::spawn(&self.plan, &join, stdio))?;
+        Ok((child, join.scope.and_then(|scope| scope.watch())))
     }
 }
 

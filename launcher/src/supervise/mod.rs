@@ -1,5 +1,5 @@
 //! Looks after one running container until it ends: one poll loop over its pidfd, the launcher's
-//! signals, copied streams and a deadline.
+//! signals, copied streams, a deadline, and the kernel's count of what was killed for want of memory.
 //!
 //! # Signals
 //! Whatever signal reaches the launcher is passed on to process 1 of the container. The kernel
@@ -31,6 +31,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use crate::cgroup::{OomEvent, OomWatch};
 use crate::spawn::Child;
 use crate::sys::pidfd;
 use streams::Running;
@@ -99,19 +100,24 @@ fn failed<E: Into<io::Error>>(action: &'static str) -> impl FnOnce(E) -> Supervi
 
 /// Waits for the container to end, meanwhile forwarding signals, copying streams and watching the
 /// time. The caller's terminal is as it was when this returns.
+///
+/// `memory` has to be given where somebody else removes the container's group, and has seen all kills by then that could
+/// be seen.
 pub fn wait(
     mut child: Child,
     signals: &Signals,
     streams: Streams,
     limits: Limits,
+    memory: Option<&mut OomWatch>,
 ) -> Result<Ended, SuperviseError> {
     let streams = streams.run(child.console.take()).map_err(failed("set up the terminal"))?;
     let clock = match limits.timeout {
         Some(timeout) => Clock::Running { until: Instant::now() + timeout },
         None => Clock::Unlimited,
     };
+    let stop_signal = limits.stop_signal;
     let mut monitor =
-        Monitor { child, signals, streams, stop_signal: limits.stop_signal, clock, acted_on: None };
+        Monitor { child, signals, streams, memory, stop_signal, clock, acted_on: None };
     let ended = monitor.watch();
     if ended.is_err() {
         // Nobody would look after it any more.
@@ -133,6 +139,8 @@ struct Monitor<'a> {
     child: Child,
     signals: &'a Signals,
     streams: Running,
+    /// Until its group is gone.
+    memory: Option<&'a mut OomWatch>,
     stop_signal: Signal,
     clock: Clock,
     /// The signal whose default action was carried out for process 1.
@@ -143,6 +151,10 @@ impl Monitor<'_> {
     fn watch(&mut self) -> Result<Ended, SuperviseError> {
         loop {
             let ready = self.poll()?;
+            if ready.memory || ready.ended {
+                // Before anything else: the group is about to be removed.
+                self.look_at_memory();
+            }
             if ready.signals {
                 self.take_signals()?;
             }
@@ -173,6 +185,10 @@ impl Monitor<'_> {
             PollFd::new(self.signals, PollFlags::IN),
         ];
         let mut at = Vec::new();
+        let memory = self.memory.as_deref().map(|memory| {
+            fds.push(PollFd::new(memory, PollFlags::IN));
+            fds.len() - 1
+        });
         for copy in self.streams.input.iter().chain(&self.streams.outputs) {
             at.push(copy.interest().map(|(fd, flags)| {
                 fds.push(PollFd::from_borrowed_fd(fd, flags));
@@ -195,6 +211,7 @@ impl Monitor<'_> {
         Ok(Ready {
             ended: is_ready(0),
             signals: is_ready(1),
+            memory: memory.is_some_and(is_ready),
             input: self.streams.input.is_some() && copies.next().unwrap_or(false),
             outputs: copies.collect(),
         })
@@ -260,6 +277,17 @@ impl Monitor<'_> {
         }
     }
 
+    /// A count that cannot be read is no reason to leave the container alone.
+    fn look_at_memory(&mut self) {
+        while let Some(memory) = &mut self.memory {
+            match memory.take() {
+                Ok(OomEvent::OutOfMemory) => {}
+                Ok(OomEvent::Nothing) => return,
+                Ok(OomEvent::Gone) | Err(_) => self.memory = None,
+            }
+        }
+    }
+
     fn look_at_clock(&mut self) -> Result<(), SuperviseError> {
         let now = Instant::now();
         match self.clock {
@@ -299,9 +327,14 @@ impl Monitor<'_> {
 }
 
 /// What `poll` found.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one for each descriptor, and no combination is wrong"
+)]
 struct Ready {
     ended: bool,
     signals: bool,
+    memory: bool,
     input: bool,
     outputs: Vec<bool>,
 }

@@ -20,7 +20,7 @@ type Pass = &'static [(&'static str, Place, &'static str)];
 /// What only such a host can show.
 const SHORT: Pass = &[
     ("cgroup", Place::Service, "--skip the_cpu_quota_holds"),
-    ("systemd_host", Place::Service, "root::"),
+    ("systemd_host", Place::Service, "root:: memory::"),
     ("systemd_host", Place::Delegated, "delegated::"),
     ("systemd_host", Place::Manager, "manager::"),
     ("systemd_host", Place::Session, "session::"),
@@ -39,7 +39,7 @@ const ALL: Pass = &[
     ("seccomp", Place::Service, ""),
     ("store", Place::Service, ""),
     ("unpack", Place::Service, ""),
-    ("systemd_host", Place::Service, "root::"),
+    ("systemd_host", Place::Service, "root:: memory::"),
     ("systemd_host", Place::Delegated, "delegated::"),
     ("systemd_host", Place::Manager, "manager::"),
     ("systemd_host", Place::Session, "session::"),

@@ -68,8 +68,9 @@ pub(super) fn create(plan: &CgroupPlan, scope: &ScopePlan) -> Result<Box<dyn Cgr
     let paths = plan.paths();
     let Some(scope) = plan.scope else { return Ok(reopen(&paths)) };
     let unit = scope.unit.clone();
-    let work = Work::Make { scope, unified };
-    let pending = Pending { manager: RefCell::new(manager), unit, work };
+    let all = CgroupPaths { unit: None, ..paths.clone() };
+    let work = Work::Make { scope, unified, all };
+    let pending = Pending::new(manager, unit, work);
     Ok(Box::new(Scoped::new(paths, Some(pending))))
 }
 
@@ -112,17 +113,28 @@ pub struct Pending {
     manager: RefCell<Manager>,
     unit: Unit,
     work: Work,
+    memory: RefCell<Option<OomWatch>>,
 }
 
 #[derive(Debug)]
 enum Work {
     /// Into a scope that is made around it.
-    Make { scope: ScopePlan, unified: Vec<GroupPlan> },
+    Make { scope: ScopePlan, unified: Vec<GroupPlan>, all: CgroupPaths },
     /// Into a group of a scope that is there, at this path below it.
     Attach { below: PathBuf },
 }
 
 impl Pending {
+    fn new(manager: Manager, unit: Unit, work: Work) -> Self {
+        Self { manager: RefCell::new(manager), unit, work, memory: RefCell::default() }
+    }
+
+    /// What watches the memory of a scope that was [started](Pending::start), from before its process went on: systemd
+    /// leaves nothing to be read at its end. `None` without the memory controller, and when it was taken already.
+    pub fn watch(&self) -> Option<OomWatch> {
+        self.memory.take()
+    }
+
     /// Has systemd do it, and applies what there are no properties for.
     ///
     /// # Errors
@@ -133,11 +145,14 @@ impl Pending {
             Work::Attach { below } => manager
                 .attach(&unit.name, &Path::new("/").join(below).to_string_lossy(), pid)
                 .map_err(failed("take a process in", unit)),
-            Work::Make { scope, unified } => {
+            Work::Make { scope, unified, all } => {
                 manager
                     .start_scope(&unit.name, &scope.properties, scope.droppable, pid)
                     .map_err(failed("be made", unit))?;
-                unified.iter().try_for_each(|group| settle(&mut manager, unit, group))
+                unified.iter().try_for_each(|group| settle(&mut manager, unit, group))?;
+                // Only to explain an end: without it the container runs as well.
+                *self.memory.borrow_mut() = reopen(all).watch_memory().ok();
+                Ok(())
             }
         }
     }
@@ -200,7 +215,7 @@ impl Scoped {
         let manager =
             Manager::connect(self.unit.user).map_err(failed("be asked for", &self.unit))?;
         let work = Work::Attach { below: below.to_owned() };
-        let pending = Pending { manager: RefCell::new(manager), unit: self.unit.clone(), work };
+        let pending = Pending::new(manager, self.unit.clone(), work);
         Ok(Join { scope: Some(pending), v2: None, ..join })
     }
 
