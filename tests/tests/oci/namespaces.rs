@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use launcher::host::{Host, Kernel};
 use serde_json::{Value, json};
 
 use crate::{Bench, text};
@@ -205,6 +206,13 @@ fn names_are_set_in_new_and_joined_uts_namespaces() {
 fn without_a_namespace_for_mounts_nothing_is_left_on_the_host() {
     let Some(bench) = Bench::new("hostmnt") else { return };
     let changes = list(&[("pid", None), ("uts", None)]);
+    if Host::probe().unwrap().kernel() < Kernel::new(6, 15) {
+        bench.write("echo here", &changes);
+        let bundle = bench.bundle();
+        let refused = bench.paddle(&["run", "--bundle", text(&bundle), &bench.id()]);
+        refused.fails(125, "mounting without a mount namespace, which came with Linux 6.15");
+        return bench.is_clean();
+    }
     assert_eq!(bench.output("echo here; ls /", &changes).lines().next(), Some("here"));
     bench.is_clean();
     let (id, _) = created(&bench, &changes);

@@ -2,7 +2,7 @@
 
 use tests::outcome::run;
 
-use crate::{Bench, UNIFIED, own_group, scope};
+use crate::{Bench, UNIFIED, bundle, own_group, scope};
 
 /// The user's manager.
 const MANAGER: &str = "/user.slice/user-1000.slice/user@1000.service";
@@ -56,4 +56,15 @@ fn limits_hold_in_a_scope_of_the_user() {
 #[test]
 fn systemd_makes_a_scope_of_the_user() {
     scope::check("user", true, MANAGER);
+}
+
+#[test]
+fn a_bundle_lives_in_a_scope_of_a_slice_of_its_own() {
+    let below = format!("{}/engines.slice", &MANAGER[1..]);
+    bundle::every_verb("bundle", true, "engines.slice", &below);
+}
+
+#[test]
+fn a_bundles_name_can_be_had_again() {
+    bundle::a_name_again("again", true, "");
 }

@@ -4,6 +4,7 @@
 //! The module is the place where the tests of it run (`tests::hosts::Place`).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "the helpers of a test fail as it does")]
 
+mod bundle;
 mod delegated;
 mod manager;
 mod memory;

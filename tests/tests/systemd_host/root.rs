@@ -3,7 +3,7 @@
 use tests::outcome::run;
 use tests::require;
 
-use crate::{Bench, UNIFIED, own_group, scope};
+use crate::{Bench, UNIFIED, bundle, own_group, scope};
 
 #[test]
 fn this_is_such_a_host() {
@@ -74,4 +74,14 @@ fn limits_hold_in_a_scope_of_the_system() {
 #[test]
 fn systemd_makes_a_scope_of_the_system() {
     scope::check("system", false, "/system.slice");
+}
+
+#[test]
+fn a_bundle_lives_in_a_scope_of_a_slice_of_its_own() {
+    bundle::every_verb("bundle", false, "engines-one.slice", "engines.slice/engines-one.slice");
+}
+
+#[test]
+fn a_bundles_name_can_be_had_again() {
+    bundle::a_name_again("again", false, "");
 }

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use tests::outcome::run;
 
-use crate::{Bench, UNIFIED, own_group};
+use crate::{Bench, UNIFIED, bundle, own_group};
 
 /// Where the user's manager makes the scopes of containers.
 const SLICE: &str = "/user.slice/user-1000.slice/user@1000.service/user.slice";
@@ -74,4 +74,9 @@ fn a_further_process_is_moved_into_the_scope() {
     let id = Pid::from_raw(i32::try_from(paddle.id()).unwrap());
     kill(id, Signal::SIGTERM).unwrap();
     paddle.wait().unwrap();
+}
+
+#[test]
+fn a_bundle_lives_in_a_scope_of_the_user() {
+    bundle::every_verb("bundle", true, "", &SLICE[1..]);
 }
