@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use common::escape::Escaped;
 use oci_spec::runtime::{LinuxNamespaceType, Process, Spec};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Capability, CapabilitySet, SpecError, validate};
 
@@ -136,6 +136,30 @@ fn known_process(process: &mut Value, grantable: CapabilitySet, warnings: &mut V
         let ignored = ignored.join(" ");
         warnings.push(format!("ignoring unknown or unavailable capabilities: [{ignored}]"));
     }
+    ambient(sets, warnings);
+}
+
+/// A capability is ambient only where it is permitted and inheritable (`capabilities(7)`). Configurations that other
+/// runtimes write have some that are not, and start without them there.
+fn ambient(sets: &mut Map<String, Value>, warnings: &mut Vec<String>) {
+    let mut wanted = match sets.get_mut("ambient") {
+        Some(Value::Array(wanted)) => std::mem::take(wanted),
+        _ => return,
+    };
+    let has = |set: &str, name: &Value| {
+        sets.get(set).and_then(Value::as_array).is_some_and(|set| set.contains(name))
+    };
+    let mut idle: Vec<String> = Vec::new();
+    wanted.retain(|name| {
+        let kept = has("permitted", name) && has("inheritable", name);
+        idle.extend(name.as_str().filter(|_| !kept).map(str::to_owned));
+        kept
+    });
+    sets.insert("ambient".to_owned(), Value::Array(wanted));
+    if !idle.is_empty() {
+        let idle = idle.join(" ");
+        warnings.push(format!("ignoring ambient capabilities that are not inheritable: [{idle}]"));
+    }
 }
 
 /// The types that we read into have two flags by other names than the specification.
@@ -181,7 +205,7 @@ mod tests {
     use serde_json::json;
 
     /// What the maker of these tests' containers may do.
-    const HELD: CapabilitySet = CapabilitySet::of(&[Capability::CHOWN]);
+    const HELD: CapabilitySet = CapabilitySet::of(&[Capability::CHOWN, Capability::KILL]);
 
     fn config() -> Value {
         json!({
@@ -246,6 +270,22 @@ mod tests {
         let warning = "ignoring unknown or unavailable capabilities: [CAP_BPF]".to_owned();
         assert_eq!(ask(json!([{ "type": "mount" }])), (1, 0, vec![warning]));
         assert_eq!(ask(json!([{ "type": "user" }])), (2, 1, vec![]));
+    }
+
+    #[test]
+    fn ambient_capabilities_have_to_be_inheritable() {
+        let (spec, warnings) = with(|value| {
+            value["process"]["capabilities"] = json!({
+                "permitted": ["CAP_KILL", "CAP_CHOWN"],
+                "inheritable": ["CAP_KILL"],
+                "ambient": ["CAP_CHOWN", "CAP_KILL"],
+            });
+        })
+        .unwrap();
+        let sets = spec.process().as_ref().unwrap().capabilities().clone().unwrap();
+        assert_eq!(sets.ambient().as_ref().unwrap().len(), 1);
+        let warning = "ignoring ambient capabilities that are not inheritable: [CAP_CHOWN]";
+        assert_eq!(warnings, [warning]);
     }
 
     #[test]
