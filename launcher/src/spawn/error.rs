@@ -61,9 +61,6 @@ fn reason(step: Step, errno: Errno) -> String {
         }
         (Step::MapMount, Errno::INVAL) => "its file system cannot map ids of a mount",
         (Step::MakeDevice, Errno::NXIO) => "the host has something else there",
-        (Step::MakeMountPoint | Step::KernelMountPoint, Errno::EXIST) => {
-            "a dangling link is in the way"
-        }
         (Step::MakeMountPoint, Errno::LOOP) => "the image has links there, in a loop",
         // The end of it is what callers look for.
         (Step::KernelMountPoint, Errno::LOOP) => {

@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use common::tree::ImagePath;
-use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, mkdirat, openat2};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 
@@ -137,24 +137,80 @@ fn reach(
     shape: Shape,
     links: Links,
 ) -> Result<Point, Errno> {
-    let flags = |shape| if shape == Shape::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
-    match resolve(root, path.as_bytes(), flags(shape), links) {
-        Err(Errno::NOENT) => {}
-        Err(errno) => return Err(errno),
-        Ok(fd) => return Ok(Point { fd, made: false }),
+    let flags = if shape == Shape::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
+    match resolve(root, path.as_bytes(), flags, links) {
+        Err(Errno::NOENT) => walk(root, path, shape, links),
+        other => Ok(Point { fd: other?, made: false }),
     }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Errno::NOENT);
-    };
-    let folder = reach(root, &parent, Shape::Folder, links)?;
-    make_one(folder.fd.as_fd(), name, shape)?;
-    // `name` was made in that very folder; NOFOLLOW, because what was made is no link.
-    let flags = flags(shape) | OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(&folder.fd, name, flags, Mode::empty())?;
-    Ok(Point { fd, made: true })
 }
 
-/// A dangling link fails with EEXIST here: nothing is created through links.
+/// As the kernel resolves a path in a root, one component after another, except that what is missing is made in the folder that was
+/// reached: also what a link leads to, which images have where their own files are made at boot. The folders on the way
+/// are held open, so that neither a link nor `..` leads out of the root, whoever changes what is in it meanwhile.
+fn walk(
+    root: BorrowedFd<'_>,
+    path: &ImagePath,
+    shape: Shape,
+    links: Links,
+) -> Result<Point, Errno> {
+    /// As many as the kernel follows (path_resolution(7)).
+    const MOST_LINKS: u32 = 40;
+    let mut followed = 0;
+    let mut left = components(path.as_bytes());
+    let mut way: Vec<Point> = Vec::new();
+    while let Some(name) = left.pop() {
+        if name == b".." {
+            way.pop();
+            continue;
+        }
+        let folder = way.last().map_or(root, |point| point.fd.as_fd());
+        let point =
+            enter_or_make(folder, &name, if left.is_empty() { shape } else { Shape::Folder })?;
+        if file_type(&point.fd)? != FileType::Symlink {
+            way.push(point);
+            continue;
+        }
+        followed += 1;
+        if links == Links::Refused || followed > MOST_LINKS {
+            return Err(Errno::LOOP);
+        }
+        let target = rustix::fs::readlinkat(&point.fd, c"", Vec::new())?.into_bytes();
+        if target.starts_with(b"/") {
+            way.clear();
+        }
+        left.extend(components(&target));
+    }
+    // Nothing is mounted on the root itself: whoever gets there by a link is told so.
+    let point = way.pop().ok_or(Errno::XDEV)?;
+    match (shape, file_type(&point.fd)?) {
+        (Shape::Folder, kind) if kind != FileType::Directory => Err(Errno::NOTDIR),
+        _ => Ok(point),
+    }
+}
+
+/// The parts of a path, the first one last.
+fn components(path: &[u8]) -> Vec<Vec<u8>> {
+    let parts = path.rsplit(|byte| *byte == b'/');
+    parts.filter(|part| !matches!(*part, b"" | b".")).map(<[u8]>::to_vec).collect()
+}
+
+/// What has this name in a folder, itself if it is a link; made where there is nothing.
+fn enter_or_make(folder: BorrowedFd<'_>, name: &[u8], shape: Shape) -> Result<Point, Errno> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let open = || rustix::fs::openat(folder, name, flags, Mode::empty());
+    match open() {
+        Err(Errno::NOENT) => {}
+        other => return Ok(Point { fd: other?, made: false }),
+    }
+    make_one(folder, name, shape)?;
+    Ok(Point { fd: open()?, made: true })
+}
+
+fn file_type(fd: impl AsFd) -> Result<FileType, Errno> {
+    Ok(FileType::from_raw_mode(rustix::fs::fstat(fd)?.st_mode))
+}
+
+/// Whatever has the name already fails with EEXIST: nothing is made through a link.
 fn make_one(folder: BorrowedFd<'_>, name: &[u8], shape: Shape) -> Result<(), Errno> {
     match shape {
         Shape::Folder => mkdirat(folder, name, Mode::from_raw_mode(0o755)),
@@ -202,6 +258,6 @@ pub(super) fn attach_on_top(tree: impl AsFd) -> Result<(), Errno> {
 
 /// What sort of mount point fits a tree.
 pub(super) fn shape(tree: impl AsFd) -> Result<Shape, Errno> {
-    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(tree)?.st_mode);
-    Ok(if kind == rustix::fs::FileType::Directory { Shape::Folder } else { Shape::File })
+    let kind = file_type(tree)?;
+    Ok(if kind == FileType::Directory { Shape::Folder } else { Shape::File })
 }

@@ -34,6 +34,35 @@ fn a_bind_is_alone_or_with_all_below() {
     }
 }
 
+/// Images have links to where their own files are made at boot (`/etc/resolv.conf` is one): what is missing there is made, inside.
+#[test]
+fn a_mount_point_is_made_where_a_link_leads() {
+    if !require::root() {
+        return;
+    }
+    for (links, destination, found) in [
+        ("ln -s ../run/made/hosts %ROOT/etc/hosts", "/etc/hosts", "/run/made/hosts"),
+        ("ln -s /run/made/hosts %ROOT/etc/hosts", "/etc/hosts", "/run/made/hosts"),
+        ("ln -s ../../../../run %ROOT/etc/out", "/etc/out/a/b", "/run/a/b"),
+        ("ln -s two %ROOT/etc/one; ln -s /run/x/../y/ %ROOT/etc/two", "/etc/one/z", "/run/y/z"),
+        ("ln -s ../../nowhere %ROOT/etc/one; ln -s one/.. %ROOT/etc/two", "/etc/two/z", "/z"),
+    ] {
+        let bundle = Bundle::new("links").before(&format!(
+            "mkdir -p %ROOT/etc; rm -rf %ROOT/etc/* %ROOT/run %ROOT/nowhere; echo shown >%HOST/file; {links}"
+        ));
+        bundle.check(
+            &bind(destination, "%HOST/file", "bind"),
+            &[&format!("cat={found}")],
+            "shown\n",
+        );
+    }
+    let bundle = Bundle::new("loop").before(
+        "mkdir -p %ROOT/etc; ln -s two %ROOT/etc/one; ln -s one %ROOT/etc/two; echo >%HOST/file",
+    );
+    let ran = bundle.run(&bind("/etc/one/x", "%HOST/file", "bind"), &[]);
+    assert!(ran.stderr.contains("in a loop"), "{ran:?}");
+}
+
 /// What is not named stays as the host has it, as with mount(8).
 #[test]
 fn attributes_are_of_the_mount_or_of_all_below() {
