@@ -200,7 +200,7 @@ pub(super) fn restore(arguments: Restore, globals: &Globals) -> Done {
         return Err(ConsoleError.into());
     }
     spawn::out_of_reach()?;
-    let bundle = Bundle::load(&arguments.bundle)?;
+    let bundle = Bundle::load(&arguments.bundle, None)?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
     let request = lifecycle::Request {
         id: arguments.id,

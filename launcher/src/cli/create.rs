@@ -27,6 +27,9 @@ pub(super) struct Arguments {
 /// How a bundle's container is made, and where its handles go.
 #[derive(Debug, Args)]
 pub(super) struct Making {
+    /// Its configuration is in this file of the bundle [default: config.json]
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
     /// Write the number of its process 1 to this file
     #[arg(long, value_name = "FILE")]
     pid_file: Option<PathBuf>,
@@ -48,6 +51,16 @@ pub(super) struct Making {
 }
 
 impl Making {
+    /// Whether any of it was asked for.
+    pub(super) fn is_asked(&self) -> bool {
+        [&self.config, &self.pid_file, &self.console_socket, &self.pidfd_socket]
+            .into_iter()
+            .any(Option::is_some)
+            || self.preserve_fds > 0
+            || self.no_pivot
+            || self.no_new_keyring
+    }
+
     /// How, and where to. To be asked before anything is opened.
     pub(super) fn into_parts(
         self,
@@ -66,7 +79,8 @@ impl Making {
             console_socket: self.console_socket,
             pidfd_socket: self.pidfd_socket,
         };
-        lifecycle::check_descriptors(options.preserved_descriptors)?;
+        spawn::keep_places(options.preserved_descriptors)
+            .map_err(|source| LifecycleError::Preserve { source })?;
         Ok((options, handles))
     }
 }
@@ -82,11 +96,12 @@ fn listening(variable: impl Fn(&str) -> Option<String>, own: u32) -> Option<u32>
 
 /// Makes it.
 pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
+    let config = arguments.making.config.clone();
     let (options, handles) = arguments.making.into_parts(globals)?;
     // Its process 1 waits as this program, in reach of whoever is in the container by then.
     spawn::out_of_reach()?;
     let states = globals.places.states()?;
-    let bundle = Bundle::load(&arguments.bundle)?;
+    let bundle = Bundle::load(&arguments.bundle, config.as_deref())?;
     bundle.warnings.iter().for_each(|warning| globals.warn(warning));
     let request = Request { id: arguments.id, bundle, options, handles };
     lifecycle::create(&request, &states)?;

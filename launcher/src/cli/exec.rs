@@ -7,13 +7,13 @@ use std::process::ExitCode as Status;
 use clap::Args;
 use common::accounts::UserSpec;
 use common::escape::Escaped;
-use common::report::{Diagnostic, ExitCode};
+use common::report::{self, Diagnostic, ExitCode};
 
-use super::{Done, Failure, Places};
-use crate::exec::{self, Changes, Program, Request, Subgroup};
+use super::{Done, Globals, status};
+use crate::exec::{self, Changes, ExecError, Program, Request, Subgroup};
 use crate::runtime::{ContainerId, IdError};
 use crate::spawn;
-use crate::spec::{CapabilityChoice, EnvVar};
+use crate::spec::{CapabilityChoice, EnvVar, ParseError};
 
 /// Run a further program in a container that runs, and wait for its end.
 ///
@@ -61,7 +61,7 @@ struct Options {
     additional_gids: Vec<u32>,
     /// Add a capability (NET_ADMIN, ALL)
     #[arg(short, long, value_name = "CAPABILITY", visible_alias = "cap-add")]
-    cap: Vec<CapabilityChoice>,
+    cap: Vec<String>,
     /// Whether exec can never add privileges
     #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true,
           default_missing_value = "true")]
@@ -133,45 +133,17 @@ impl Diagnostic for UsageError {
     }
 }
 
-/// An error of any stage: whatever it says its status is, here it is 255 unless the program is at fault.
-#[derive(Debug)]
-struct Refused(Box<dyn Diagnostic>);
-
-impl std::fmt::Display for Refused {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Refused {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
-}
-
-impl Diagnostic for Refused {
-    fn hint(&self) -> Option<String> {
-        self.0.hint()
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        match self.0.exit_code() {
-            code @ (ExitCode::Usage | ExitCode::NotExecutable | ExitCode::NotFound) => code,
-            _ => ExitCode::Exec,
-        }
-    }
-}
-
 /// Runs it.
-pub(super) fn run(arguments: Arguments, places: &Places) -> Done {
-    execute(arguments, places).map_err(|Failure(error)| Refused(error).into())
+pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
+    status::of_exec(execute(arguments, globals))
 }
 
-fn execute(arguments: Arguments, places: &Places) -> Done {
+fn execute(arguments: Arguments, globals: &Globals) -> Done {
     let request = arguments.into_request()?;
+    spawn::keep_places(request.preserved).map_err(ExecError::Preserved)?;
     spawn::out_of_reach()?;
-    exec::check_preserved(request.preserved)?;
-    let ended = exec::exec(&request, &places.states()?)?;
+    let states = globals.places.states()?;
+    let ended = exec::exec(&request, &states, |decided| globals.log.debug(decided))?;
     Ok(ended.map_or(ExitCode::Ok.into(), |ended| Status::from(ended.code())))
 }
 
@@ -196,7 +168,7 @@ impl Arguments {
                 env: variables(program.env),
                 user: program.user,
                 groups: program.additional_gids,
-                capabilities: program.cap,
+                capabilities: capabilities(&program.cap),
                 no_new_privileges: program.no_new_privs,
                 apparmor: program.apparmor,
                 label: program.process_label,
@@ -214,6 +186,15 @@ impl Arguments {
             preserved: caller.preserve_fds,
         })
     }
+}
+
+/// Those that this program knows. Others are passed over with a warning, as in a bundle: a newer kernel may have more.
+fn capabilities(names: &[String]) -> Vec<CapabilityChoice> {
+    let known = |name: &String| {
+        let parsed = name.parse().map_err(|error: ParseError| error.to_string());
+        parsed.map_err(|error| report::warn(&format!("{error}; it is not added"))).ok()
+    };
+    names.iter().filter_map(known).collect()
 }
 
 fn text(argument: OsString) -> Result<String, UsageError> {
@@ -287,7 +268,6 @@ mod tests {
             ("a/b ls", "no container"),
             ("--cgroup ../x web a", "CONTROLLER"),
             ("-u 4294967296 web a", "4294967295"),
-            ("--cap NOTHING web a", "--cap"),
             ("-g x web a", "--additional-gids"),
         ] {
             let error = parse(words).unwrap_err();

@@ -6,7 +6,7 @@ use common::report::ExitCode;
 use super::{Done, Globals};
 use crate::lifecycle;
 use crate::runtime::ContainerId;
-use crate::supervise::Signal;
+use crate::supervise::{Signal, SignalError};
 
 /// Send a signal to a container's process 1.
 #[derive(Debug, Args)]
@@ -17,9 +17,14 @@ pub(super) struct Arguments {
     /// The container
     #[arg(value_name = "ID")]
     id: ContainerId,
-    /// A name, with or without SIG, or a number
-    #[arg(value_name = "SIGNAL", default_value = "TERM")]
+    /// A name, with or without SIG, or a number; 0 sends nothing and asks whether it runs
+    #[arg(value_name = "SIGNAL", default_value = "TERM", value_parser = sendable)]
     signal: Signal,
+}
+
+/// A signal, or none (kill(2)).
+fn sendable(text: &str) -> Result<Signal, SignalError> {
+    if text == "0" { Ok(Signal::PROBE) } else { text.parse() }
 }
 
 /// Sends it.

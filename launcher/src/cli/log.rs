@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use common::report::Diagnostic;
@@ -59,6 +59,16 @@ pub(super) enum Level {
     Trace,
 }
 
+/// The log cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the log `{}`", path.display())]
+pub(super) struct LogError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Diagnostic for LogError {}
+
 /// One line.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
@@ -78,11 +88,28 @@ impl LogOptions {
         self.write(Level::Warning, message);
     }
 
-    /// A log that cannot be written changes nothing: there is nowhere to say so but standard error, which gets the same
+    /// Writes what is of use to who looks for a fault; without a log it goes to standard error, if `--debug` asks for it.
+    pub(super) fn debug(&self, message: &str) {
+        if self.log.is_none() && self.debug {
+            let line =
+                Line { level: Level::Debug, msg: message, time: Timestamp::now().to_string() };
+            writeln!(io::stderr(), "{line}").ok();
+        }
+        self.write(Level::Debug, message);
+    }
+
+    /// Sees that the log can be written, before anything is done that it would have to tell of.
+    pub(super) fn check(&self) -> Result<(), LogError> {
+        let Some(path) = &self.log else { return Ok(()) };
+        Self::open(path).map(drop).map_err(|source| LogError { path: path.clone(), source })
+    }
+
+    /// A log that cannot be written any more changes nothing: there is nowhere to say so but standard error, which gets the same
     /// messages anyway.
     fn write(&self, level: Level, msg: &str) {
         let wanted = if self.debug { Level::Trace } else { self.log_level };
-        let Some(mut file) = self.open().filter(|_| level <= wanted) else { return };
+        let Some(path) = self.log.as_ref().filter(|_| level <= wanted) else { return };
+        let Ok(mut file) = Self::open(path) else { return };
         let line = Line { level, msg, time: Timestamp::now().to_string() };
         let text = match self.log_format {
             LogFormat::Json => serde_json::to_string(&line).unwrap_or_default(),
@@ -91,9 +118,8 @@ impl LogOptions {
         file.write_all(format!("{text}\n").as_bytes()).ok();
     }
 
-    fn open(&self) -> Option<File> {
-        let path = self.log.as_ref()?;
-        OpenOptions::new().append(true).create(true).mode(0o644).open(path).ok()
+    fn open(path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).mode(0o644).open(path)
     }
 }
 
@@ -138,7 +164,7 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("cannot open `a`")]
-    struct Sample(#[source] std::io::Error);
+    struct Sample(#[source] io::Error);
 
     impl Diagnostic for Sample {}
 
@@ -146,7 +172,7 @@ mod tests {
     fn lines_are_what_callers_parse() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let sample = Sample(std::io::Error::other("no \"way\"\n"));
+        let sample = Sample(io::Error::other("no \"way\"\n"));
         for (log_format, expected) in [
             (LogFormat::Json, r#""level":"error","msg":"cannot open `a`: no \"way\"\n","time":"2"#),
             (LogFormat::Text, r#" level=error msg="cannot open `a`: no \"way\"\n""#),
@@ -160,5 +186,24 @@ mod tests {
             assert_eq!(text.lines().count(), 1, "{text}");
             std::fs::remove_file(&path).unwrap();
         }
+    }
+
+    #[test]
+    fn a_log_that_cannot_be_written_is_an_error_before_anything_is_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let with = |log| LogOptions {
+            log,
+            log_format: LogFormat::Text,
+            log_level: Level::Info,
+            debug: true,
+        };
+        assert!(with(None).check().is_ok());
+        let path = folder.path().join("log");
+        let options = with(Some(path.clone()));
+        options.check().unwrap();
+        options.debug("found");
+        assert!(std::fs::read_to_string(path).unwrap().ends_with("level=debug msg=\"found\"\n"));
+        let error = with(Some(folder.path().join("no/log"))).check().unwrap_err().to_string();
+        assert!(error.starts_with("cannot open the log"), "{error}");
     }
 }

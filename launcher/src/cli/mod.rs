@@ -27,6 +27,7 @@ mod spec;
 mod spelling;
 mod start;
 mod state;
+mod status;
 mod timing;
 mod update;
 mod verbs;
@@ -111,6 +112,9 @@ pub fn main() -> Status {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
     };
+    if let Err(error) = globals.log.check() {
+        return report::fail(&error);
+    }
     match (verb.run)(matches, &globals, since) {
         Ok(Ok(status)) => status,
         Ok(Err(Failure(error))) => {

@@ -41,9 +41,15 @@ pub(super) fn run(arguments: &Arguments) -> Done {
     let path = arguments.bundle.join("config.json");
     let ids = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let written = || -> io::Result<()> {
-        let text = spec::example(arguments.rootless.then_some(ids))?;
+        let text = spec::example(arguments.rootless.then_some(ids), has_cgroup2())?;
         OpenOptions::new().write(true).create_new(true).open(&path)?.write_all(text.as_bytes())
     };
     written().map_err(|source| SpecFileError { path: path.clone(), source })?;
     Ok(ExitCode::Ok.into())
+}
+
+/// Whether version 2 of cgroups is all that the host has.
+fn has_cgroup2() -> bool {
+    const CGROUP2: i64 = 0x6367_7270;
+    rustix::fs::statfs("/sys/fs/cgroup").is_ok_and(|mounted| mounted.f_type == CGROUP2)
 }

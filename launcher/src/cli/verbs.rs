@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error::ErrorKind};
 
+use super::status::of_engines;
 use super::{Done, Globals};
 use super::{
     checkpoint, create, delete, events, exec, features, images, kill, list, pause, prune, ps, rm,
@@ -41,25 +42,38 @@ macro_rules! verb {
 
 /// In the order in which help lists them.
 const VERBS: &[Verb] = &[
-    verb!("run", run::Arguments, run::run),
+    Verb {
+        name: "run",
+        alias: None,
+        describe: <run::Arguments as Args>::augment_args,
+        run: |mut matches, globals, since| {
+            let image_option = run::image_option(&matches);
+            let arguments = FromArgMatches::from_arg_matches_mut(&mut matches)?;
+            Ok(run::run(arguments, image_option, globals, since))
+        },
+    },
     verb!("ps", ps::Arguments, |it, globals, _| ps::run(&it, &globals.places)),
     verb!("rm", rm::Arguments, |it, globals, _| rm::run(&it, globals)),
     verb!("kill", kill::Arguments, |it, globals, _| kill::run(&it, globals)),
-    verb!("create", create::Arguments, |it, globals, _| create::run(it, globals)),
-    verb!("start", start::Arguments, |it, globals, _| start::run(&it, globals)),
+    verb!("create", create::Arguments, |it, globals, _| { of_engines(create::run(it, globals)) }),
+    verb!("start", start::Arguments, |it, globals, _| { of_engines(start::run(&it, globals)) }),
     verb!("state", state::Arguments, |it, globals, _| state::run(&it, globals)),
-    verb!("delete", delete::Arguments, |it, globals, _| delete::run(&it, globals)),
+    verb!("delete", delete::Arguments, |it, globals, _| { of_engines(delete::run(&it, globals)) }),
     verb!("list", list::Arguments, |it, globals, _| list::run(&it, globals)),
-    verb!("exec", exec::Arguments, |it, globals, _| exec::run(it, &globals.places)),
+    verb!("exec", exec::Arguments, |it, globals, _| exec::run(it, globals)),
     verb!("pause", pause::Pause, |it, globals, _| pause::pause(&it, &globals.places)),
     verb!("resume", "unpause", pause::Resume, |it, globals, _| pause::resume(&it, &globals.places)),
-    verb!("update", update::Arguments, |it, globals, _| update::run(&it, &globals.places)),
+    verb!("update", update::Arguments, |it, globals, _| {
+        of_engines(update::run(&it, &globals.places))
+    }),
     verb!("events", events::Arguments, |it, globals, _| events::run(&it, &globals.places)),
     verb!("features", features::Arguments, |_, _, _| features::run()),
     verb!("checkpoint", checkpoint::Checkpoint, |it, globals, _| {
         checkpoint::checkpoint(it, globals)
     }),
-    verb!("restore", checkpoint::Restore, |it, globals, _| checkpoint::restore(it, globals)),
+    verb!("restore", checkpoint::Restore, |it, globals, _| {
+        of_engines(checkpoint::restore(it, globals))
+    }),
     verb!("images", images::Arguments, |it, globals, _| {
         clear_left_behind(globals);
         images::run(&it, &globals.places)
@@ -120,14 +134,15 @@ pub(super) fn command(only: Option<&Verb>) -> Command {
         .visible_short_alias('V')
         .action(ArgAction::Version)
         .help("Print version");
-    let command = Command::new("paddle")
+    // The description of the globals would be taken for the program's, if it came last.
+    let command = Globals::augment_args(Command::new("paddle"))
+        .arg(version)
         .about("Launches images: unpacks one once and runs it isolated and limited")
         .version(VERSION.as_str())
         .disable_version_flag(true)
         .max_term_width(100)
         .subcommand_required(true)
         .arg_required_else_help(true);
-    let command = Globals::augment_args(command).arg(version);
     let described = VERBS.iter().filter(|verb| only.is_none_or(|only| only.name == verb.name));
     described.fold(command, |command, verb| {
         command.subcommand((verb.describe)(Command::new(verb.name)).visible_aliases(verb.alias))

@@ -55,8 +55,8 @@ pub enum ExecError {
     NoConsoleSocket,
     #[error("a console socket is of use only to a detached process with a terminal")]
     UselessConsoleSocket,
-    #[error("descriptor {0} is to be kept open, but is not")]
-    Preserved(u32),
+    #[error("cannot keep so many descriptors open")]
+    Preserved(#[source] io::Error),
     #[error("cannot connect to the socket `{}`", path.display())]
     Socket { path: PathBuf, source: io::Error },
     #[error("cannot send a descriptor to the caller's socket")]

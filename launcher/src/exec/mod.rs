@@ -54,11 +54,15 @@ pub struct Request {
     pub preserved: u32,
 }
 
-/// Runs it to its end; `None` for one that is detached, which runs by then.
+/// Runs it to its end; `None` for one that is detached, which runs by then. `note` is told what was decided, in words.
 ///
 /// # Errors
 /// It was not started, or is dead.
-pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>, ExecError> {
+pub fn exec(
+    request: &Request,
+    states: &StateDirectory,
+    note: impl Fn(&str),
+) -> Result<Option<Ended>, ExecError> {
     let container = runtime::find(states, &request.id)?;
     let first = container.process()?;
     let stopped = || RuntimeError::NotRunning { id: request.id.clone(), status: "stopped" };
@@ -83,6 +87,9 @@ pub fn exec(request: &Request, states: &StateDirectory) -> Result<Option<Ended>,
         session_keyring: bundle.is_some(),
     };
     let plan = plan::enter(&spec, &process, manner, &Host::probe()?)?;
+    for (when, processors) in plan.process.affinity.stages() {
+        note(&format!("{when} affinity: {processors}"));
+    }
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
     let group = cgroup::reopen(&paths);
@@ -127,22 +134,6 @@ fn set_console_size(process: &mut Process) {
     }
 }
 
-/// The descriptors that the program is to keep must be there, or it would be given others. To be asked before anything else is
-/// opened.
-///
-/// # Errors
-/// One is missing.
-pub fn check_preserved(count: u32) -> Result<(), ExecError> {
-    for number in 3..3_u32.saturating_add(count) {
-        if rustix::fs::access(format!("/proc/self/fd/{number}"), rustix::fs::Access::EXISTS)
-            .is_err()
-        {
-            return Err(ExecError::Preserved(number));
-        }
-    }
-    Ok(())
-}
-
 /// Lends the caller's own three descriptors. A terminal among them is not passed in (R9): nobody is there to copy, so it
 /// is `/dev/null` instead.
 fn lend_own<R>(spawn: impl FnOnce(Stdio<'_>) -> Result<R, ExecError>) -> Result<R, ExecError> {
@@ -155,6 +146,7 @@ fn lend_own<R>(spawn: impl FnOnce(Stdio<'_>) -> Result<R, ExecError>) -> Result<
         stdin: own(stdin.as_fd()),
         stdout: own(stdout.as_fd()),
         stderr: own(stderr.as_fd()),
+        plain_lines: false,
     })
 }
 

@@ -85,7 +85,12 @@ pub fn create(request: &Request, states: &StateDirectory) -> Result<(), Lifecycl
     }
     let mut entered = enter(request, states, Attendance::Left)?;
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-    let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+    let stdio = Stdio {
+        stdin: stdin.as_fd(),
+        stdout: stdout.as_fd(),
+        stderr: stderr.as_fd(),
+        plain_lines: false,
+    };
     match make(&mut entered, &request.handles, stdio) {
         // What is ours of it ends with this process: the console's controlling side is the caller's now.
         Ok(_) => Ok(()),
@@ -246,17 +251,6 @@ fn mounted(plan: &Plan) -> io::Result<Option<Mounted>> {
     let path = plan.root.lower().to_owned();
     let before = runtime::mount_at(&path)?;
     Ok(Some(Mounted { path, before }))
-}
-
-/// Each descriptor that is to be kept is there: the program counts on their numbers. To be asked before anything is opened,
-/// or it is ours that would be kept.
-pub fn check_descriptors(count: u32) -> Result<(), LifecycleError> {
-    for descriptor in 3..3_u32.saturating_add(count) {
-        if !Path::new("/proc/self/fd").join(descriptor.to_string()).exists() {
-            return Err(LifecycleError::Preserve { count, missing: descriptor });
-        }
-    }
-    Ok(())
 }
 
 /// The program is told of sockets that were passed for it (`sd_listen_fds(3)`).

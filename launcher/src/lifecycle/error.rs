@@ -56,9 +56,9 @@ pub enum LifecycleError {
     /// The file for the process's number cannot be written.
     #[error("cannot write the pid file `{}`", path.display())]
     PidFile { path: PathBuf, source: io::Error },
-    /// A descriptor that is to be preserved is not there.
-    #[error("cannot preserve {count} descriptors: descriptor {missing} is not open")]
-    Preserve { count: u32, missing: u32 },
+    /// More descriptors are to be preserved than a process may have.
+    #[error("cannot preserve so many descriptors")]
+    Preserve { source: io::Error },
     /// A signal cannot be sent.
     #[error("cannot send a signal to container `{id}`")]
     Signal { id: ContainerId, source: io::Error },

@@ -17,7 +17,7 @@ mod restore;
 mod run;
 mod start;
 
-pub use create::{Handles, Options, Request, check_descriptors, create};
+pub use create::{Handles, Options, Request, create};
 pub use delete::delete;
 pub use error::LifecycleError;
 pub use kill::{kill, kill_all};

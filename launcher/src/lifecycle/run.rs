@@ -40,7 +40,12 @@ pub fn run(
     }
     let Foreground::Yes { keep } = foreground else {
         let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
-        let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+        let stdio = Stdio {
+            stdin: stdin.as_fd(),
+            stdout: stdout.as_fd(),
+            stderr: stderr.as_fd(),
+            plain_lines: false,
+        };
         let mut entered = enter(request, states, Attendance::Left)?;
         let started = make(&mut entered, &request.handles, stdio)
             .map_err(Failed::Start)

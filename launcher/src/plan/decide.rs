@@ -3,8 +3,9 @@
 use oci_spec::runtime::Spec;
 
 use super::{
-    Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, Process, RootPlan, Security, Wanted,
-    below, hooks, ids, kernel, namespaces, network, process, rdt, security, sysctls,
+    Affinity, Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, Process, RootPlan,
+    Security, Wanted, below, hooks, ids, kernel, namespaces, network, process, rdt, security,
+    sysctls,
 };
 use crate::cgroup::{self, CgroupPlan};
 use crate::host::Host;
@@ -67,6 +68,9 @@ fn program(
     let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
     let mut process = process(given, spec.linux().as_ref())?;
     process.own_streams = ground.bundle;
+    if ground.bundle {
+        process.affinity = Affinity::of_the_cgroup();
+    }
     if let Some(hostname) = hostname.filter(|_| !ground.bundle)
         && !process.env.iter().any(|entry| entry.starts_with("HOSTNAME="))
     {
@@ -95,6 +99,7 @@ fn rights(
         annotations: spec.annotations().as_ref(),
     };
     let sysctls = sysctls::plan(linux.and_then(|linux| linux.sysctl().as_ref()), namespaces, host)?;
+    sysctls::check_domainname(&sysctls, spec.domainname().as_deref())?;
     Ok(Security { sysctls, ..security(process, linux, wanted, host)? })
 }
 

@@ -68,7 +68,10 @@ pub fn enter(
     }
     let mut process = process(wanted, linux)?;
     process.own_streams = manner.bundle.is_some();
-    process.affinity = Affinity::of(wanted.exec_cpu_affinity().as_ref())?;
+    process.affinity = match Affinity::of(wanted.exec_cpu_affinity().as_ref())? {
+        none if none == Affinity::default() && manner.bundle.is_some() => Affinity::of_the_cgroup(),
+        wanted => wanted,
+    };
     Ok(EnterPlan {
         process,
         security,

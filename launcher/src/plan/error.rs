@@ -131,8 +131,13 @@ pub enum PlanError {
     #[error("`{}` is no way of propagation for the root", common::escape::Escaped(.0.as_bytes()))]
     Propagation(String),
     /// A kernel parameter that is not of a namespace of the container's own.
-    #[error("the kernel parameter `{0}` is not one of a namespace of the container's own")]
+    #[error("the kernel parameter (sysctl) `{0}` is not one of a namespace of the container's own")]
     Sysctl(String),
+    /// `domainname` and the kernel parameter of it differ.
+    #[error(
+        "the domain name is given twice, as `domainname` and as the kernel parameter (sysctl) `kernel.domainname`"
+    )]
+    TwoDomainNames,
     /// Nothing to map: the host gives this user no further ids, or root no range.
     #[error("user {uid} and group {gid} do not exist in this user namespace")]
     Unmapped {

@@ -33,8 +33,9 @@ pub struct Hook {
     pub path: PathBuf,
     /// Its arguments, its name among them.
     pub args: Vec<String>,
-    /// All that its environment holds.
-    pub env: Vec<String>,
+    /// All that its environment holds. Where that is not said, a hook inside has the program's, any other the launcher's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<String>>,
     /// After which it is killed and has failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Duration>,
@@ -105,24 +106,19 @@ impl Hooks {
 pub fn hooks_of(spec: &Spec) -> Result<Hooks, PlanError> {
     let Some(hooks) = spec.hooks() else { return Ok(Hooks::default()) };
     let list = |kind: HookKind, list: &Option<Vec<OciHook>>| -> Result<Vec<Hook>, PlanError> {
-        list.iter().flatten().map(|hook| one(kind, hook, &[])).collect()
+        list.iter().flatten().map(|hook| one(kind, hook)).collect()
     };
-    // What runs inside, and is not told what its environment is, has the program's.
-    let inside = spec.process().as_ref().and_then(|process| process.env().clone());
-    let inside = inside.unwrap_or_default();
-    let start_container =
-        hooks.start_container().iter().flatten().map(|h| one(HookKind::StartContainer, h, &inside));
     Ok(Hooks {
         prestart: list(HookKind::Prestart, hooks.prestart())?,
         create_runtime: list(HookKind::CreateRuntime, hooks.create_runtime())?,
         create_container: list(HookKind::CreateContainer, hooks.create_container())?,
-        start_container: start_container.collect::<Result<_, _>>()?,
+        start_container: list(HookKind::StartContainer, hooks.start_container())?,
         poststart: list(HookKind::Poststart, hooks.poststart())?,
         poststop: list(HookKind::Poststop, hooks.poststop())?,
     })
 }
 
-fn one(kind: HookKind, hook: &OciHook, usual: &[String]) -> Result<Hook, PlanError> {
+fn one(kind: HookKind, hook: &OciHook) -> Result<Hook, PlanError> {
     let refused = |problem| PlanError::Hook { kind: kind.name(), problem };
     let path = hook.path().clone();
     if !path.is_absolute() {
@@ -137,8 +133,8 @@ fn one(kind: HookKind, hook: &OciHook, usual: &[String]) -> Result<Hook, PlanErr
         Some(args) if !args.is_empty() => args.clone(),
         _ => vec![path.to_string_lossy().into_owned()],
     };
-    let env = hook.env().clone().unwrap_or_else(|| usual.to_vec());
-    if args.iter().chain(&env).any(|text| text.contains('\0')) {
+    let env = hook.env().clone();
+    if args.iter().chain(env.iter().flatten()).any(|text| text.contains('\0')) {
         return Err(refused("has a NUL byte in its arguments or environment"));
     }
     Ok(Hook { path, args, env, timeout })

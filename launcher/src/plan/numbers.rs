@@ -1,5 +1,7 @@
 //! Lists of numbers as the kernel writes them, `0-3,7`: processors and nodes of memory.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The largest number that a list may name. No machine comes near; without a bound a short text could ask for any
@@ -37,6 +39,15 @@ impl Numbers {
     }
 }
 
+impl fmt::Display for Numbers {
+    /// As a mask: `0x3` for 0 and 1.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut words = self.0.iter().rev().skip_while(|word| **word == 0);
+        write!(f, "0x{:x}", words.next().copied().unwrap_or(0))?;
+        words.try_for_each(|word| write!(f, "{word:016x}"))
+    }
+}
+
 fn number(text: &str) -> Option<u32> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     text.parse().ok().filter(|&number| digits && number <= LARGEST)
@@ -58,6 +69,8 @@ mod tests {
         ] {
             assert_eq!(words(list), Some(expected), "{list}");
         }
+        let mask = |list| Numbers::parse(list).unwrap().to_string();
+        assert_eq!([mask("0,1"), mask("65")], ["0x3", "0x20000000000000000"]);
         for list in ["", ",", "1,", "a", "3-1", "1-", "-1", "+1", "0 - 3", "65536", "4294967296"] {
             assert_eq!(words(list), None, "{list}");
         }

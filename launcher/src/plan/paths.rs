@@ -17,7 +17,14 @@ pub(super) fn destination(path: &Path) -> Result<ImagePath, PlanError> {
     ImagePath::root().join(path.as_os_str().as_encoded_bytes()).map_err(PlanError::Path)
 }
 
-/// A list, empty where there is none. A relative one is taken from the root, too.
+/// A list, empty where there is none, each of its paths once. A relative one is taken from the root, too.
 pub(super) fn all(list: Option<&[String]>) -> Result<Vec<ImagePath>, PlanError> {
-    list.unwrap_or_default().iter().map(|text| destination(Path::new(text))).collect()
+    let mut all = Vec::new();
+    for text in list.unwrap_or_default() {
+        let path = destination(Path::new(text))?;
+        if !all.contains(&path) {
+            all.push(path);
+        }
+    }
+    Ok(all)
 }

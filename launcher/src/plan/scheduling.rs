@@ -63,9 +63,24 @@ pub struct Affinity {
     pub initial: Option<Numbers>,
     /// From then on.
     pub last: Option<Numbers>,
+    /// From then on, on all that its cgroup has, whatever its launcher is confined to.
+    #[serde(default)]
+    pub as_the_cgroup: bool,
 }
 
 impl Affinity {
+    /// Whichever the cgroup allows. Since Linux 6.2 a process takes its launcher's along when it is moved to another cgroup, and
+    /// that one may be confined for reasons of its own (`CPUAffinity=` of a service).
+    pub fn of_the_cgroup() -> Self {
+        Self { as_the_cgroup: true, ..Self::default() }
+    }
+
+    /// What is asked for, each with when it holds.
+    pub fn stages(&self) -> impl Iterator<Item = (&'static str, &Numbers)> {
+        let initial = self.initial.iter().map(|processors| ("initial", processors));
+        initial.chain(self.last.iter().map(|processors| ("final", processors)))
+    }
+
     /// `execCPUAffinity` of a process.
     ///
     /// # Errors
@@ -81,6 +96,7 @@ impl Affinity {
         Ok(Self {
             initial: list(wanted.and_then(|wanted| wanted.initial().as_ref()))?,
             last: list(wanted.and_then(|wanted| wanted.cpu_affinity_final().as_ref()))?,
+            as_the_cgroup: false,
         })
     }
 }

@@ -43,6 +43,8 @@ pub struct Listener {
     pub metadata: Option<String>,
     /// The container's state, as it will be told; who starts the process knows its pid.
     pub state: State,
+    /// Whether any verdict is its to give. Otherwise it is only told of the container, if it is there.
+    pub asked: bool,
 }
 
 /// What the specification does not say about a process's rights.
@@ -79,8 +81,12 @@ pub fn security(
         Some(profile) => Some(seccomp::compile(profile)),
         None => wanted.default_seccomp.then(|| seccomp::default_program(capabilities.bounding)),
     };
-    let program = program.transpose().map_err(PlanError::Seccomp)?;
+    let mut program = program.transpose().map_err(PlanError::Seccomp)?;
     let notifies = program.as_ref().is_some_and(|program| program.notifies);
+    let listener = given.map_or(Ok(None), |profile| listener(profile, notifies, wanted))?;
+    if let Some(program) = &mut program {
+        program.notifies = listener.is_some();
+    }
     if let Some(program) = &program
         && !host.knows_seccomp_flags(program.kernel_flags())
     {
@@ -96,12 +102,12 @@ pub fn security(
         )?,
         keyring: wanted.session_keyring.then(|| Keyring::of(wanted.id, wanted.user_namespace)),
         seccomp: program,
-        listener: given.map_or(Ok(None), |profile| listener(profile, notifies, wanted))?,
+        listener,
         sysctls: BTreeMap::new(),
     })
 }
 
-/// Where nothing is asked, nobody is needed, and a path is ignored (runtime-spec, config-linux.md, "Seccomp").
+/// Where nothing is asked nobody is needed, but whoever is named waits for the container and is told of it, as by other runtimes.
 fn listener(
     profile: &LinuxSeccomp,
     notifies: bool,
@@ -114,7 +120,7 @@ fn listener(
             Err(PlanError::Listener("has metadata for a listener, and no listener"))
         }
         (None, true) => Err(PlanError::Listener("asks a listener, and has no listenerPath")),
-        (Some(path), true) => {
+        (Some(path), _) => {
             let mut state = State::default();
             state
                 .set_version(OCI_VERSION.to_owned())
@@ -122,8 +128,9 @@ fn listener(
                 .set_status(ContainerState::Creating)
                 .set_bundle(wanted.bundle.map(Path::to_owned).unwrap_or_default())
                 .set_annotations(wanted.annotations.cloned());
-            Ok(Some(Listener { path: path.clone(), metadata: metadata.cloned(), state }))
+            let (path, metadata) = (path.clone(), metadata.cloned());
+            Ok(Some(Listener { path, metadata, state, asked: notifies }))
         }
-        (_, false) => Ok(None),
+        (None, false) => Ok(None),
     }
 }

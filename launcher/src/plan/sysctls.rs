@@ -30,6 +30,17 @@ pub(super) fn plan(
     Ok(all)
 }
 
+/// The domain name can be said twice, but not in two ways.
+pub(super) fn check_domainname(
+    sysctls: &BTreeMap<String, String>,
+    domainname: Option<&str>,
+) -> Result<(), PlanError> {
+    match (sysctls.get("kernel/domainname"), domainname.filter(|name| !name.is_empty())) {
+        (Some(one), Some(other)) if one != other => Err(PlanError::TwoDomainNames),
+        _ => Ok(()),
+    }
+}
+
 /// As `sysctl(8)` reads a name: whichever of `.` and `/` comes first separates, and the other one stands for it within a
 /// part (`net/ipv4/conf/eth0.100/forwarding`). An empty part, or one that a path reads otherwise, could lead elsewhere.
 fn path(name: &str) -> Option<String> {

@@ -9,6 +9,7 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{DumpableBehavior, Signal};
 
 use super::handshake;
+use super::hooks::Around;
 use super::prepare::Setup;
 use super::sources::Trees;
 use super::step::{At, Done, Failure};
@@ -66,7 +67,7 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     devices::make_all(setup, root.as_fd())?;
     mark(Mark::Devices);
     let peer = if plan.process.terminal {
-        Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, &plan.process)?)
+        Some(terminal::open(known.devpts.as_ref(), root.as_fd(), socket, setup)?)
     } else {
         None
     };
@@ -76,7 +77,7 @@ fn create(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Strings>> {
     mark(Mark::Covered);
     identity(setup, socket)?;
     mark(Mark::Named);
-    run_hooks(setup, socket)?;
+    run_hooks(setup, socket, root.as_fd())?;
     root::enter(plan, root.as_fd())?;
     // May have to be made, so before the root is sealed.
     credentials::enter_workdir(&plan.process, root.as_fd())?;
@@ -121,7 +122,8 @@ fn run_program(
 ) -> Done<Infallible> {
     if let Some(told) = &setup.told {
         let list = &setup.plan.hooks.start_container;
-        hooks::run_all(list, HookKind::StartContainer, &told.created)?;
+        let around = Around { state: &told.created, folder: None, env: Some(environment) };
+        hooks::run_all(list, HookKind::StartContainer, around)?;
     }
     if !seals_early(setup) {
         setup.rights(socket).seal()?;
@@ -136,7 +138,7 @@ fn seals_early(setup: &Setup<'_>) -> bool {
 }
 
 /// The launcher's hooks, and those that run in the container's namespaces while the host's files are still there.
-fn run_hooks(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
+fn run_hooks(setup: &Setup<'_>, socket: BorrowedFd<'_>, root: BorrowedFd<'_>) -> Done {
     let list = &setup.plan.hooks;
     if setup.told.is_none() && !list.at_creation() {
         return Ok(());
@@ -145,7 +147,10 @@ fn run_hooks(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     handshake::await_go(socket).at(Step::Prepare, "the hooks")?;
     match &setup.told {
         Some(told) => {
-            hooks::run_all(&list.create_container, HookKind::CreateContainer, &told.creating)
+            // In the container's root, as seen from outside: other runtimes' hooks rely on it.
+            rustix::process::fchdir(root).at(Step::Prepare, "the hooks")?;
+            let around = Around { state: &told.creating, folder: None, env: None };
+            hooks::run_all(&list.create_container, HookKind::CreateContainer, around)
         }
         None => Ok(()),
     }

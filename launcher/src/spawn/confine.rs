@@ -43,7 +43,7 @@ impl Rights<'_> {
         let (process, security) = (self.process, self.security);
         credentials::limits(process)?;
         scheduling::apply(&process.scheduling)?;
-        scheduling::pin(process.affinity.last.as_ref())?;
+        scheduling::pin_in_cgroup(&process.affinity)?;
         labels::join_keyring(security, self.procfs)?;
         labels::at_exec(&security.labels, self.procfs)?;
         credentials::bound(security.capabilities)?;

@@ -347,7 +347,8 @@ fn open_terminal(setup: &Setup<'_>, root: &OwnedFd, socket: BorrowedFd<'_>) -> D
             _ => Err(Errno::NOTTY),
         })
         .at(Step::Terminal, "/dev/pts")?;
-    let (console, peer) = terminal::new(devpts.as_fd(), &setup.plan.process)?;
+    let (console, peer) =
+        terminal::new(devpts.as_fd(), &setup.plan.process, setup.stdio.plain_lines)?;
     handshake::send_console(socket, console.as_fd()).at(Step::Terminal, "/dev/pts/ptmx")?;
     Ok(peer)
 }

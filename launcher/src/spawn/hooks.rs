@@ -5,8 +5,10 @@
 //! the hook fails.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
@@ -22,6 +24,7 @@ use super::step::{Done, Failure};
 use super::{SpawnError, Step};
 use crate::plan::{Hook, HookKind, Hooks, Plan};
 use crate::spec::OCI_VERSION;
+use crate::sys::exec::Strings;
 
 /// How much of what a failed hook printed is repeated.
 const SAID: u64 = 400;
@@ -63,14 +66,9 @@ impl Subject<'_> {
             return Ok(());
         }
         let state = self.state(status_at(kind), pid).map_err(|error| cannot(kind, "", &error))?;
-        if kind != HookKind::Poststop {
-            return Ok(run_all(hooks.of(kind), kind, &state)?);
-        }
-        let mut first = Ok(());
-        for hook in hooks.of(kind) {
-            first = first.and(run_all(std::slice::from_ref(hook), kind, &state));
-        }
-        Ok(first?)
+        // As other runtimes do. It may be gone when the container is.
+        let folder = Some(self.bundle).filter(|bundle| bundle.is_dir());
+        Ok(run_all(hooks.of(kind), kind, Around { state: &state, folder, env: None })?)
     }
 
     /// The state as a sealed file in memory.
@@ -137,12 +135,23 @@ fn memory() -> io::Result<OwnedFd> {
     Ok(rustix::fs::memfd_create("hook", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?)
 }
 
+/// What a hook finds around it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    /// The state that it is told.
+    pub(super) state: &'a OwnedFd,
+    /// Its working folder; otherwise this process's.
+    pub(super) folder: Option<&'a Path>,
+    /// Its environment, where its own is not said; otherwise this process's.
+    pub(super) env: Option<&'a Strings>,
+}
+
 /// Runs hooks in their order, each told the same state, until one fails. Those of poststop are all run: the first that
 /// failed is what is told, as a warning (runtime, "Lifecycle").
-pub(super) fn run_all(hooks: &[Hook], kind: HookKind, state: &OwnedFd) -> Done {
+pub(super) fn run_all(hooks: &[Hook], kind: HookKind, around: Around<'_>) -> Done {
     let mut all = Ok(());
     for hook in hooks {
-        let one = run_one(hook, kind, state);
+        let one = run_one(hook, kind, around);
         if one.is_err() && kind != HookKind::Poststop {
             return one;
         }
@@ -151,9 +160,9 @@ pub(super) fn run_all(hooks: &[Hook], kind: HookKind, state: &OwnedFd) -> Done {
     all
 }
 
-fn run_one(hook: &Hook, kind: HookKind, state: &OwnedFd) -> Done {
+fn run_one(hook: &Hook, kind: HookKind, around: Around<'_>) -> Done {
     let path = hook.path.to_string_lossy();
-    let (status, said) = run(hook, state).map_err(|error| cannot(kind, &path, &error))?;
+    let (status, said) = run(hook, around).map_err(|error| cannot(kind, &path, &error))?;
     if status.success() {
         return Ok(());
     }
@@ -170,8 +179,8 @@ fn cannot(kind: HookKind, path: &str, error: &io::Error) -> Failure {
     Failure { step: Step::Hook, object: format!("{} {path}", kind.name()), errno }
 }
 
-fn run(hook: &Hook, state: &OwnedFd) -> io::Result<(ExitStatus, String)> {
-    let mut input = std::fs::File::from(state.try_clone()?);
+fn run(hook: &Hook, around: Around<'_>) -> io::Result<(ExitStatus, String)> {
+    let mut input = std::fs::File::from(around.state.try_clone()?);
     input.seek(SeekFrom::Start(0))?;
     let output = memory()?;
     let mut command = Command::new(&hook.path);
@@ -179,10 +188,10 @@ fn run(hook: &Hook, state: &OwnedFd) -> io::Result<(ExitStatus, String)> {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    command.args(arguments).env_clear();
-    for entry in &hook.env {
-        let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
-        command.env(name, value);
+    command.args(arguments);
+    set_environment(&mut command, hook, around.env);
+    if let Some(folder) = around.folder {
+        command.current_dir(folder);
     }
     let mut child = command
         .stdin(input)
@@ -196,6 +205,18 @@ fn run(hook: &Hook, state: &OwnedFd) -> io::Result<(ExitStatus, String)> {
         Some(timeout) => wait_for(&mut child, timeout)?,
     };
     Ok((status, if status.success() { String::new() } else { said(output)? }))
+}
+
+fn set_environment(command: &mut Command, hook: &Hook, usual: Option<&Strings>) {
+    let own = hook.env.as_ref().map(|env| env.iter().map(|entry| entry.as_bytes()).collect());
+    let usual = || usual.map(|usual| usual.get().iter().map(|entry| entry.to_bytes()).collect());
+    let Some(entries): Option<Vec<&[u8]>> = own.or_else(usual) else { return };
+    command.env_clear();
+    for entry in entries {
+        let at = entry.iter().position(|byte| *byte == b'=').unwrap_or(entry.len());
+        let (name, value) = entry.split_at(at);
+        command.env(OsStr::from_bytes(name), OsStr::from_bytes(value.get(1..).unwrap_or_default()));
+    }
 }
 
 /// Waits so long and no longer; kills it then.
@@ -238,7 +259,7 @@ mod tests {
         Hook {
             path: "/bin/sh".into(),
             args: ["sh", "-c", script].map(str::to_owned).to_vec(),
-            env: vec!["A=1".to_owned()],
+            env: Some(vec!["A=1".to_owned()]),
             timeout: timeout.map(Duration::from_secs),
         }
     }
@@ -275,7 +296,9 @@ mod tests {
         let touch = hook(&format!("echo >{}", mark.display()), None);
         for (kind, runs) in [(HookKind::Poststop, true), (HookKind::Poststart, false)] {
             let list = [hook("exit 3", None), touch.clone(), hook("exit 4", None)];
-            let failure = run_all(&list, kind, &memory().unwrap()).unwrap_err();
+            let state = memory().unwrap();
+            let around = Around { state: &state, folder: None, env: None };
+            let failure = run_all(&list, kind, around).unwrap_err();
             assert!(failure.object.contains("status: 3"), "{}", failure.object);
             assert_eq!(std::fs::remove_file(&mark).is_ok(), runs, "{}", kind.name());
         }

@@ -21,7 +21,11 @@ pub(super) fn deliver(security: &Security, pid: Pid, listener: &OwnedFd) -> Done
     let Some(to) = &security.listener else {
         return Err(Errno::DESTADDRREQ).at(Step::Listener, "nobody");
     };
-    send(to, pid, listener).at(Step::Listener, to.path.display())
+    match send(to, pid, listener) {
+        // Nothing will be asked.
+        Err(_) if !to.asked => Ok(()),
+        sent => sent.at(Step::Listener, to.path.display()),
+    }
 }
 
 /// Takes the listener from the process that will have it at this number. That one does nothing from then on but load its

@@ -36,6 +36,7 @@ mod hooks;
 mod ids;
 pub mod init;
 mod inside;
+mod kept;
 mod labels;
 mod launch;
 mod listener;
@@ -71,6 +72,7 @@ pub use exposure::might_run_us;
 pub use handshake::send_with;
 pub use hooks::Subject;
 pub use inside::inside;
+pub use kept::keep_places;
 pub use ourselves::out_of_reach;
 pub use program::DEFAULT_PATH;
 pub use step::Step;
@@ -96,6 +98,8 @@ pub struct Stdio<'a> {
     pub stdout: BorrowedFd<'a>,
     /// Descriptor 2.
     pub stderr: BorrowedFd<'a>,
+    /// Whether what a terminal shows ends up in something that is none: then a line ends with a line feed alone.
+    pub plain_lines: bool,
 }
 
 /// What `create` needs beyond the plan.

@@ -2,7 +2,7 @@
 
 use super::Step;
 use super::step::{At, Done};
-use crate::plan::{Numbers, Scheduling};
+use crate::plan::{Affinity, Numbers, Scheduling};
 use crate::sys::schedule::{self, SchedulerAttributes};
 
 /// Each that is asked for. Before capabilities go: real-time policies need `CAP_SYS_NICE`.
@@ -30,6 +30,16 @@ pub(super) fn apply(wanted: &Scheduling) -> Done {
         schedule::set_personality(domain).at(Step::Personality, domain)?;
     }
     Ok(())
+}
+
+/// Confines the calling process, which is in its cgroup by now.
+pub(super) fn pin_in_cgroup(affinity: &Affinity) -> Done {
+    /// More than any host has: the kernel takes those of the cgroup's that are among them (`sched_setaffinity(2)`).
+    const ALL: [u64; 128] = [u64::MAX; 128];
+    if affinity.as_the_cgroup {
+        return schedule::set_affinity(&ALL).at(Step::Affinity, "the process");
+    }
+    pin(affinity.last.as_ref())
 }
 
 /// Confines the calling process to some processors.

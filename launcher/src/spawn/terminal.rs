@@ -7,10 +7,11 @@ use rustix::fs::{Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 
 use super::handshake;
 use super::place;
+use super::prepare::Setup;
 use super::step::{At, Done};
 use super::{Stdio, Step};
 use crate::plan::Process;
@@ -22,10 +23,10 @@ pub(super) fn open(
     devpts: Option<&OwnedFd>,
     root: BorrowedFd<'_>,
     socket: BorrowedFd<'_>,
-    process: &Process,
+    setup: &Setup<'_>,
 ) -> Done<OwnedFd> {
     let devpts = devpts.ok_or(Errno::NOTTY).at(Step::Terminal, "/dev/pts")?;
-    let (console, peer) = new(devpts.as_fd(), process)?;
+    let (console, peer) = new(devpts.as_fd(), &setup.plan.process, setup.stdio.plain_lines)?;
     let path = ImagePath::new("/dev/console").or(Err(Errno::INVAL)).at(Step::Terminal, "")?;
     let point = place::plain_file(root, &path).at(Step::Terminal, &path)?;
     let tree = place::tree_of(&peer, false).at(Step::Terminal, &path)?;
@@ -34,8 +35,13 @@ pub(super) fn open(
     Ok(peer)
 }
 
-/// A new terminal of a devpts: its controlling side, and the program's.
-pub(super) fn new(devpts: BorrowedFd<'_>, process: &Process) -> Done<(OwnedFd, OwnedFd)> {
+/// A new terminal of a devpts: its controlling side, and the program's. With `plain_lines` it adds no carriage returns to what is
+/// printed: nothing that shows it would need them.
+pub(super) fn new(
+    devpts: BorrowedFd<'_>,
+    process: &Process,
+    plain_lines: bool,
+) -> Done<(OwnedFd, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let console = rustix::fs::openat(devpts, c"ptmx", flags, Mode::empty())
         .at(Step::Terminal, "/dev/pts/ptmx")?;
@@ -48,6 +54,11 @@ pub(super) fn new(devpts: BorrowedFd<'_>, process: &Process) -> Done<(OwnedFd, O
         let size = Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&peer, size).at(Step::Terminal, "/dev/pts")?;
     }
+    if plain_lines {
+        let mut modes = tcgetattr(&peer).at(Step::Terminal, "/dev/pts")?;
+        modes.output_modes.remove(OutputModes::ONLCR);
+        tcsetattr(&peer, OptionalActions::Now, &modes).at(Step::Terminal, "/dev/pts")?;
+    }
     Ok((console, peer))
 }
 
@@ -55,7 +66,7 @@ pub(super) fn new(devpts: BorrowedFd<'_>, process: &Process) -> Done<(OwnedFd, O
 pub(super) fn take(peer: &OwnedFd) -> Done {
     rustix::process::ioctl_tiocsctty(peer).at(Step::Terminal, "/dev/console")?;
     let peer = peer.as_fd();
-    streams(Stdio { stdin: peer, stdout: peer, stderr: peer })
+    streams(Stdio { stdin: peer, stdout: peer, stderr: peer, plain_lines: false })
 }
 
 /// Puts three descriptors in the places 0, 1 and 2, in whatever order they come.

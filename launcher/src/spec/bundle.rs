@@ -17,6 +17,9 @@ use super::{Capability, CapabilitySet, SpecError, validate};
 /// No configuration is larger (R11).
 const LIMIT: u64 = 16 << 20;
 
+/// Where a bundle's configuration is.
+pub const CONFIG: &str = "config.json";
+
 /// A bundle, read.
 #[derive(Debug, Clone)]
 pub struct Bundle {
@@ -29,11 +32,11 @@ pub struct Bundle {
 }
 
 impl Bundle {
-    /// Reads the bundle in this folder.
-    pub fn load(folder: &Path) -> Result<Self, SpecError> {
+    /// Reads the bundle in this folder. Its configuration is `config`, `config.json` where that is not said.
+    pub fn load(folder: &Path, config: Option<&Path>) -> Result<Self, SpecError> {
         let bundle = |source| SpecError::Bundle { path: folder.to_owned(), source };
         let path = std::fs::canonicalize(folder).map_err(bundle)?;
-        let file = path.join("config.json");
+        let file = path.join(config.unwrap_or(Path::new(CONFIG)));
         let failed = |source| SpecError::Bundle { path: file.clone(), source };
         let mut text = Vec::new();
         File::open(&file)
@@ -332,9 +335,12 @@ mod tests {
     fn the_root_is_found_in_the_bundle() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("config.json"), config().to_string()).unwrap();
-        let bundle = Bundle::load(folder.path()).unwrap();
+        let bundle = Bundle::load(folder.path(), None).unwrap();
         assert_eq!(bundle.spec.root().as_ref().unwrap().path(), &bundle.path.join("rootfs"));
-        let error = Bundle::load(&folder.path().join("missing")).unwrap_err().to_string();
+        let other = Bundle::load(folder.path(), Some(Path::new("sub/other.json")));
+        let error = other.unwrap_err().to_string();
+        assert!(error.ends_with("/sub/other.json`"), "{error}");
+        let error = Bundle::load(&folder.path().join("missing"), None).unwrap_err().to_string();
         assert!(error.starts_with("cannot read the bundle"), "{error}");
     }
 }

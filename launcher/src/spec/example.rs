@@ -5,14 +5,25 @@ use serde_json::{Value, json};
 /// The whole of it, as JSON.
 const TEXT: &str = include_str!("example.json");
 
-/// The example; for an ordinary user, `rootless` is the user and group outside who is root inside.
+/// The example; for an ordinary user, `rootless` is the user and group outside who is root inside. Without `cgroup_namespace` (engines
+/// make none on a host with version 1) a container sees its groups as the host does.
 ///
 /// # Errors
 /// None: the text is part of this program, and a test reads it.
-pub fn example(rootless: Option<(u32, u32)>) -> Result<String, serde_json::Error> {
-    let Some((uid, gid)) = rootless else { return Ok(TEXT.to_owned()) };
+pub fn example(
+    rootless: Option<(u32, u32)>,
+    cgroup_namespace: bool,
+) -> Result<String, serde_json::Error> {
+    if rootless.is_none() && cgroup_namespace {
+        return Ok(TEXT.to_owned());
+    }
     let mut spec: Value = serde_json::from_str(TEXT)?;
-    make_rootless(&mut spec, uid, gid);
+    if !cgroup_namespace && let Some(list) = spec["linux"]["namespaces"].as_array_mut() {
+        list.retain(|namespace| namespace["type"] != "cgroup");
+    }
+    if let Some((uid, gid)) = rootless {
+        make_rootless(&mut spec, uid, gid);
+    }
     let mut text = serde_json::to_string_pretty(&spec)?;
     text.push('\n');
     Ok(text)
@@ -53,7 +64,20 @@ mod tests {
     use super::*;
 
     fn parsed(rootless: Option<(u32, u32)>) -> Spec {
-        serde_json::from_str(&example(rootless).unwrap()).unwrap()
+        serde_json::from_str(&example(rootless, true).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_namespace_of_cgroups_is_left_out_where_it_is_not_wanted() {
+        for rootless in [None, Some((1000, 1001))] {
+            for wanted in [false, true] {
+                let text = example(rootless, wanted).unwrap();
+                let spec: Spec = serde_json::from_str(&text).unwrap();
+                let list = spec.linux().as_ref().unwrap().namespaces().clone().unwrap();
+                let has = list.iter().any(|one| one.typ() == LinuxNamespaceType::Cgroup);
+                assert_eq!(has, wanted, "{text}");
+            }
+        }
     }
 
     #[test]

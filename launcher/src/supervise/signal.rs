@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A signal's number on Linux, 1 to 64.
+/// A signal's number on Linux, 1 to 64; or 0, which reaches nobody and asks whether there is somebody (kill(2)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signal(i32);
 
@@ -52,6 +52,9 @@ impl Signal {
         self.0
     }
 
+    /// No signal: whether one could be sent.
+    pub const PROBE: Self = Self(0);
+
     /// From a number that the kernel reported.
     pub const fn from_raw(number: i32) -> Option<Self> {
         if number >= 1 && number <= Self::RTMAX { Some(Self(number)) } else { None }
@@ -60,7 +63,9 @@ impl Signal {
     /// What happens to a process that does nothing about it.
     pub const fn default_action(self) -> DefaultAction {
         match self {
-            Self::CHLD | Self::CONT | Self::URG | Self::WINCH => DefaultAction::Nothing,
+            Self::PROBE | Self::CHLD | Self::CONT | Self::URG | Self::WINCH => {
+                DefaultAction::Nothing
+            }
             Self::STOP | Self::TSTP | Self::TTIN | Self::TTOU => DefaultAction::Stop,
             _ => DefaultAction::Terminate,
         }

@@ -99,6 +99,7 @@ impl Streams {
             stdin: self.stdin.as_ref().map_or(stdin, AsFd::as_fd),
             stdout: self.stdout.as_ref().or(fallback).map_or(stdout, AsFd::as_fd),
             stderr: self.stderr.as_ref().or(fallback).map_or(stderr, AsFd::as_fd),
+            plain_lines: self.wanted.tty && !isatty(stdout),
         })
     }
 

@@ -36,7 +36,12 @@ fn main() -> ExitCode {
 fn run(plan: &Plan, cgroup: Option<&dyn Cgroup>) -> ExitCode {
     let join = cgroup.map_or_else(Join::default, |cgroup| cgroup.join().expect("joinable"));
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
-    let stdio = Stdio { stdin: stdin.as_fd(), stdout: stdout.as_fd(), stderr: stderr.as_fd() };
+    let stdio = Stdio {
+        stdin: stdin.as_fd(),
+        stdout: stdout.as_fd(),
+        stderr: stderr.as_fd(),
+        plain_lines: false,
+    };
     match spawn::spawn(plan, &join, stdio) {
         Ok(child) => wait(child),
         Err(error) => report::fail(&error),

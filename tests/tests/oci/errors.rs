@@ -58,17 +58,17 @@ fn a_bundle_that_cannot_be_carried_out_leaves_no_trace() {
         (127, "no such file or directory", program("/bin/nothing")),
         (126, "permission denied", program("/tmp/plain")),
         (126, "permission denied", program("/tmp")),
-        (125, "is none of 1.x", json!({ "ociVersion": "2.0.0" })),
-        (125, "another platform's", json!({ "windows": { "layerFolders": [] } })),
-        (125, "not what the specification says", json!({ "process": { "cwd": 7 } })),
-        (125, "names no program", json!({ "process": { "args": [] } })),
-        (125, "not absolute", json!({ "process": { "cwd": "tmp" } })),
-        (125, "has a NUL byte", json!({ "process": { "args": ["a\0b"] } })),
-        (125, "is given twice", json!({ "process": { "rlimits": [limit, limit] } })),
-        (125, "timeout", json!({ "hooks": { "poststop": [zero] } })),
-        (125, "not absolute", json!({ "hooks": { "prestart": [{ "path": "true" }] } })),
+        (1, "is none of 1.x", json!({ "ociVersion": "2.0.0" })),
+        (1, "another platform's", json!({ "windows": { "layerFolders": [] } })),
+        (1, "not what the specification says", json!({ "process": { "cwd": 7 } })),
+        (1, "names no program", json!({ "process": { "args": [] } })),
+        (1, "not absolute", json!({ "process": { "cwd": "tmp" } })),
+        (1, "has a NUL byte", json!({ "process": { "args": ["a\0b"] } })),
+        (1, "is given twice", json!({ "process": { "rlimits": [limit, limit] } })),
+        (1, "timeout", json!({ "hooks": { "poststop": [zero] } })),
+        (1, "not absolute", json!({ "hooks": { "prestart": [{ "path": "true" }] } })),
         (1, "there is no --console-socket", json!({ "process": { "terminal": true } })),
-        (125, "cannot", json!({ "root": { "path": "missing" } })),
+        (1, "cannot", json!({ "root": { "path": "missing" } })),
     ];
     check_refused(&bench, rows);
 }
@@ -84,16 +84,19 @@ fn namespaces_that_cannot_be_are_refused() {
     let mut host_names = with(json!([]));
     host_names["hostname"] = json!("x");
     let clock = json!({ "monotonic": { "secs": 1 } });
+    let sysctl = json!({ "kernel.domainname": "a" });
+    let two_names = json!({ "domainname": "b", "linux": { "sysctl": sysctl } });
     let rows = [
-        (125, "the pid namespace is given twice", with(json!([{ "type": "pid" }]))),
-        (125, "is not absolute", with(json!([{ "type": "ipc", "path": "ipc" }]))),
+        (1, "the pid namespace is given twice", with(json!([{ "type": "pid" }]))),
+        (1, "is not absolute", with(json!([{ "type": "ipc", "path": "ipc" }]))),
         (
-            125,
+            1,
             "no namespace of this kind",
             with(json!([{ "type": "ipc", "path": "/proc/self/ns/net" }])),
         ),
-        (125, "would change the host's", host_names),
-        (125, "clock offsets need", json!({ "linux": { "timeOffsets": clock } })),
+        (1, "would change the host's", host_names),
+        (1, "the domain name is given twice", two_names),
+        (1, "clock offsets need", json!({ "linux": { "timeOffsets": clock } })),
     ];
     check_refused(&bench, rows);
 }

@@ -108,7 +108,7 @@ fn a_hook_that_fails_tears_down_what_was_made() {
         let bundle = bench.bundle();
         let did = bench.paddle(&["create", "--bundle", text(&bundle), &id]);
         assert!(did.err.contains(kind) && did.err.contains("no way"), "{did:?}");
-        assert_eq!(did.code, Some(125));
+        assert_eq!(did.code, Some(1));
         bench.is_clean();
         let said = fs::read_to_string(&stopped).unwrap();
         assert_eq!(said.lines().last(), Some(kind), "poststop hooks run after that");
@@ -116,14 +116,51 @@ fn a_hook_that_fails_tears_down_what_was_made() {
     bench.write("exit 0", &json!({ "hooks": { "startContainer": [bad()] } }));
     let id = bench.id();
     bench.create(&id);
-    bench.paddle(&["start", &id]).fails(125, "startContainer");
+    bench.paddle(&["start", &id]).fails(1, "startContainer");
     assert_eq!(bench.status(&id), "stopped");
     bench.paddle(&["delete", &id]).ok();
     bench.write("exec sleep 1000", &json!({ "hooks": { "poststart": [bad()] } }));
     let id = bench.id();
     bench.create(&id);
-    bench.paddle(&["start", &id]).fails(125, "poststart");
+    bench.paddle(&["start", &id]).fails(1, "poststart");
     bench.paddle(&["state", &id]).fails(1, "does not exist");
+    bench.is_clean();
+}
+
+#[test]
+fn a_hook_has_the_environment_and_the_folder_that_others_give_it() {
+    let Some(bench) = Bench::new("hookenv") else { return };
+    let said = bench.scratch.path().join("said");
+    let tell = |env: Option<&[&str]>| {
+        let mut one = hook("/bin/sh", &format!("echo $OURS $OWN $PWD >>{}", said.display()));
+        one.as_object_mut().unwrap().remove("env");
+        env.into_iter().for_each(|env| one["env"] = json!(env));
+        one
+    };
+    let run = |hooks: Value, process: Value| {
+        fs::write(&said, "").unwrap();
+        bench.write("exit 0", &json!({ "hooks": hooks, "process": process }));
+        let mut command = bench.scratch.paddle();
+        command.env("OURS", "ours").args(["run", "--bundle", text(&bench.bundle()), &bench.id()]);
+        bench.finish(&mut command).ok();
+        fs::read_to_string(&said).unwrap()
+    };
+    let bundle = bench.bundle();
+    for kind in ["prestart", "createRuntime", "poststart", "poststop"] {
+        let list = json!([tell(None), tell(Some(&["OWN=own"])), tell(Some(&[]))]);
+        let bundle = bundle.display();
+        let expected = format!("ours {bundle}\nown {bundle}\n{bundle}\n");
+        assert_eq!(run(json!({ kind: list }), json!({})), expected, "{kind}");
+    }
+    // The shell's own folder is the root that the container will have.
+    let script = format!("test -e bin/busybox && echo $OURS >>{}", said.display());
+    let mut one = hook("/bin/sh", &script);
+    one.as_object_mut().unwrap().remove("env");
+    assert_eq!(run(json!({ "createContainer": [one] }), json!({})), "ours\n");
+    // Inside it is the program's, with what was found there.
+    let mut inside = hook("/bin/sh", "test -z \"$OURS\" && test \"$A\" = 1 && test -n \"$HOME\"");
+    inside.as_object_mut().unwrap().remove("env");
+    run(json!({ "startContainer": [inside] }), json!({ "env": ["PATH=/bin", "A=1"] }));
     bench.is_clean();
 }
 
@@ -151,6 +188,6 @@ fn a_hook_has_no_longer_than_its_timeout() {
     bench.write("exit 0", &json!({ "hooks": { "createRuntime": [slow] } }));
     let id = bench.id();
     let bundle = bench.bundle();
-    bench.paddle(&["create", "--bundle", text(&bundle), &id]).fails(125, "took too long");
+    bench.paddle(&["create", "--bundle", text(&bundle), &id]).fails(1, "took too long");
     bench.is_clean();
 }

@@ -195,6 +195,7 @@ fn containers_of_images_have_the_same_verbs() {
     });
     assert!(ended);
     bench.paddle(&["kill", &id, "KILL"]).fails(1, "container not running");
+    bench.paddle(&["kill", &id, "0"]).fails(1, "container not running");
     bench.paddle(&["delete", &id]).ok();
     bench.is_clean();
 }

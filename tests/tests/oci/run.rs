@@ -78,11 +78,90 @@ fn a_bundle_says_itself_what_options_say_of_an_image() {
         let mut arguments = vec!["run", "--bundle", text(&bundle)];
         arguments.extend(option);
         arguments.push("x");
-        bench.paddle(&arguments).fails(2, "cannot be used with");
+        bench.paddle(&arguments).fails(2, "is for images");
     }
     bench.paddle(&["run", "--detach", "x"]).fails(2, "--bundle");
     bench
         .paddle(&["run", "--bundle", text(&bundle), "x", "y"])
         .fails(2, "behind the container's id");
+    bench.is_clean();
+}
+
+#[test]
+fn without_a_folder_it_is_the_one_that_paddle_is_in() {
+    let Some(bench) = Bench::new("here") else { return };
+    bench.write("echo here", &json!({}));
+    let run = |options: &[&str], id: &str| {
+        let mut command = bench.scratch.paddle();
+        command.current_dir(bench.bundle()).arg("run").args(options).arg(id);
+        bench.finish(&mut command)
+    };
+    // `run ID` alone, as with other runtimes: there is no such image.
+    assert_eq!(run(&[], &bench.id()).ok(), "here\n");
+    std::fs::rename(bench.bundle().join("config.json"), bench.bundle().join("other.json")).unwrap();
+    run(&["--keep"], &bench.id()).fails(2, "no bundle is named");
+    run(&[], &bench.id()).fails(125, "there is no image");
+    for option in ["-f", "--config"] {
+        assert_eq!(run(&[option, "other.json"], &bench.id()).ok(), "here\n");
+    }
+    let (bundle, id) = (bench.bundle(), bench.id());
+    bench.paddle(&["create", "-f", "other.json", "-b", text(&bundle), &id]).ok();
+    bench.paddle(&["delete", "--force", &id]).ok();
+    bench.is_clean();
+}
+
+#[test]
+fn a_bundle_of_somebody_else_is_not_taken_for_what_was_meant() {
+    let Some(bench) = Bench::new("theirs") else { return };
+    bench.write("echo theirs", &json!({}));
+    let config = bench.bundle().join("config.json");
+    let run = || {
+        let mut command = bench.scratch.paddle();
+        command.current_dir(bench.bundle()).args(["run", &bench.id()]);
+        bench.finish(&mut command)
+    };
+    std::os::unix::fs::chown(&config, Some(1234), None).unwrap();
+    run().fails(125, "there is no image");
+    std::os::unix::fs::chown(&config, Some(0), None).unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(bench.bundle(), open).unwrap();
+    run().fails(125, "there is no image");
+    let closed = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bench.bundle(), closed).unwrap();
+    assert_eq!(run().ok(), "theirs\n");
+    bench.is_clean();
+}
+
+#[test]
+fn what_a_terminal_shows_has_plain_lines_in_a_file() {
+    let Some(bench) = Bench::new("lines") else { return };
+    bench.write("tty; echo two", &json!({ "process": { "terminal": true } }));
+    let did = bench.paddle(&["run", "--bundle", text(&bench.bundle()), &bench.id()]);
+    assert_eq!(did.ok(), "/dev/pts/0\ntwo\n");
+    bench.is_clean();
+}
+
+#[test]
+fn processors_are_the_cgroups_and_not_the_launchers() {
+    let Some(bench) = Bench::new("processors") else { return };
+    let Some(taskset) = tests::require::program("taskset") else { return };
+    let list = |status: String| {
+        status.lines().find(|line| line.starts_with("Cpus_allowed_list:")).unwrap().to_owned()
+    };
+    let own = list(std::fs::read_to_string("/proc/self/status").unwrap());
+    let (bundle, state) = (bench.bundle(), bench.scratch.state());
+    let paddle = bench.scratch.path().join("bin/paddle");
+    let on_one = |arguments: &[&str]| {
+        let mut command = bench.scratch.command(&taskset);
+        command.args(["-c", "0", text(&paddle), "--root", text(&state)]).args(arguments);
+        bench.finish(&mut command).ok()
+    };
+    bench.write("cat /proc/self/status", &json!({}));
+    assert_eq!(list(on_one(&["run", "--bundle", text(&bundle), &bench.id()])), own);
+    bench.write("exec sleep 1000", &json!({}));
+    let id = bench.id();
+    bench.paddle(&["run", "-d", "--bundle", text(&bundle), &id]).ok();
+    assert_eq!(list(on_one(&["exec", &id, "cat", "/proc/self/status"])), own);
+    bench.paddle(&["delete", "--force", &id]).ok();
     bench.is_clean();
 }

@@ -150,3 +150,24 @@ fn a_container_of_an_image_can_be_entered() {
     bench.paddle(&["rm", "--force", &name]).ok();
     assert!(running.wait().unwrap().code().is_some());
 }
+
+#[test]
+fn what_was_decided_about_processors_is_in_the_log() {
+    let Some(bench) = Bench::new("exec-debug") else { return };
+    let id = bench.start(|config| {
+        config["process"]["execCPUAffinity"] = json!({ "initial": "0", "final": "0" });
+    });
+    let log = bench.scratch.path().join("log");
+    let mut command = bench.scratch.paddle();
+    let ran = tests::outcome::run(command.args(["--debug", "exec", &id, "true"]));
+    assert!(ran.says(&["level=debug", "initial affinity: 0x1"]).stdout.is_empty());
+    let mut command = bench.scratch.paddle();
+    command.arg("--log").arg(&log).args(["--log-level", "debug", "exec", &id, "true"]);
+    tests::outcome::run(&mut command).ok();
+    assert!(std::fs::read_to_string(&log).unwrap().contains("final affinity: 0x1"));
+    let mut command = bench.scratch.paddle();
+    command.arg("--log").arg(&log).args(["exec", &id, "true"]);
+    std::fs::remove_file(&log).unwrap();
+    tests::outcome::run(&mut command).ok();
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "");
+}

@@ -104,6 +104,19 @@ fn who_creates_hands_the_listener_over_and_each_process_has_its_own() {
     assert_eq!(told[1]["state"]["id"], json!(again));
 }
 
+/// Other runtimes connect to whoever is named, and agents count on it.
+#[test]
+fn who_listens_is_told_of_a_container_that_asks_nothing() {
+    let Some(bench) = Bench::new("listener-idle") else { return };
+    let (child, socket) = agent(&bench, 1);
+    let idle = json!({ "seccomp": {
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": socket, "listenerMetadata": "idle",
+    } });
+    let (status, _, message) = bench.run(&["ids"], &nothing(), &idle);
+    assert_eq!(status, 0, "{message}");
+    assert_eq!(told(child)[0]["metadata"], json!("idle"));
+}
+
 #[test]
 fn without_an_agent_nothing_starts() {
     let Some(bench) = Bench::new("listener-nobody") else { return };

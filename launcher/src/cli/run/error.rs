@@ -23,6 +23,10 @@ pub(super) enum UsageError {
     Id(crate::runtime::IdError),
     #[error("`{0}` stands behind the container's id")]
     AfterId(String),
+    #[error("`{0}` is for images, and a bundle is to be run")]
+    ImageOption(String),
+    #[error("no bundle is named, and there is no `{}` in this folder", file.display())]
+    NoBundle { file: PathBuf },
     #[error("no memory to keep times in")]
     Timing(#[source] Errno),
     #[error("cannot draw a random name")]
@@ -39,6 +43,13 @@ impl Diagnostic for UsageError {
             Self::AfterId(_) => Some(
                 "options stand before the id; the program is in the bundle's config.json"
                     .to_owned(),
+            ),
+            Self::ImageOption(_) => Some(
+                "what it would say is in the bundle's configuration; `paddle run --help` lists both kinds"
+                    .to_owned(),
+            ),
+            Self::NoBundle { .. } => Some(
+                "--bundle names one; a container of an image is waited for, and has no files that tell of it".to_owned(),
             ),
             Self::EnvFile { .. } | Self::EnvLine { .. } => {
                 Some("it holds one NAME=VALUE, or NAME of the caller's, in each line".to_owned())

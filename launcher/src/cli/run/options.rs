@@ -4,7 +4,8 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use common::accounts::UserSpec;
 use common::escape::Escaped;
 use common::tree::ImagePath;
@@ -30,7 +31,8 @@ use crate::supervise::Wanted;
 /// Ends with the program's status; 128+n if signal n ended it; 124 after --timeout; 125 if it could
 /// not be started, 126 if it is not executable, 127 if it does not exist.
 ///
-/// With --bundle it runs an OCI bundle as the container ID instead.
+/// With --bundle, or any other option of a bundle's, it runs an OCI bundle as the container ID instead; without them too, where there
+/// is no such image and the folder that it is in is a bundle of the caller's own.
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(in crate::cli) struct Arguments {
@@ -160,14 +162,14 @@ struct Rights {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Bundle")]
 pub(super) struct FromBundle {
-    /// Run the OCI bundle in this folder; all but the options below is in its config.json
-    #[arg(short, long, value_name = "FOLDER", conflicts_with_all = IMAGE_OPTIONS)]
+    /// Run the OCI bundle in this folder [default: the one that it is in]; all but the options below is in its configuration
+    #[arg(short, long, value_name = "FOLDER")]
     pub(super) bundle: Option<PathBuf>,
     /// Return as soon as the program runs
-    #[arg(short, long, requires = "bundle")]
+    #[arg(short, long)]
     pub(super) detach: bool,
     /// Keep its state when it ends; `paddle delete` forgets it
-    #[arg(long, requires = "bundle", conflicts_with = "detach")]
+    #[arg(long, conflicts_with = "detach")]
     pub(super) keep: bool,
     /// Accepted: nothing is left to paddle when it ends
     #[arg(long, hide = true)]
@@ -176,8 +178,15 @@ pub(super) struct FromBundle {
     pub(super) making: Making,
 }
 
-/// The options that say what a bundle says itself.
-const IMAGE_OPTIONS: [&str; 25] = [
+impl FromBundle {
+    /// Whether any option says that it is about a bundle.
+    pub(super) fn is_meant(&self) -> bool {
+        self.bundle.is_some() || self.detach || self.keep || self.making.is_asked()
+    }
+}
+
+/// The options that say what a bundle says itself, or that are about images.
+const IMAGE_OPTIONS: [&str; 27] = [
     "entrypoint",
     "env",
     "env_file",
@@ -203,7 +212,18 @@ const IMAGE_OPTIONS: [&str; 25] = [
     "memory",
     "cpus",
     "pids_limit",
+    "timing",
+    "allow_erofs",
 ];
+
+/// The option of an image's that was typed, if one was, as it is typed.
+pub(in crate::cli) fn image_option(matches: &ArgMatches) -> Option<String> {
+    let typed = |name: &&str| matches.value_source(name) == Some(ValueSource::CommandLine);
+    // Of those that are there at all, which are few.
+    let mut there = matches.ids().map(clap::Id::as_str);
+    let found = there.find(|name| IMAGE_OPTIONS.contains(name) && typed(name));
+    found.map(|name| format!("--{}", name.replace('_', "-")))
+}
 
 /// An absolute folder inside.
 #[derive(Debug, Clone)]

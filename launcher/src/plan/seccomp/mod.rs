@@ -44,7 +44,7 @@ pub struct Program {
     pub instructions: Vec<Instruction>,
     /// `SECCOMP_FILTER_FLAG_*`.
     pub flags: u32,
-    /// Whether some verdict is "ask the listener", so that one is needed
+    /// Whether some verdict is "ask the listener", or one is wanted all the same, so that there has to be one
     /// (`SECCOMP_FILTER_FLAG_NEW_LISTENER`).
     pub notifies: bool,
     /// Whether a process behind the filter can send its listener away (`sendmsg` goes through); otherwise somebody has to
