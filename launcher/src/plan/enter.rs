@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use oci_spec::runtime::{ContainerState, LinuxNamespaceType, Process as OciProcess, Spec};
+use oci_spec::runtime::{
+    ContainerState, LinuxNamespace, LinuxNamespaceType, Process as OciProcess, Spec,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Affinity, PlanError, Process, Security, Wanted, process, security};
@@ -19,6 +21,9 @@ pub struct EnterPlan {
     pub dies_with_parent: bool,
     /// How many descriptors of the caller's, from 3 on, it keeps.
     pub preserved_descriptors: u32,
+    /// Whether the root of the container's mount namespace is the container's. One that was joined has somebody else's, and all of
+    /// its files: then the first process's own root is what confines.
+    pub owns_mounts: bool,
 }
 
 /// What the specification does not say.
@@ -77,5 +82,11 @@ pub fn enter(
         security,
         dies_with_parent: manner.foreground,
         preserved_descriptors: manner.preserved,
+        owns_mounts: namespaces.iter().any(is_new_mount_namespace),
     })
+}
+
+fn is_new_mount_namespace(namespace: &LinuxNamespace) -> bool {
+    let path = namespace.path().as_ref().filter(|path| !path.as_os_str().is_empty());
+    namespace.typ() == LinuxNamespaceType::Mount && path.is_none()
 }

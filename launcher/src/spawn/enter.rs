@@ -303,7 +303,7 @@ fn become_program(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible>
     // A session of its own: no controlling terminal of the caller (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;
     rustix::process::umask(Mode::empty());
-    let root = enter_root(setup.inside)?;
+    let root = enter_root(setup)?;
     let peer = if process.terminal { Some(open_terminal(setup, &root, socket)?) } else { None };
     credentials::enter_folder(
         process,
@@ -326,10 +326,11 @@ fn become_program(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Infallible>
     Err(program::execute(&setup.candidates, &setup.arguments, environment))
 }
 
-/// A joined mount namespace has put us on its root. A container that shares the host's has only its first process's.
-fn enter_root(inside: &Inside) -> Done<OwnedFd> {
-    if !inside.namespaces.contains(ThreadNameSpaceType::MOUNT) {
-        rustix::process::fchdir(&inside.root)
+/// A mount namespace that is the container's has put us on its root. A container that shares the host's, or joined somebody
+/// else's, has only its first process's.
+fn enter_root(setup: &Setup<'_>) -> Done<OwnedFd> {
+    if !setup.plan.owns_mounts {
+        rustix::process::fchdir(&setup.inside.root)
             .and_then(|()| rustix::process::chroot(c"."))
             .at(Step::Pivot, "/")?;
     }

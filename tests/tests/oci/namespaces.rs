@@ -111,6 +111,29 @@ fn existing_namespaces_of_every_kind_are_joined() {
     bench.is_clean();
 }
 
+/// One in which the bundle is: that of another container has left the host's files behind.
+#[test]
+fn in_an_existing_mount_namespace_a_container_has_a_root_of_its_own() {
+    let Some(bench) = Bench::new("mountns") else { return };
+    let Some(unshare) = tests::require::program("unshare") else { return };
+    let mut command = bench.scratch.command(&unshare);
+    command.args(["--mount", "--propagation", "private", "sleep", "1000"]);
+    let mut holder = command.spawn().unwrap();
+    let pid = holder.id().to_string();
+    assert!(crate::within_seconds(20, || of(&pid)[2] != of("self")[2]));
+    let joined = [("mount", Some(format!("/proc/{pid}/ns/mnt"))), ("pid", None)];
+    let (id, first) = created(&bench, &list(&joined));
+    assert_eq!(of(&first.to_string())[2], of(&pid)[2]);
+    bench.paddle(&["start", &id]).ok();
+    assert_eq!(bench.status(&id), "running");
+    assert_eq!(bench.paddle(&["exec", &id, "ls", "/"]).ok(), "bin\ndev\netc\nproc\nsys\ntmp\n");
+    delete(&bench, &[&id]);
+    assert_eq!(fs::read_link(format!("/proc/{pid}/root")).unwrap().as_os_str(), "/");
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    bench.is_clean();
+}
+
 #[test]
 fn a_user_namespace_is_new_or_joined_with_what_belongs_to_it() {
     let Some(bench) = Bench::new("userns") else { return };
