@@ -6,6 +6,7 @@
 //! process 1 does, and stays until it is deleted.
 
 mod container;
+mod creator;
 mod directory;
 mod error;
 mod held;

@@ -11,11 +11,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::Signal;
 
-use super::mounts;
 use super::private::remove_area;
 use super::{
     ContainerId, Found, Held, ProcessId, RuntimeError, State, StateDirectory, Status, Timestamp,
 };
+use super::{creator, mounts};
 use crate::{cgroup, resctrl};
 
 /// How long a killed process may take to vanish.
@@ -65,7 +65,7 @@ pub fn take(
     force: bool,
 ) -> Result<Option<Held>, RuntimeError> {
     let deadline = Instant::now() + PATIENCE;
-    let mut was_there = false;
+    let (mut was_there, mut interrupted) = (false, false);
     loop {
         match states.claim(id)? {
             Found::Free(held) if !force && lives(held.state()).map_err(clean_up(id))? => {
@@ -90,6 +90,10 @@ pub fn take(
                 was_there = true;
                 if force {
                     end(&state)?;
+                    // Once: what it starts when it has failed is to run to its end.
+                    if !interrupted && state.status == Status::Creating {
+                        interrupted = creator::interrupt(&states.path().join(id));
+                    }
                 }
                 // The monitor lets go as soon as it has noticed. One that is only starting has no
                 // process yet and is asked again. One that has ended is held by somebody who looks.

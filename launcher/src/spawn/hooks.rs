@@ -208,7 +208,7 @@ fn run(hook: &Hook, around: Around<'_>) -> io::Result<(ExitStatus, String)> {
 }
 
 fn set_environment(command: &mut Command, hook: &Hook, usual: Option<&Strings>) {
-    let own = hook.env.as_ref().map(|env| env.iter().map(|entry| entry.as_bytes()).collect());
+    let own = hook.env.as_ref().map(|env| env.iter().map(String::as_bytes).collect());
     let usual = || usual.map(|usual| usual.get().iter().map(|entry| entry.to_bytes()).collect());
     let Some(entries): Option<Vec<&[u8]>> = own.or_else(usual) else { return };
     command.env_clear();

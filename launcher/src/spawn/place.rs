@@ -153,7 +153,7 @@ fn walk(
     shape: Shape,
     links: Links,
 ) -> Result<Point, Errno> {
-    /// As many as the kernel follows (path_resolution(7)).
+    /// As many as the kernel follows (`path_resolution(7)`).
     const MOST_LINKS: u32 = 40;
     let mut followed = 0;
     let mut left = components(path.as_bytes());

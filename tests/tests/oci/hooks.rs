@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::{Bench, text};
+use crate::{Bench, text, within_seconds};
 
 /// A hook that runs a script of the shell at `shell`.
 fn hook(shell: &str, script: &str) -> Value {
@@ -178,6 +178,33 @@ fn a_poststop_hook_that_fails_is_a_warning() {
     assert!(did.err.contains("warning: ") && did.err.contains("poststop"), "{did:?}");
     assert!(second.exists(), "the others run all the same");
     bench.is_clean();
+}
+
+/// A hook that never ends, of a creation that nobody wants any more.
+#[test]
+fn a_creation_that_waits_for_a_hook_can_be_deleted() {
+    let Some(bench) = Bench::new("stuck") else { return };
+    let (up, after) = (bench.scratch.path().join("up"), bench.scratch.path().join("after"));
+    let touch = |path: &std::path::Path| format!("echo >{}", path.display());
+    for kind in ["prestart", "createRuntime", "createContainer"] {
+        let stuck = hook("/bin/sh", &format!("{}; sleep 1000 & wait", touch(&up)));
+        let stop = hook("/bin/sh", &touch(&after));
+        bench.write("exit 0", &json!({ "hooks": { kind: [stuck], "poststop": [stop] } }));
+        let (id, bundle) = (bench.id(), bench.bundle());
+        let mut command = bench.scratch.paddle();
+        command
+            .args(["create", "--bundle", text(&bundle), &id])
+            .stderr(std::process::Stdio::null());
+        let mut creating = command.spawn().unwrap();
+        assert!(within_seconds(60, || up.exists()), "{kind}");
+        let begun = std::time::Instant::now();
+        bench.paddle(&["delete", "--force", &id]).ok();
+        assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{kind}: {begun:?}");
+        assert_eq!(creating.wait().unwrap().code(), Some(1), "{kind}");
+        assert!(after.exists(), "poststop hooks run: {kind}");
+        bench.is_clean();
+        [&up, &after].into_iter().for_each(|path| fs::remove_file(path).unwrap());
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn named(bundle: Option<PathBuf>, config: Option<&Path>) -> Result<PathBuf, Usag
 /// the bundle is the caller's own. Somebody else's could be lying in wait for a name that is mistyped.
 pub(super) fn is_meant_by(arguments: &Arguments, places: &Places) -> bool {
     let [word] = arguments.image_and_args.as_slice() else { return false };
-    if !word.to_str().is_some_and(|word| word.parse::<ContainerId>().is_ok()) {
+    if word.to_str().is_none_or(|word| word.parse::<ContainerId>().is_err()) {
         return false;
     }
     if ![Path::new(CONFIG), Path::new(".")].into_iter().all(is_own) {
