@@ -135,6 +135,10 @@ impl Bench {
 
     fn finish(&self, command: &mut Command) -> Did {
         let files = ["out", "err"].map(|name| self.scratch.path().join(name));
+        // New ones: an earlier command's container may still write to what it was given.
+        for path in &files {
+            drop(fs::remove_file(path));
+        }
         let [out, err] = files.each_ref().map(|path| File::create(path).unwrap());
         let status = command.stdin(Stdio::null()).stdout(out).stderr(err).status().unwrap();
         let [out, err] = files.map(|path| fs::read_to_string(path).unwrap());
