@@ -48,9 +48,15 @@ pub enum ExitCode {
     Exec = 255,
 }
 
+impl From<ExitCode> for u8 {
+    fn from(code: ExitCode) -> Self {
+        code as Self
+    }
+}
+
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
-        Self::from(code as u8)
+        Self::from(u8::from(code))
     }
 }
 
@@ -80,10 +86,14 @@ fn indent(message: &str) -> String {
     lines.join("\n    ")
 }
 
-/// Prints the error to standard error and returns the status to end with. A closed standard error
-/// changes nothing.
-pub fn fail(error: &dyn Diagnostic) -> std::process::ExitCode {
+/// Prints the error to standard error. A closed standard error changes nothing.
+pub fn print(error: &dyn Diagnostic) {
     std::io::stderr().write_all(render(error).as_bytes()).ok();
+}
+
+/// [Prints](print) the error and returns the status to end with.
+pub fn fail<S: From<ExitCode>>(error: &dyn Diagnostic) -> S {
+    print(error);
     error.exit_code().into()
 }
 

@@ -5,7 +5,7 @@
 //! cli/         store/         spec/   plan/   spawn/   supervise/
 //! ```
 //!
-//! [`run`](fn@run) shows the whole way; [`lifecycle`] is the same for OCI bundles, in the steps that engines ask for. Single-threaded by rule, but while the store unpacks. `unsafe` stands only under [`sys`].
+//! [`run`] is the whole way; [`lifecycle`] is the same for OCI bundles, in the steps that engines ask for. Single-threaded by rule, but while the store unpacks. `unsafe` stands only under [`sys`].
 
 pub mod cgroup;
 pub mod checkpoint;
@@ -24,5 +24,3 @@ pub mod store;
 pub mod supervise;
 pub mod sys;
 pub mod timing;
-
-pub use run::run;

@@ -1,7 +1,6 @@
 //! `paddle checkpoint` and `paddle restore`: the processes of a container to files and back, by criu(8).
 
 use std::path::PathBuf;
-use std::process::ExitCode as Status;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
@@ -13,6 +12,7 @@ use crate::lifecycle::{self, Foreground, Handles, Options};
 use crate::runtime::ContainerId;
 use crate::spawn;
 use crate::spec::Bundle;
+use crate::supervise::Ended;
 
 /// Write the processes of a container of a bundle to files, with criu, and remove it.
 #[derive(Debug, Args)]
@@ -219,7 +219,7 @@ pub(super) fn restore(arguments: Restore, globals: &Globals) -> Done {
     let states = globals.places.states()?;
     let (ended, hooks) = lifecycle::restore(&request, restore, &states, foreground)?;
     globals.warn_of(hooks.as_ref());
-    Ok(ended.map_or(ExitCode::Ok.into(), |ended| Status::from(ended.code())))
+    Ok(ended.map_or(ExitCode::Ok.into(), Ended::code))
 }
 
 #[cfg(test)]

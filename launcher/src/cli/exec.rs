@@ -2,7 +2,6 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-use std::process::ExitCode as Status;
 
 use clap::Args;
 use common::accounts::UserSpec;
@@ -14,6 +13,7 @@ use crate::exec::{self, Changes, ExecError, Program, Request, Subgroup};
 use crate::runtime::{ContainerId, IdError};
 use crate::spawn;
 use crate::spec::{CapabilityChoice, EnvVar, ParseError};
+use crate::supervise::Ended;
 
 /// Run a further program in a container that runs, and wait for its end.
 ///
@@ -144,7 +144,7 @@ fn execute(arguments: Arguments, globals: &Globals) -> Done {
     spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let ended = exec::exec(&request, &states, |decided| globals.log.debug(decided))?;
-    Ok(ended.map_or(ExitCode::Ok.into(), |ended| Status::from(ended.code())))
+    Ok(ended.map_or(ExitCode::Ok.into(), Ended::code))
 }
 
 impl Arguments {

@@ -33,7 +33,6 @@ mod update;
 mod verbs;
 
 use std::path::PathBuf;
-use std::process::ExitCode as Status;
 
 use clap::Args;
 use common::location::{STORE_VARIABLE, Who};
@@ -130,6 +129,9 @@ fn refuse(error: &clap::Error) -> Status {
     error.print().ok();
     if error.use_stderr() { ExitCode::Usage } else { ExitCode::Ok }.into()
 }
+
+/// The status to end with.
+pub type Status = u8;
 
 /// What each verb returns: the status to end with, or an error that is yet to be printed.
 type Done = Result<Status, Failure>;

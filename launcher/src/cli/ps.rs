@@ -79,7 +79,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     let (containers, failures) = runtime::list(&directory)?;
     let mut states: Vec<State> = containers.into_iter().map(|one| one.state).collect();
     for failure in &failures {
-        report::fail(failure);
+        report::print(failure);
     }
     let code = if failures.is_empty() { ExitCode::Ok } else { ExitCode::Failed };
     states.retain(|state| arguments.all || !matches!(state.status, Status::Stopped { .. }));

@@ -34,7 +34,7 @@ pub(super) fn run(arguments: &Arguments, globals: &Globals) -> Done {
                 print(&format!("{name}\n"))?;
             }
             Err(error) => {
-                report::fail(&error);
+                report::print(&error);
                 status = ExitCode::Failed;
             }
         }

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
                 }
             }
             Err(error) => {
-                report::fail(&error);
+                report::print(&error);
                 status = ExitCode::Failed;
             }
         }

@@ -16,7 +16,7 @@ use crate::run::claim;
 use crate::runtime::{
     self, ContainerId, Held, Mounted, ProcessId, State, StateDirectory, Status, Timestamp,
 };
-use crate::spawn::{self, Created, Stdio, Subject};
+use crate::spawn::{self, Ahead, Created, Stdio, Subject};
 use crate::spec::Bundle;
 use crate::store::Format;
 
@@ -83,6 +83,7 @@ pub fn create(request: &Request, states: &StateDirectory) -> Result<(), Lifecycl
         (false, Some(_)) => return Err(LifecycleError::NoTerminal),
         _ => {}
     }
+    let ahead = begin(request);
     let mut entered = enter(request, states, Attendance::Left)?;
     let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
     let stdio = Stdio {
@@ -91,7 +92,7 @@ pub fn create(request: &Request, states: &StateDirectory) -> Result<(), Lifecycl
         stderr: stderr.as_fd(),
         plain_lines: false,
     };
-    match make(&mut entered, &request.handles, stdio) {
+    match make(&mut entered, &request.handles, stdio, ahead) {
         // What is ours of it ends with this process: the console's controlling side is the caller's now.
         Ok(_) => Ok(()),
         Err(error) => Err(undo(entered, error)),
@@ -101,6 +102,11 @@ pub fn create(request: &Request, states: &StateDirectory) -> Result<(), Lifecycl
 /// Whether the process is to have a terminal.
 pub(super) fn wants_terminal(spec: &Spec) -> bool {
     spec.process().as_ref().and_then(Process::terminal).unwrap_or(false)
+}
+
+/// Begins with what does not depend on what is decided.
+pub(super) fn begin(request: &Request) -> Option<Ahead> {
+    Ahead::begin(&plan::new_namespaces(&request.bundle.spec))
 }
 
 /// Decides, and enters the container in the states. Nothing else of it exists then.
@@ -155,13 +161,14 @@ pub(super) fn enter(
     }
 }
 
-/// Makes the container and lets go of its process 1.
+/// Makes the container and lets go of its process 1. `ahead` is what was begun with.
 pub(super) fn make(
     entered: &mut Entered,
     handles: &Handles,
     stdio: Stdio<'_>,
+    ahead: Option<Ahead>,
 ) -> Result<spawn::Child, LifecycleError> {
-    let Entered { held, plan, .. } = entered;
+    let Entered { held, plan } = entered;
     let group = claim::group(held, &plan.cgroup)?;
     let mut join = group.join()?;
     if let Some(class) = &plan.rdt {
@@ -170,7 +177,7 @@ pub(super) fn make(
     }
     let state = held.state().clone();
     let container = spawn::Container { folder: held.folder(), subject: subject(&state) };
-    let created = spawn::create(plan, &join, stdio, container)?;
+    let created = spawn::create(plan, &join, stdio, ahead, container)?;
     let process = ProcessId::of(created.child.pid).map_err(LifecycleError::Identity)?;
     hand_over(&created, handles)?;
     held.set_status(Status::Created { process })?;

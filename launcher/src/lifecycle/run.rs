@@ -3,12 +3,12 @@
 use std::io;
 use std::os::fd::AsFd as _;
 
-use super::create::{Attendance, Entered, enter, make, undo, wants_terminal};
+use super::create::{Attendance, Entered, begin, enter, make, undo, wants_terminal};
 use super::delete::forget;
 use super::start::{Failed, start_held};
 use super::{LifecycleError, Request};
 use crate::runtime::{self, Exit, StateDirectory, Status, Timestamp};
-use crate::spawn::{SpawnError, Stdio};
+use crate::spawn::{Ahead, SpawnError, Stdio};
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
 
 /// Whether `run` waits for the end.
@@ -46,8 +46,9 @@ pub fn run(
             stderr: stderr.as_fd(),
             plain_lines: false,
         };
+        let ahead = begin(request);
         let mut entered = enter(request, states, Attendance::Left)?;
-        let started = make(&mut entered, &request.handles, stdio)
+        let started = make(&mut entered, &request.handles, stdio, ahead)
             .map_err(Failed::Start)
             .and_then(|_| start_held(&mut entered.held, &entered.plan.hooks));
         return match started {
@@ -58,8 +59,9 @@ pub fn run(
     let signals = Signals::block().map_err(LifecycleError::Streams)?;
     let wanted = Wanted { tty: terminal && !sent, interactive: true };
     let streams = Streams::open(wanted).map_err(LifecycleError::Streams)?;
+    let ahead = begin(request);
     let mut entered = enter(request, states, Attendance::Foreground { keep })?;
-    match attend(&mut entered, request, &signals, streams) {
+    match attend(&mut entered, request, &signals, streams, ahead) {
         Ok(ended) => Ok((Some(ended), settle(entered, ended, keep)?)),
         Err(error) => Err(undo(entered, error)),
     }
@@ -71,8 +73,9 @@ fn attend(
     request: &Request,
     signals: &Signals,
     streams: Streams,
+    ahead: Option<Ahead>,
 ) -> Result<Ended, LifecycleError> {
-    let mut child = streams.lend(|stdio| make(entered, &request.handles, stdio))?;
+    let mut child = streams.lend(|stdio| make(entered, &request.handles, stdio, ahead))?;
     if request.handles.console_socket.is_some() {
         // It is somebody else's.
         child.console = None;

@@ -57,7 +57,7 @@ pub use mount::{
     Device, DeviceKind, GeneratedFile, Link, Mount, Node, OwnerMaps, Owners, Propagation, Source,
     Sources, Spread,
 };
-pub use namespaces::{Namespace, NamespaceKind, TimeOffset};
+pub use namespaces::{Namespace, NamespaceKind, TimeOffset, new_namespaces};
 pub use numbers::Numbers;
 pub use options::mount_options;
 pub use process::{Process, Rlimit, process};

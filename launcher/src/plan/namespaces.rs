@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use oci_spec::runtime::{LinuxNamespaceType, Spec};
+use oci_spec::runtime::{LinuxNamespace, LinuxNamespaceType, Spec};
 use serde::{Deserialize, Serialize};
 
 use super::PlanError;
@@ -97,6 +97,15 @@ pub struct TimeOffset {
     pub seconds: i64,
     /// And nanoseconds.
     pub nanoseconds: u32,
+}
+
+/// The kinds of those that `spec` wants to be new, unchecked: what can be begun with before all else is decided.
+pub fn new_namespaces(spec: &Spec) -> Vec<NamespaceKind> {
+    let wanted = spec.linux().as_ref().and_then(|linux| linux.namespaces().as_deref());
+    let named =
+        |one: &LinuxNamespace| one.path().as_ref().is_some_and(|path| !path.as_os_str().is_empty());
+    let new = wanted.unwrap_or_default().iter().filter(|one| !named(one));
+    new.map(|one| NamespaceKind::from(one.typ())).collect()
 }
 
 /// The specification's namespaces, each kind once.

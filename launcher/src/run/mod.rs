@@ -1,5 +1,6 @@
 //! The whole way of `paddle run`, as stages: an image that was named becomes a process that ended.
 //!
+//! [`begin`] has the kernel work meanwhile.
 //! [`prepare`] decides and changes nothing but the store; what it returns can be printed.
 //! [`Prepared::launch`] makes the container, waits for its end and clears up after it.
 
@@ -18,12 +19,12 @@ use oci_spec::runtime::{BoxBuilder, Spec};
 
 use crate::cgroup::{Cgroup, Driver, OomWatch};
 use crate::host::Host;
-use crate::plan::{self, Ground, Plan};
+use crate::plan::{self, Ground, NamespaceKind, Plan};
 use crate::runtime::{
     self, ContainerId, Exit, Held, ProcessId, RuntimeError, State, StateDirectory, Status,
     Timestamp,
 };
-use crate::spawn;
+use crate::spawn::{self, Ahead};
 use crate::spec::{self, Overrides};
 use crate::store::{ImageSource, Snapshot, Store};
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
@@ -77,14 +78,10 @@ pub struct Prepared {
     _lease: Snapshot,
 }
 
-/// Runs an image: from its name to the end of its program.
-pub fn run(
-    request: &Request,
-    host: &Host,
-    store: &Store,
-    states: &StateDirectory,
-) -> Result<Outcome, RunError> {
-    prepare(request, host, store)?.launch(store, states)
+/// Begins with what depends on nothing that has to be found out or decided.
+pub fn begin(request: &Request) -> Option<Ahead> {
+    let new = spec::namespace_kinds(&request.overrides).into_iter().map(NamespaceKind::from);
+    Ahead::begin(&new.collect::<Vec<_>>())
 }
 
 /// Finds and unpacks the image, and decides everything about its container.
@@ -149,16 +146,22 @@ pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared
 
 impl Prepared {
     /// Makes the container, waits for its end, and leaves nothing of it but, without `--rm`, its
-    /// state.
-    pub fn launch(self, store: &Store, states: &StateDirectory) -> Result<Outcome, RunError> {
+    /// state. `ahead` is what was begun with.
+    pub fn launch(
+        self,
+        store: &Store,
+        states: &StateDirectory,
+        mut ahead: Option<Ahead>,
+    ) -> Result<Outcome, RunError> {
         if self.exposed {
+            ahead.iter_mut().for_each(Ahead::wait);
             spawn::out_of_reach()?;
         }
         // From here on a signal waits until there is a container that it can be passed on to.
         let signals = Signals::block().map_err(RunError::Signals)?;
         let mut held = states.create(self.state.clone())?;
         mark(Mark::Entered);
-        match self.start_and_wait(&mut held, store, &signals) {
+        match self.start_and_wait(&mut held, store, &signals, ahead) {
             Ok(mut outcome) => {
                 outcome.left_behind = settle(held, &outcome).err();
                 mark(Mark::Cleared);
@@ -179,13 +182,14 @@ impl Prepared {
         held: &mut Held,
         store: &Store,
         signals: &Signals,
+        ahead: Option<Ahead>,
     ) -> Result<Outcome, RunError> {
         let writes = self.plan.root.writable().is_some();
         let _in_use = writes.then(|| claim::private_area(held, store)).transpose()?;
         let group = claim::group(held, &self.plan.cgroup)?;
         mark(Mark::Grouped);
         let streams = Streams::open(self.streams).map_err(RunError::Streams)?;
-        let (child, mut memory) = self.spawn(group.as_ref(), &streams)?;
+        let (child, mut memory) = self.spawn(group.as_ref(), &streams, ahead)?;
         // While the program runs already; it has to be there before the state says so.
         held.save_config(&self.spec)?;
         let process = ProcessId::of(child.pid).map_err(RunError::Identity)?;
@@ -203,9 +207,10 @@ impl Prepared {
         &self,
         group: &dyn Cgroup,
         streams: &Streams,
+        ahead: Option<Ahead>,
     ) -> Result<(spawn::Child, Option<OomWatch>), RunError> {
         let join = group.join()?;
-        let child = streams.lend(|stdio| spawn::spawn(&self.plan, &join, stdio))?;
+        let child = streams.lend(|stdio| spawn::spawn(&self.plan, &join, stdio, ahead))?;
         Ok((child, join.scope.and_then(|scope| scope.watch())))
     }
 }

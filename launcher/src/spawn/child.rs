@@ -179,6 +179,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
         sys::clone::unshare(NamespaceKind::Cgroup.flag()).at(Step::Clone, "cgroup")?;
     }
     if !between {
+        fork::join_made(setup)?;
         fork::join_all(setup)?;
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
@@ -239,6 +240,8 @@ fn identity(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     }
     match plan.network {
         Network::Shared => Ok(()),
+        // It is up.
+        Network::Loopback if setup.was_made(NamespaceKind::Network) => Ok(()),
         Network::Loopback => sys::net::loopback_up().at(Step::Network, "lo"),
     }?;
     network::receive_all(&setup.guests, socket)

@@ -69,6 +69,16 @@ impl Setup<'_> {
             && plan.hooks.is_empty()
     }
 
+    /// Whether this namespace was made ahead.
+    pub(super) fn was_made(&self, kind: NamespaceKind) -> bool {
+        self.made.iter().any(|(made, _)| *made == kind)
+    }
+
+    /// The flags of the namespaces that were made ahead.
+    fn made_flags(&self) -> u64 {
+        self.made.iter().fold(0, |flags, (kind, _)| flags | kind.flag())
+    }
+
     /// Whether all that the child says can be heard when it has ended or executed its program.
     pub(super) fn says_nothing_urgent(&self) -> bool {
         self.gate.is_none() && self.plan.security.listener.is_none() && self.guests.is_empty()
@@ -80,7 +90,7 @@ impl Setup<'_> {
 pub(super) fn fork(setup: &Setup<'_>, ours: &OwnedFd, theirs: &OwnedFd) -> Result<Born, Errno> {
     let plan = setup.plan;
     let between = plan.needs_between();
-    let flags = if between { 0 } else { plan.clone_flags() };
+    let flags = if between { 0 } else { plan.clone_flags() & !setup.made_flags() };
     let cgroup = setup.cgroup.v2.as_ref().map(AsFd::as_fd);
     if !between && setup.is_on_its_own() {
         let mut child = || child::become_program(setup, Some(ours), theirs);
@@ -174,6 +184,15 @@ fn join_users(setup: &Setup<'_>) -> Done {
 fn is_ours(link: &OwnedFd) -> Result<bool, Errno> {
     let (ours, theirs) = (rustix::fs::stat("/proc/self/ns/user")?, rustix::fs::fstat(link)?);
     Ok((ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino))
+}
+
+/// Joins what was made ahead.
+pub(super) fn join_made(setup: &Setup<'_>) -> Done {
+    for (kind, link) in &setup.made {
+        move_into_link_name_space(link.as_fd(), Some(kind.link()))
+            .at(Step::JoinNamespace, kind.name())?;
+    }
+    Ok(())
 }
 
 /// Joins all but a user namespace. One of another kind than it should be is EINVAL.

@@ -10,7 +10,7 @@ use super::hooks::Subject;
 use super::prepare::Setup;
 use super::step::At;
 use super::{
-    Child, Container, SpawnError, Stdio, Step, abandon, end_of, fork, ids, listener, owners,
+    Ahead, Child, Container, SpawnError, Stdio, Step, abandon, end_of, fork, ids, listener, owners,
 };
 use crate::cgroup::Join;
 use crate::plan::{HookKind, Plan};
@@ -22,6 +22,7 @@ pub(super) fn make(
     plan: &Plan,
     cgroup: &Join,
     stdio: Stdio<'_>,
+    ahead: Option<Ahead>,
     container: Option<Container<'_>>,
 ) -> Result<(Child, OwnedFd), SpawnError> {
     let threads = sys::clone::threads().at(Step::Prepare, "/proc/self/task")?;
@@ -30,8 +31,10 @@ pub(super) fn make(
     }
     let (ours, theirs) = handshake::pair().at(Step::Prepare, "the handshake")?;
     let folder = container.map(|container| container.folder);
-    let setup = Setup::new(plan, cgroup, stdio, theirs.as_fd(), folder)?;
+    let mut setup = Setup::new(plan, cgroup, stdio, theirs.as_fd(), folder)?;
     mark(Mark::Prepared);
+    setup.made = ahead.map(|ahead| ahead.finish(plan)).unwrap_or_default();
+    mark(Mark::Met);
     let born = fork::fork(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
     drop(theirs);
     mark(Mark::Cloned);

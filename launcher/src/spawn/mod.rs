@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! launcher                                     child
+//! [ahead: a network namespace, made by a process beside the launcher while that plans]
 //! prepare: strings, files, folders, copies
-//! clone3 with all namespaces ----------------> joins its cgroups
+//! clone3 with all other namespaces ----------> joins its cgroups, and what was made ahead
 //! ids: writes the maps, "go" ----------------> becomes root inside; not dumpable; own session
 //!                                              root, mounts, devices, terminal, sysctls, paths
 //! <------------------------- console --------- names, network
@@ -18,6 +19,7 @@
 //! `plan/X.rs` decides, `spawn/X.rs` does; `child.rs` is the story in order. Nothing is decided here that could have been
 //! decided there. Lowest kernel: 5.12 (`mount_setattr`); an idmapped root under overlayfs needs 5.19.
 
+mod ahead;
 mod child;
 mod confine;
 mod copy_up;
@@ -65,6 +67,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use crate::cgroup::Join;
 use crate::plan::Plan;
 
+pub use ahead::Ahead;
 pub use created::{Created, Starting, reach};
 pub use enter::{Inside, enter};
 pub use error::SpawnError;
@@ -114,7 +117,7 @@ pub struct Container<'a> {
 /// Starts the container of `plan`; returns when its program has been executed.
 ///
 /// `cgroup` is how the child comes into its groups, which exist already. Never by migrating a running process: that waits
-/// for an RCU grace period (5 to 12 ms on an idle machine).
+/// for an RCU grace period (5 to 12 ms on an idle machine). `ahead` are namespaces that were begun with while this was being planned.
 ///
 /// The caller must be single-threaded. Signals that the caller has blocked (SIGCHLD among them, best blocked before
 /// the call) are unblocked in the program, and all dispositions are set to their default there.
@@ -123,8 +126,13 @@ pub struct Container<'a> {
 ///
 /// Nothing is left behind on an error: a child that could not be finished is dead and reaped, and its mounts died with
 /// its namespaces. Cgroups and the container's folder are the caller's.
-pub fn spawn(plan: &Plan, cgroup: &Join, stdio: Stdio<'_>) -> Result<Child, SpawnError> {
-    let (child, _) = launch::make(plan, cgroup, stdio, None)?;
+pub fn spawn(
+    plan: &Plan,
+    cgroup: &Join,
+    stdio: Stdio<'_>,
+    ahead: Option<Ahead>,
+) -> Result<Child, SpawnError> {
+    let (child, _) = launch::make(plan, cgroup, stdio, ahead, None)?;
     Ok(child)
 }
 
@@ -138,9 +146,10 @@ pub fn create(
     plan: &Plan,
     cgroup: &Join,
     stdio: Stdio<'_>,
+    ahead: Option<Ahead>,
     container: Container<'_>,
 ) -> Result<Created, SpawnError> {
-    let (child, socket) = launch::make(plan, cgroup, stdio, Some(container))?;
+    let (child, socket) = launch::make(plan, cgroup, stdio, ahead, Some(container))?;
     Ok(Created::new(child, socket))
 }
 

@@ -34,6 +34,8 @@ pub(super) struct Setup<'a> {
     pub(super) init: Option<Init>,
     /// Existing namespaces to be joined.
     pub(super) joined: Vec<(NamespaceKind, OwnedFd)>,
+    /// New namespaces that exist already.
+    pub(super) made: Vec<(NamespaceKind, OwnedFd)>,
     /// Where it waits to be started; `None` for a run straight through.
     pub(super) gate: Option<Gate>,
     /// What hooks are told that run in the child.
@@ -83,6 +85,7 @@ impl<'a> Setup<'a> {
             guests: network::look_up(&plan.network_devices)?,
             procfs: labels::open_procfs(needs_procfs(plan))?,
             joined: namespaces::open_joined(plan)?,
+            made: Vec::new(),
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
             told: Told::new(plan).at(Step::Prepare, "the hooks")?,
             trees,

@@ -215,6 +215,14 @@ fn linux(overrides: &Overrides) -> Result<Linux, SpecError> {
 }
 
 fn namespaces(overrides: &Overrides) -> Result<Vec<LinuxNamespace>, SpecError> {
+    namespace_kinds(overrides)
+        .into_iter()
+        .map(|kind| built(LinuxNamespaceBuilder::default().typ(kind).build()))
+        .collect()
+}
+
+/// The namespaces of an image's container, all new ones.
+pub fn namespace_kinds(overrides: &Overrides) -> Vec<LinuxNamespaceType> {
     use LinuxNamespaceType as Kind;
     let mut kinds = vec![Kind::Mount, Kind::Pid, Kind::Ipc, Kind::Uts, Kind::Cgroup];
     if overrides.network == NetworkChoice::None {
@@ -224,9 +232,6 @@ fn namespaces(overrides: &Overrides) -> Result<Vec<LinuxNamespace>, SpecError> {
         kinds.push(Kind::User);
     }
     kinds
-        .into_iter()
-        .map(|kind| built(LinuxNamespaceBuilder::default().typ(kind).build()))
-        .collect()
 }
 
 /// `oci-spec`'s builders fail only for a required field that is missing.

@@ -21,7 +21,7 @@ pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
 pub use example::example;
 pub(crate) use image::OCI_VERSION;
-pub use image::from_image;
+pub use image::{from_image, namespace_kinds};
 pub use mounts::mount_points_exist;
 pub use overrides::{
     CapabilityChoice, EnvVar, HostEntry, Hostname, NetworkChoice, Overrides, ParseError, Tmpfs,

@@ -15,12 +15,12 @@ use super::checked;
 /// `struct clone_args` up to `cgroup` (linux/sched.h, `CLONE_ARGS_SIZE_VER2`, Linux 5.7).
 #[repr(C, align(8))]
 #[derive(Default)]
-struct CloneArgs {
+pub(super) struct CloneArgs {
     flags: u64,
     pidfd: u64,
     child_tid: u64,
     parent_tid: u64,
-    exit_signal: u64,
+    pub(super) exit_signal: u64,
     stack: u64,
     stack_size: u64,
     tls: u64,
@@ -103,23 +103,18 @@ pub fn run_into(
     if threads()? != 1 {
         return Err(Errno::DEADLK);
     }
-    let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::STACK);
-    // SAFETY: with a null address the kernel chooses a place where nothing is.
-    let stack = unsafe { mmap_anonymous(std::ptr::null_mut(), STACK, access, flags)? };
+    let stack = Stack::new(STACK)?;
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs::new(namespaces | CLONE_VM_AND_WAIT, cgroup, &mut pidfd)?;
-    (args.stack, args.stack_size) = (stack as u64, STACK as u64);
+    args.set_stack(&stack);
     let mut story = child;
     // SAFETY: the child runs `entry` on a stack of its own, which never returns, so no frame of ours is touched; this
     // thread, the only one (checked above), sleeps meanwhile, so nothing is used by two at a time. `story`, `args` and
     // `pidfd` outlive the child's use of them: with CLONE_VFORK the call returns after that.
-    let pid = checked(syscalls::Errno::from_ret(unsafe {
-        clone_and_call(&raw mut args, entry, (&raw mut story).cast())
-    }));
-    // SAFETY: nobody uses the child's stack any more: it has its own memory by now, or is gone.
-    let unmapped = unsafe { rustix::mm::munmap(stack, STACK) };
-    let child = made(pid?, pidfd)?;
-    unmapped.map(|()| child)
+    let pid = unsafe { clone_and_call(&raw mut args, entry, (&raw mut story).cast()) }?;
+    // The child has its own memory by now, or is gone: its stack is nobody's any more.
+    drop(stack);
+    made(pid, pidfd)
 }
 
 /// What the child of [`run_into`] calls first, and last.
@@ -134,11 +129,11 @@ extern "C" fn entry(story: *mut c_void) -> ! {
 /// # Safety
 ///
 /// `args` has a stack that nothing else uses, and `data` is what `entry` expects, for as long as the child runs.
-unsafe fn clone_and_call(
+pub(super) unsafe fn clone_and_call(
     args: *mut CloneArgs,
     entry: extern "C" fn(*mut c_void) -> !,
     data: *mut c_void,
-) -> usize {
+) -> Result<usize, Errno> {
     let result: usize;
     // SAFETY: syscall changes rax, rcx and r11 only. The parent goes on behind the label; the child, in which rax is 0,
     // starts on an empty, aligned stack, with no frame above it, and does not come back.
@@ -181,11 +176,45 @@ unsafe fn clone_and_call(
             in("x21") data,
         );
     }
-    result
+    checked(syscalls::Errno::from_ret(result))
+}
+
+/// A stack for a process that borrows its maker's memory; unmapped when dropped, so to be kept while that uses it.
+#[derive(Debug)]
+pub(super) struct Stack {
+    lowest: *mut c_void,
+    size: usize,
+}
+
+impl Stack {
+    /// `size` in bytes.
+    pub(super) fn new(size: usize) -> Result<Self, Errno> {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::STACK;
+        // SAFETY: with a null address the kernel chooses a place where nothing is.
+        let lowest = unsafe { mmap_anonymous(std::ptr::null_mut(), size, access, flags)? };
+        Ok(Self { lowest, size })
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: it was mapped by `new`, and whoever made a process on it keeps it while that runs.
+        let unmapped = unsafe { rustix::mm::munmap(self.lowest, self.size) };
+        debug_assert!(unmapped.is_ok(), "a mapping of our own can be unmapped");
+    }
 }
 
 impl CloneArgs {
-    fn new(flags: u64, cgroup: Option<BorrowedFd<'_>>, pidfd: &mut RawFd) -> Result<Self, Errno> {
+    pub(super) fn set_stack(&mut self, stack: &Stack) {
+        (self.stack, self.stack_size) = (stack.lowest as u64, stack.size as u64);
+    }
+
+    pub(super) fn new(
+        flags: u64,
+        cgroup: Option<BorrowedFd<'_>>,
+        pidfd: &mut RawFd,
+    ) -> Result<Self, Errno> {
         let mut args = Self {
             flags: flags | libc::CLONE_PIDFD as u64,
             pidfd: std::ptr::from_mut(pidfd) as u64,
@@ -201,7 +230,7 @@ impl CloneArgs {
 }
 
 /// The child that clone3 made, from what it returned and stored.
-fn made(pid: usize, pidfd: RawFd) -> Result<(Pid, OwnedFd), Errno> {
+pub(super) fn made(pid: usize, pidfd: RawFd) -> Result<(Pid, OwnedFd), Errno> {
     // SAFETY: CLONE_PIDFD stored a new descriptor, which nothing else owns; the kernel sets close-on-exec on it.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::RANGE)?;

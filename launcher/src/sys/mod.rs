@@ -1,11 +1,12 @@
 //! The few system calls that `rustix` and `nix` lack or do not offer safely, each as a thin safe wrapper. The only place
-//! of this program with `unsafe`.
+//! of this program with `unsafe`, but for the name of the function that the C library calls.
 //!
 //! A wrapper hard-wires the safe flags (close-on-exec, no following of links) and returns the kernel's
 //! [`Errno`] untouched: what it *means* is said by the stage that knows what it was doing.
 //! Wrappers that run between clone and exec do not allocate.
 #![allow(unsafe_code, reason = "this folder is where system calls are wrapped")]
 
+pub mod beside;
 pub mod bpf;
 pub mod clone;
 pub mod exec;
@@ -19,6 +20,7 @@ pub mod schedule;
 pub mod seccomp;
 pub mod shared;
 pub mod signal;
+pub mod start;
 
 use rustix::io::Errno;
 

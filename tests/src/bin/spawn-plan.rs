@@ -42,7 +42,7 @@ fn run(plan: &Plan, cgroup: Option<&dyn Cgroup>) -> ExitCode {
         stderr: stderr.as_fd(),
         plain_lines: false,
     };
-    match spawn::spawn(plan, &join, stdio) {
+    match spawn::spawn(plan, &join, stdio, None) {
         Ok(child) => wait(child),
         Err(error) => report::fail(&error),
     }

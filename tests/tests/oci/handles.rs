@@ -157,6 +157,17 @@ fn as_many_descriptors_pass_as_were_promised() {
 }
 
 #[test]
+fn streams_that_are_closed_are_nobodys() {
+    let Some(bench) = Bench::new("closed") else { return };
+    let bundle = bench.bundle();
+    bench.write("readlink /proc/self/fd/0; readlink /proc/self/fd/2", &json!({}));
+    let script = format!("exec <&- 2>&-; paddle run --bundle {} {}", text(&bundle), bench.id());
+    let did = bench.finish(&mut with_descriptors(&bench, &script));
+    assert_eq!(did.ok(), "/dev/null\n/dev/null\n");
+    bench.is_clean();
+}
+
+#[test]
 fn the_root_can_be_entered_without_pivoting() {
     let Some(bench) = Bench::new("nopivot") else { return };
     bench.write("ls /", &json!({}));

@@ -54,6 +54,37 @@ fn delete(bench: &Bench, ids: &[&str]) {
     }
 }
 
+/// With a second processor, the network's is made beside the launcher's work; with one, by the child's clone.
+#[test]
+fn the_network_is_new_and_loopback_up_on_any_number_of_processors() {
+    let Some(bench) = Bench::new("processors") else { return };
+    let ours = of("self");
+    let script = "readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; mount -t sysfs sysfs /sys; cat /sys/class/net/lo/flags";
+    bench.write(script, &json!({ "process": { "capabilities": {
+        "bounding": ["CAP_SYS_ADMIN"], "effective": ["CAP_SYS_ADMIN"], "permitted": ["CAP_SYS_ADMIN"]
+    }}}));
+    let paddle = bench.scratch.path().join("bin/paddle");
+    let (bundle, state) = (bench.bundle(), bench.scratch.state());
+    for before in ["", "taskset --cpu-list 0"] {
+        let call = format!(
+            "{before} {} --root {} run --bundle {} {}",
+            text(&paddle),
+            text(&state),
+            text(&bundle),
+            bench.id()
+        );
+        let mut command = bench.scratch.command(std::path::Path::new("/bin/sh"));
+        let output = bench.finish(command.args(["-c", &call])).ok();
+        let [net, ipc, flags] = output.lines().collect::<Vec<_>>()[..] else { panic!("{output}") };
+        for (kind, link) in [("network", net), ("ipc", ipc)] {
+            assert!(!ours.contains(&(kind, link.to_owned())), "{before}: {kind}");
+        }
+        // IFF_UP and IFF_LOOPBACK.
+        assert_eq!(flags, "0x9", "{before}");
+    }
+    bench.is_clean();
+}
+
 #[test]
 fn what_is_listed_is_new_and_all_else_the_hosts() {
     let Some(bench) = Bench::new("newns") else { return };

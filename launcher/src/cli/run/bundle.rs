@@ -3,7 +3,6 @@
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode as Status;
 
 use common::report::ExitCode;
 
@@ -15,6 +14,7 @@ use crate::runtime::ContainerId;
 use crate::spawn;
 use crate::spec::{Bundle, CONFIG};
 use crate::store::{ImageSource, StoreError};
+use crate::supervise::Ended;
 
 /// Runs it.
 pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
@@ -43,7 +43,7 @@ fn execute(arguments: Arguments, globals: &Globals) -> Done {
     let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
     let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;
     globals.warn_of(hooks.as_ref());
-    Ok(ended.map_or(ExitCode::Ok.into(), |ended| Status::from(ended.code())))
+    Ok(ended.map_or(ExitCode::Ok.into(), Ended::code))
 }
 
 /// The bundle's folder: where none is named, this one, and then it has to be one. Whoever typed an image is told so.

@@ -5,8 +5,6 @@ mod error;
 mod options;
 mod outcome;
 
-use std::process::ExitCode as Status;
-
 use common::report::ExitCode;
 
 use super::output::print_json;
@@ -43,15 +41,16 @@ pub(super) fn run(
     let host = Host::probe()?;
     let mut request = arguments.into_request(&host)?;
     request.cgroup_driver = globals.management.chosen_driver();
-    let store = places.store()?;
     if print_plan {
+        let store = places.store()?;
         print_json(&crate::run::prepare(&request, &host, &store)?.plan)?;
         return Ok(ExitCode::Ok.into());
     }
-    let states = places.states()?;
+    let ahead = crate::run::begin(&request);
+    let (store, states) = (places.store()?, places.states()?);
     mark(Mark::Store);
-    let outcome = crate::run::run(&request, &host, &store, &states)?;
+    let outcome = crate::run::prepare(&request, &host, &store)?.launch(&store, &states, ahead)?;
     outcome::explain(&outcome, &request, memory);
     super::timing::print();
-    Ok(Status::from(outcome.ended.code()))
+    Ok(outcome.ended.code())
 }

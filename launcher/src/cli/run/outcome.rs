@@ -11,13 +11,13 @@ pub(super) fn explain(outcome: &Outcome, request: &Request, memory: Option<Bytes
     if outcome.out_of_memory > 0 {
         let error = OutOfMemory { whole: outcome.ended.was_killed(), limit: memory };
         if error.whole {
-            report::fail(&error);
+            report::print(&error);
         } else {
             report::warn(&error.to_string());
         }
     }
     if let (Ended::TimedOut, Some(limit)) = (outcome.ended, request.timeout) {
-        report::fail(&TimedOut(limit));
+        report::print(&TimedOut(limit));
     }
     outcome.left_behind.iter().for_each(crate::cli::warn);
 }
