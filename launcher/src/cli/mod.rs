@@ -7,6 +7,7 @@ mod checkpoint;
 mod create;
 mod delete;
 mod duration;
+mod early;
 mod events;
 mod exec;
 mod features;
@@ -105,8 +106,8 @@ struct Places {
 
 /// Parses the command line, does what it says and reports how it went.
 pub fn main() -> Status {
-    let since = crate::timing::now();
     let arguments = spelling::usual(std::env::args_os());
+    let early = early::Early::begin(&arguments);
     let (globals, verb, matches) = match verbs::parse(&arguments) {
         Ok(parsed) => parsed,
         Err(error) => return refuse(&error),
@@ -114,7 +115,7 @@ pub fn main() -> Status {
     if let Err(error) = globals.log.check() {
         return report::fail(&error);
     }
-    match (verb.run)(matches, &globals, since) {
+    match (verb.run)(matches, &globals, early) {
         Ok(Ok(status)) => status,
         Ok(Err(Failure(error))) => {
             globals.log.error(error.as_ref());

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, error::ErrorKind};
 
+use super::early::Early;
 use super::status::of_engines;
 use super::{Done, Globals};
 use super::{
@@ -21,8 +22,8 @@ pub(super) struct Verb {
     name: &'static str,
     alias: Option<&'static str>,
     describe: fn(Command) -> Command,
-    /// Does it. The last argument is when this program began ([`crate::timing::now`]).
-    pub(super) run: fn(ArgMatches, &Globals, u64) -> Result<Done, clap::Error>,
+    /// Does it.
+    pub(super) run: fn(ArgMatches, &Globals, Early) -> Result<Done, clap::Error>,
 }
 
 macro_rules! verb {
@@ -31,10 +32,10 @@ macro_rules! verb {
             name: $name,
             alias: [$(Some($alias),)? None][0],
             describe: <$arguments as Args>::augment_args,
-            run: |mut matches, globals, since| {
+            run: |mut matches, globals, _| {
                 let arguments = <$arguments as FromArgMatches>::from_arg_matches_mut(&mut matches)?;
-                let run: fn($arguments, &Globals, u64) -> Done = $run;
-                Ok(run(arguments, globals, since))
+                let run: fn($arguments, &Globals) -> Done = $run;
+                Ok(run(arguments, globals))
             },
         }
     };
@@ -46,44 +47,44 @@ const VERBS: &[Verb] = &[
         name: "run",
         alias: None,
         describe: <run::Arguments as Args>::augment_args,
-        run: |mut matches, globals, since| {
+        run: |mut matches, globals, early| {
             let image_option = run::image_option(&matches);
             let arguments = FromArgMatches::from_arg_matches_mut(&mut matches)?;
-            Ok(run::run(arguments, image_option, globals, since))
+            Ok(run::run(arguments, image_option, globals, early))
         },
     },
-    verb!("ps", ps::Arguments, |it, globals, _| ps::run(&it, &globals.places)),
-    verb!("rm", rm::Arguments, |it, globals, _| rm::run(&it, globals)),
-    verb!("kill", kill::Arguments, |it, globals, _| kill::run(&it, globals)),
-    verb!("create", create::Arguments, |it, globals, _| { of_engines(create::run(it, globals)) }),
-    verb!("start", start::Arguments, |it, globals, _| { of_engines(start::run(&it, globals)) }),
-    verb!("state", state::Arguments, |it, globals, _| state::run(&it, globals)),
-    verb!("delete", delete::Arguments, |it, globals, _| { of_engines(delete::run(&it, globals)) }),
-    verb!("list", list::Arguments, |it, globals, _| list::run(&it, globals)),
-    verb!("exec", exec::Arguments, |it, globals, _| exec::run(it, globals)),
-    verb!("pause", pause::Pause, |it, globals, _| pause::pause(&it, &globals.places)),
-    verb!("resume", "unpause", pause::Resume, |it, globals, _| pause::resume(&it, &globals.places)),
-    verb!("update", update::Arguments, |it, globals, _| {
+    verb!("ps", ps::Arguments, |it, globals| ps::run(&it, &globals.places)),
+    verb!("rm", rm::Arguments, |it, globals| rm::run(&it, globals)),
+    verb!("kill", kill::Arguments, |it, globals| kill::run(&it, globals)),
+    verb!("create", create::Arguments, |it, globals| { of_engines(create::run(it, globals)) }),
+    verb!("start", start::Arguments, |it, globals| { of_engines(start::run(&it, globals)) }),
+    verb!("state", state::Arguments, |it, globals| state::run(&it, globals)),
+    verb!("delete", delete::Arguments, |it, globals| { of_engines(delete::run(&it, globals)) }),
+    verb!("list", list::Arguments, |it, globals| list::run(&it, globals)),
+    verb!("exec", exec::Arguments, |it, globals| exec::run(it, globals)),
+    verb!("pause", pause::Pause, |it, globals| pause::pause(&it, &globals.places)),
+    verb!("resume", "unpause", pause::Resume, |it, globals| pause::resume(&it, &globals.places)),
+    verb!("update", update::Arguments, |it, globals| {
         of_engines(update::run(&it, &globals.places))
     }),
-    verb!("events", events::Arguments, |it, globals, _| events::run(&it, &globals.places)),
-    verb!("features", features::Arguments, |_, _, _| features::run()),
-    verb!("checkpoint", checkpoint::Checkpoint, |it, globals, _| {
+    verb!("events", events::Arguments, |it, globals| events::run(&it, &globals.places)),
+    verb!("features", features::Arguments, |_, _| features::run()),
+    verb!("checkpoint", checkpoint::Checkpoint, |it, globals| {
         checkpoint::checkpoint(it, globals)
     }),
-    verb!("restore", checkpoint::Restore, |it, globals, _| {
+    verb!("restore", checkpoint::Restore, |it, globals| {
         of_engines(checkpoint::restore(it, globals))
     }),
-    verb!("images", images::Arguments, |it, globals, _| {
+    verb!("images", images::Arguments, |it, globals| {
         clear_left_behind(globals);
         images::run(&it, &globals.places)
     }),
-    verb!("rmi", rmi::Arguments, |it, globals, _| {
+    verb!("rmi", rmi::Arguments, |it, globals| {
         clear_left_behind(globals);
         rmi::run(&it, &globals.places)
     }),
-    verb!("prune", prune::Arguments, |it, globals, _| prune::run(&it, &globals.places)),
-    verb!("spec", spec::Arguments, |it, _, _| spec::run(&it)),
+    verb!("prune", prune::Arguments, |it, globals| prune::run(&it, &globals.places)),
+    verb!("spec", spec::Arguments, |it, _| spec::run(&it)),
 ];
 
 /// Whatever command comes next clears what a killed one left. One that needs no states does so too, and a place for
@@ -98,11 +99,21 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!("version {}\ncommit: {commit}\nspec: {OCI_VERSION}", env!("CARGO_PKG_VERSION"))
 });
 
+/// The verb, by its look alone: what reads like one may be an option's value.
+fn typed(arguments: &[OsString]) -> Option<&'static Verb> {
+    arguments.iter().skip(1).find_map(|word| VERBS.iter().find(|one| one.is(word)))
+}
+
+/// Whether this verb was typed, by its look.
+pub(super) fn is_typed(name: &str, arguments: &[OsString]) -> bool {
+    typed(arguments).is_some_and(|verb| verb.name == name)
+}
+
 /// What was typed: globals, the verb, and its arguments.
 pub(super) fn parse(
     arguments: &[OsString],
 ) -> Result<(Globals, &'static Verb, ArgMatches), clap::Error> {
-    let typed = arguments.iter().skip(1).find_map(|word| VERBS.iter().find(|one| one.is(word)));
+    let typed = typed(arguments);
     let only = typed.map(|verb| {
         // Taken apart it would be given back in hundreds of pieces, just before the process ends.
         let command = Box::leak(Box::new(command(Some(verb))));

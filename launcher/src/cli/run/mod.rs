@@ -7,6 +7,7 @@ mod outcome;
 
 use common::report::ExitCode;
 
+use super::early::Early;
 use super::output::print_json;
 use super::{Done, Globals};
 use crate::host::Host;
@@ -20,7 +21,7 @@ pub(super) fn run(
     arguments: Arguments,
     image_option: Option<String>,
     globals: &Globals,
-    since: u64,
+    early: Early,
 ) -> Done {
     if arguments.bundle.is_meant() {
         return match image_option {
@@ -34,7 +35,7 @@ pub(super) fn run(
     let places = &globals.places;
     let print_plan = arguments.container.print_plan;
     if arguments.container.timing {
-        timing::enable(since).map_err(UsageError::Timing)?;
+        timing::enable(early.since).map_err(UsageError::Timing)?;
         mark(Mark::Parsed);
     }
     let memory = arguments.resources.memory_limit();
@@ -46,7 +47,7 @@ pub(super) fn run(
         print_json(&crate::run::prepare(&request, &host, &store)?.plan)?;
         return Ok(ExitCode::Ok.into());
     }
-    let ahead = crate::run::begin(&request);
+    let ahead = early.ahead.or_else(|| crate::run::begin(&request));
     let (store, states) = (places.store()?, places.states()?);
     mark(Mark::Store);
     let outcome = crate::run::prepare(&request, &host, &store)?.launch(&store, &states, ahead)?;
