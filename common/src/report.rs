@@ -9,7 +9,6 @@
 //! Stages return typed errors that implement [`Diagnostic`]; only `main` prints them.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::io::Write as _;
 
 use crate::escape::Tamed;
@@ -64,21 +63,35 @@ impl From<ExitCode> for std::process::ExitCode {
 /// A cause whose text its parent already ends with is not repeated. Nothing that steers a terminal
 /// passes, whoever wrote the message: parsers quote their input.
 pub fn render(error: &dyn Diagnostic) -> String {
-    let mut text = format!("error: {}\n", indent(&error.to_string()));
-    let mut said = error.to_string();
+    let messages: Vec<String> = messages(error).iter().map(|message| indent(message)).collect();
+    format!("error: {}\n{}", messages.join("\n  caused by: "), hint(error))
+}
+
+/// The same for a program that reads lines: the error and its causes are one.
+pub fn render_flat(error: &dyn Diagnostic) -> String {
+    format!("error: {}\n{}", Tamed(&chain(error)), hint(error))
+}
+
+/// An error and its causes, as `error: cause: cause`.
+pub fn chain(error: &dyn Diagnostic) -> String {
+    messages(error).join(": ")
+}
+
+fn messages(error: &dyn Diagnostic) -> Vec<String> {
+    let mut said = vec![error.to_string()];
     let mut source = error.source();
     while let Some(cause) = source {
         let message = cause.to_string();
-        if !said.ends_with(&message) {
-            let _ = writeln!(text, "  caused by: {}", indent(&message));
-            said = message;
+        if !said.last().is_some_and(|last| last.ends_with(&message)) {
+            said.push(message);
         }
         source = cause.source();
     }
-    if let Some(hint) = error.hint() {
-        let _ = writeln!(text, "hint: {}", indent(&hint));
-    }
-    text
+    said
+}
+
+fn hint(error: &dyn Diagnostic) -> String {
+    error.hint().map_or_else(String::new, |hint| format!("hint: {}\n", indent(&hint)))
 }
 
 fn indent(message: &str) -> String {
@@ -94,6 +107,12 @@ pub fn print(error: &dyn Diagnostic) {
 /// [Prints](print) the error and returns the status to end with.
 pub fn fail<S: From<ExitCode>>(error: &dyn Diagnostic) -> S {
     print(error);
+    error.exit_code().into()
+}
+
+/// The same, with the error and its causes on one line.
+pub fn fail_flat<S: From<ExitCode>>(error: &dyn Diagnostic) -> S {
+    std::io::stderr().write_all(render_flat(error).as_bytes()).ok();
     error.exit_code().into()
 }
 
@@ -127,6 +146,10 @@ mod tests {
             render(&Sample::Outer(cause())),
             "error: cannot read `a`\n    and \\x1b[31mmore\n  \
              caused by: line \\x1b]0;title\\x07 \\x1b\nhint: try\n    again\n"
+        );
+        assert_eq!(
+            render_flat(&Sample::Outer(cause())),
+            "error: cannot read `a`\\nand \\x1b[31mmore: line \\x1b]0;title\\x07 \\x1b\nhint: try\n    again\n"
         );
         // What the message has already said is not said again.
         assert_eq!(render(&Sample::Wrapped(std::io::Error::other("x"))).matches('x').count(), 1);

@@ -9,7 +9,7 @@ use common::escape::Escaped;
 use common::report::{self, Diagnostic, ExitCode};
 
 use super::{Done, Globals, status};
-use crate::exec::{self, Changes, ExecError, Program, Request, Subgroup};
+use crate::exec::{self, Changes, ExecError, Note, Program, Request, Subgroup};
 use crate::runtime::{ContainerId, IdError};
 use crate::spawn;
 use crate::spec::{CapabilityChoice, EnvVar, ParseError};
@@ -143,7 +143,12 @@ fn execute(arguments: Arguments, globals: &Globals) -> Done {
     spawn::keep_places(request.preserved).map_err(ExecError::Preserved)?;
     spawn::out_of_reach()?;
     let states = globals.places.states()?;
-    let ended = exec::exec(&request, &states, |decided| globals.log.debug(decided))?;
+    let ended = exec::exec(&request, &states, |note| match note {
+        Note::Decided(what) => globals.log.debug(what),
+        // An engine keeps, or returns, what is on standard error as its program's own.
+        Note::PassedOver(what) if request.detach => globals.log.warning(what),
+        Note::PassedOver(what) => globals.warn(what),
+    })?;
     Ok(ended.map_or(ExitCode::Ok.into(), Ended::code))
 }
 

@@ -1,5 +1,6 @@
 //! The log that callers of OCI runtimes read errors from: a line for each, the last one counts.
 
+use std::env;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -7,15 +8,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use common::report::Diagnostic;
+use common::report::{self, Diagnostic};
 use serde::Serialize;
 
+use super::Status;
 use crate::runtime::Timestamp;
 
 /// Options about the log.
 #[derive(Debug, Args)]
 pub(super) struct LogOptions {
-    /// Also write errors and warnings to this file
+    /// Also write errors to this file, and warnings to it alone
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// How they are written there
@@ -59,6 +61,15 @@ pub(super) enum Level {
     Trace,
 }
 
+/// conmon says by this variable that it is the caller. Podman looks for words in what it passes on from standard error, and
+/// shows the one line that has them: an error's cause must not stand on another than the error.
+const CONMON: &str = "_OCI_SYNCPIPE";
+
+/// Prints an error to standard error, and returns the status to end with.
+pub(super) fn fail(error: &dyn Diagnostic) -> Status {
+    if env::var_os(CONMON).is_some() { report::fail_flat(error) } else { report::fail(error) }
+}
+
 /// The log cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot open the log `{}`", path.display())]
@@ -80,7 +91,7 @@ struct Line<'a> {
 impl LogOptions {
     /// Writes an error with its causes, on one line.
     pub(super) fn error(&self, error: &dyn Diagnostic) {
-        self.write(Level::Error, &Chain(error).to_string());
+        self.write(Level::Error, &report::chain(error));
     }
 
     /// Writes a warning.
@@ -96,6 +107,11 @@ impl LogOptions {
             writeln!(io::stderr(), "{line}").ok();
         }
         self.write(Level::Debug, message);
+    }
+
+    /// Whether there is one.
+    pub(super) fn is_kept(&self) -> bool {
+        self.log.is_some()
     }
 
     /// Sees that the log can be written, before anything is done that it would have to tell of.
@@ -135,26 +151,6 @@ impl fmt::Display for Line<'_> {
             Level::Trace => "trace",
         };
         write!(f, "time=\"{}\" level={level} msg={:?}", self.time, self.msg)
-    }
-}
-
-/// An error and its causes, as `error: cause: cause`.
-pub(super) struct Chain<'a>(pub(super) &'a dyn Diagnostic);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut said = self.0.to_string();
-        f.write_str(&said)?;
-        let mut source = self.0.source();
-        while let Some(cause) = source {
-            let message = cause.to_string();
-            if !said.ends_with(&message) {
-                write!(f, ": {message}")?;
-                said = message;
-            }
-            source = cause.source();
-        }
-        Ok(())
     }
 }
 

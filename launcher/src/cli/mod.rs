@@ -119,7 +119,7 @@ pub fn main() -> Status {
         Ok(Ok(status)) => status,
         Ok(Err(Failure(error))) => {
             globals.log.error(error.as_ref());
-            report::fail(error.as_ref())
+            log::fail(error.as_ref())
         }
         Err(error) => refuse(&error),
     }
@@ -158,16 +158,20 @@ impl Diagnostic for NoStore {
 }
 
 impl Globals {
-    /// Something that failed beside what was asked for.
+    /// Something that failed beside what was asked for. It goes to the log, if there is one, and nowhere else: standard error
+    /// is also the container's, whose output an engine keeps.
     fn warn(&self, message: &str) {
-        self.log.warning(message);
-        report::warn(message);
+        if self.log.is_kept() {
+            self.log.warning(message);
+        } else {
+            report::warn(message);
+        }
     }
 
     /// The same, of an error with its causes.
     fn warn_of(&self, error: Option<&SpawnError>) {
         if let Some(error) = error {
-            self.warn(&log::Chain(error).to_string());
+            self.warn(&report::chain(error));
         }
     }
 }

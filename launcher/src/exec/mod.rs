@@ -54,14 +54,23 @@ pub struct Request {
     pub preserved: u32,
 }
 
-/// Runs it to its end; `None` for one that is detached, which runs by then. `note` is told what was decided, in words.
+/// What there is to say beside how it ended, in words.
+#[derive(Debug, Clone, Copy)]
+pub enum Note<'a> {
+    /// What was decided.
+    Decided(&'a str),
+    /// What was asked for and is not to be had.
+    PassedOver(&'a str),
+}
+
+/// Runs it to its end; `None` for one that is detached, which runs by then. `note` is told what there is to say.
 ///
 /// # Errors
 /// It was not started, or is dead.
 pub fn exec(
     request: &Request,
     states: &StateDirectory,
-    note: impl Fn(&str),
+    note: impl Fn(Note<'_>),
 ) -> Result<Option<Ended>, ExecError> {
     let container = runtime::find(states, &request.id)?;
     let first = container.process()?;
@@ -71,7 +80,7 @@ pub fn exec(
     }
     let inside = Inside::of(first).map_err(ExecError::Inside)?.ok_or_else(stopped)?;
     let spec = container.spec()?;
-    let mut process = request.program.process(&spec, &inside)?;
+    let mut process = request.program.process(&spec, &inside, &note)?;
     let terminal = process.terminal().unwrap_or(false);
     check_terminal(request, terminal)?;
     if terminal && !request.detach {
@@ -88,7 +97,7 @@ pub fn exec(
     };
     let plan = plan::enter(&spec, &process, manner, &Host::probe()?)?;
     for (when, processors) in plan.process.affinity.stages() {
-        note(&format!("{when} affinity: {processors}"));
+        note(Note::Decided(&format!("{when} affinity: {processors}")));
     }
     let sockets = Sockets::connect(request)?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;

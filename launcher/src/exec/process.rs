@@ -5,11 +5,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use common::accounts::UserSpec;
-use common::report;
 use common::root::Root;
 use oci_spec::runtime::{Capabilities, LinuxCapabilities, Process, Spec, UserBuilder};
 
-use super::ExecError;
+use super::{ExecError, Note};
 use crate::spawn::Inside;
 use crate::spec::{self, Capability, CapabilityChoice, CapabilitySet};
 
@@ -52,23 +51,26 @@ pub struct Changes {
 
 impl Program {
     /// The process that it means in this container.
-    pub(super) fn process(&self, spec: &Spec, inside: &Inside) -> Result<Process, ExecError> {
+    pub(super) fn process(
+        &self,
+        spec: &Spec,
+        inside: &Inside,
+        note: &impl Fn(Note<'_>),
+    ) -> Result<Process, ExecError> {
         match self {
-            Self::File(path) => read(path, spec),
+            Self::File(path) => read(path, spec, note),
             Self::Changed(changes) => changes.apply(spec, inside),
         }
     }
 }
 
-fn read(path: &Path, spec: &Spec) -> Result<Process, ExecError> {
+fn read(path: &Path, spec: &Spec, note: &impl Fn(Note<'_>)) -> Result<Process, ExecError> {
     let failed = |source: io::Error| ExecError::ReadProcess { path: path.to_owned(), source };
     let mut text = Vec::new();
     File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut text)).map_err(failed)?;
     let (process, warnings) = spec::parse_process(&text, spec)
         .map_err(|source| ExecError::Process { path: path.to_owned(), source })?;
-    for warning in &warnings {
-        report::warn(warning);
-    }
+    warnings.iter().for_each(|warning| note(Note::PassedOver(warning)));
     Ok(process)
 }
 

@@ -142,7 +142,23 @@ fn errors_are_in_the_log_as_callers_parse_them() {
         ),
         "{text}"
     );
+    // It is not in what the container says.
+    let err = fs::read_to_string(bench.scratch.path().join("err")).unwrap();
+    assert_eq!(err, "");
     bench.is_clean();
+}
+
+#[test]
+fn conmon_gets_an_error_and_its_causes_on_one_line() {
+    let Some(bench) = Bench::new("conmon") else { return };
+    let bundle = bench.bundle();
+    let config = bundle.join("missing.json");
+    let create = ["create", "--bundle", text(&bundle), "--config", text(&config), &bench.id()];
+    let cause = "No such file or directory (os error 2)\n";
+    bench.paddle(&create).fails(1, &format!("`\n  caused by: {cause}"));
+    let mut command = bench.scratch.paddle();
+    command.args(create).env("_OCI_SYNCPIPE", "3");
+    bench.finish(&mut command).fails(1, &format!("missing.json`: {cause}"));
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What a process that was brought in is: where, as whom, with which rights.
 
+use std::process::Stdio;
+
 use serde_json::json;
 
-use super::{Bench, all, proc, process};
+use super::{Bench, all, proc, process, within_seconds};
 
 const KINDS: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"];
 
@@ -136,7 +138,7 @@ fn a_container_of_an_image_can_be_entered() {
     let mut command = bench.scratch.paddle();
     command.args(["run", "--rm", "--name", &name, "image.tar", "/bin/sh", "-c"]);
     command.arg("echo ready; exec sleep 1000");
-    command.stdin(std::process::Stdio::null()).stdout(std::process::Stdio::piped());
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut running = command.spawn().unwrap();
     let mut line = [0; 6];
     std::io::Read::read_exact(running.stdout.as_mut().unwrap(), &mut line).unwrap();
@@ -170,4 +172,25 @@ fn what_was_decided_about_processors_is_in_the_log() {
     std::fs::remove_file(&log).unwrap();
     tests::outcome::run(&mut command).ok();
     assert_eq!(std::fs::read_to_string(&log).unwrap(), "");
+}
+
+#[test]
+fn what_is_passed_over_is_not_in_what_a_detached_program_says() {
+    let Some(bench) = Bench::new("exec-warns") else { return };
+    let id = bench.start(|_| {});
+    let mut wanted = process(&["sh", "-c", "echo said >&2"]);
+    wanted["capabilities"] = json!({ "bounding": ["CAP_FLY"] });
+    let warning = "ignoring unknown or unavailable capabilities: [CAP_FLY]";
+    let said = bench.process(&id, &wanted).ok();
+    said.says(&[&format!("warning: {warning}\n"), "said\n"]);
+    let file = bench.scratch.path().join("process.json");
+    let log = bench.scratch.path().join("log");
+    let detached = bench.scratch.path().join("detached-errors");
+    let mut command = bench.scratch.paddle();
+    command.arg("--log").arg(&log).args(["exec", "--detach", "--process"]).arg(&file).arg(&id);
+    command.stdin(Stdio::null()).stdout(Stdio::null());
+    let errors = std::fs::File::create(&detached).unwrap();
+    assert!(command.stderr(errors).status().unwrap().success());
+    assert!(within_seconds(10, || std::fs::read_to_string(&detached).unwrap() == "said\n"));
+    assert!(std::fs::read_to_string(&log).unwrap().contains(warning));
 }
