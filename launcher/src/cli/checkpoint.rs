@@ -201,7 +201,7 @@ pub(super) fn restore(arguments: Restore, globals: &Globals) -> Done {
     }
     spawn::out_of_reach()?;
     let bundle = Bundle::load(&arguments.bundle, None)?;
-    bundle.warnings.iter().for_each(|warning| globals.warn(warning));
+    globals.warn_of_passed_over(&bundle.passed_over);
     let request = lifecycle::Request {
         id: arguments.id,
         bundle,

@@ -102,7 +102,7 @@ pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
     spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&arguments.bundle, config.as_deref())?;
-    bundle.warnings.iter().for_each(|warning| globals.warn(warning));
+    globals.warn_of_passed_over(&bundle.passed_over);
     let request = Request { id: arguments.id, bundle, options, handles };
     lifecycle::create(&request, &states)?;
     Ok(ExitCode::Ok.into())

@@ -146,8 +146,10 @@ fn execute(arguments: Arguments, globals: &Globals) -> Done {
     let ended = exec::exec(&request, &states, |note| match note {
         Note::Decided(what) => globals.log.debug(what),
         // An engine keeps, or returns, what is on standard error as its program's own.
-        Note::PassedOver(what) if request.detach => globals.log.warning(what),
-        Note::PassedOver(what) => globals.warn(what),
+        Note::PassedOver(what) if request.detach => {
+            what.warnings.iter().chain(&what.notes).for_each(|one| globals.log.warning(one));
+        }
+        Note::PassedOver(what) => globals.warn_of_passed_over(what),
     })?;
     Ok(ended.map_or(ExitCode::Ok.into(), Ended::code))
 }

@@ -42,6 +42,7 @@ use common::report::{self, Diagnostic, ExitCode};
 use crate::cgroup::Driver;
 use crate::runtime::{self, RuntimeError, StateDirectory};
 use crate::spawn::SpawnError;
+use crate::spec::PassedOver;
 use crate::store::Store;
 
 /// What every verb has to know.
@@ -166,6 +167,12 @@ impl Globals {
         } else {
             report::warn(message);
         }
+    }
+
+    /// The same, of what a configuration asks for in vain.
+    fn warn_of_passed_over(&self, passed_over: &PassedOver) {
+        passed_over.warnings.iter().for_each(|warning| self.warn(warning));
+        passed_over.notes.iter().for_each(|note| self.log.warning(note));
     }
 
     /// The same, of an error with its causes.

@@ -23,6 +23,7 @@ use crate::plan::{self, Manner};
 use crate::resctrl;
 use crate::runtime::{self, ContainerId, RuntimeError, StateDirectory};
 use crate::spawn::{self, Child, Inside, Stdio};
+use crate::spec::PassedOver;
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
 
 pub use error::ExecError;
@@ -54,13 +55,13 @@ pub struct Request {
     pub preserved: u32,
 }
 
-/// What there is to say beside how it ended, in words.
+/// What there is to say beside how it ended.
 #[derive(Debug, Clone, Copy)]
 pub enum Note<'a> {
-    /// What was decided.
+    /// What was decided, in words.
     Decided(&'a str),
     /// What was asked for and is not to be had.
-    PassedOver(&'a str),
+    PassedOver(&'a PassedOver),
 }
 
 /// Runs it to its end; `None` for one that is detached, which runs by then. `note` is told what there is to say.

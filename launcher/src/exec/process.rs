@@ -68,9 +68,9 @@ fn read(path: &Path, spec: &Spec, note: &impl Fn(Note<'_>)) -> Result<Process, E
     let failed = |source: io::Error| ExecError::ReadProcess { path: path.to_owned(), source };
     let mut text = Vec::new();
     File::open(path).and_then(|file| file.take(LIMIT).read_to_end(&mut text)).map_err(failed)?;
-    let (process, warnings) = spec::parse_process(&text, spec)
+    let (process, passed_over) = spec::parse_process(&text, spec)
         .map_err(|source| ExecError::Process { path: path.to_owned(), source })?;
-    warnings.iter().for_each(|warning| note(Note::PassedOver(warning)));
+    note(Note::PassedOver(&passed_over));
     Ok(process)
 }
 

@@ -28,7 +28,17 @@ pub struct Bundle {
     /// Its configuration. `root.path` is absolute.
     pub spec: Spec,
     /// What was passed over.
+    pub passed_over: PassedOver,
+}
+
+/// What was passed over in a configuration, in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PassedOver {
+    /// A person should know.
     pub warnings: Vec<String>,
+    /// Other runtimes say nothing of it, and engines ask for it as a matter of course (buildah for each `RUN`, whose output
+    /// standard error is part of): for the log, if there is one.
+    pub notes: Vec<String>,
 }
 
 impl Bundle {
@@ -45,14 +55,14 @@ impl Bundle {
         if text.len() as u64 > LIMIT {
             return Err(SpecError::TooLarge { file: "config.json", limit: LIMIT });
         }
-        let (mut spec, warnings) = parse(&text, held())?;
+        let (mut spec, passed_over) = parse(&text, held())?;
         let mut root = spec.root().clone().ok_or(SpecError::NoRoot)?;
         if root.path().as_os_str().is_empty() {
             return Err(SpecError::NoRoot);
         }
         root.set_path(path.join(root.path()));
         spec.set_root(Some(root));
-        Ok(Self { path, spec, warnings })
+        Ok(Self { path, spec, passed_over })
     }
 }
 
@@ -63,25 +73,26 @@ fn held() -> CapabilitySet {
 }
 
 /// A configuration from its text, and what was passed over in it. `held` are the capabilities of who makes the container.
-pub(crate) fn parse(text: &[u8], held: CapabilitySet) -> Result<(Spec, Vec<String>), SpecError> {
+pub(crate) fn parse(text: &[u8], held: CapabilitySet) -> Result<(Spec, PassedOver), SpecError> {
     let mut value: Value = serde_json::from_slice(text).map_err(SpecError::Json)?;
-    let mut warnings = Vec::new();
+    let mut passed_over = PassedOver::default();
     drop_nulls(&mut value);
     version(&value)?;
     let grantable = if has_user_namespace(&value) { CapabilitySet::all() } else { held };
     if let Some(process) = value.get_mut("process") {
-        known_process(process, grantable, &mut warnings);
+        known_process(process, grantable, &mut passed_over);
     }
     let spec: Spec = serde_json::from_value(value).map_err(SpecError::Json)?;
     for mount in spec.mounts().iter().flatten().filter(|mount| mount.destination().is_relative()) {
         let path = Escaped(mount.destination().as_os_str().as_encoded_bytes());
-        warnings
+        passed_over
+            .warnings
             .push(format!("the mount's destination `{path}` is not absolute: taken from the root"));
     }
     validate::platform(&spec)?;
     validate::strings(&spec)?;
     validate::process(&spec)?;
-    Ok((spec, warnings))
+    Ok((spec, passed_over))
 }
 
 /// In one, whoever comes first has all capabilities (`user_namespaces(7)`).
@@ -95,27 +106,27 @@ fn has_user_namespace(value: &Value) -> bool {
 ///
 /// # Errors
 /// It is none.
-pub fn parse_process(text: &[u8], container: &Spec) -> Result<(Process, Vec<String>), SpecError> {
+pub fn parse_process(text: &[u8], container: &Spec) -> Result<(Process, PassedOver), SpecError> {
     let namespaces = container.linux().as_ref().and_then(|linux| linux.namespaces().as_ref());
     let inside =
         namespaces.is_some_and(|list| list.iter().any(|one| one.typ() == LinuxNamespaceType::User));
     let grantable = if inside { CapabilitySet::all() } else { held() };
     let mut value: Value = serde_json::from_slice(text).map_err(SpecError::Json)?;
-    let mut warnings = Vec::new();
+    let mut passed_over = PassedOver::default();
     drop_nulls(&mut value);
-    known_process(&mut value, grantable, &mut warnings);
+    known_process(&mut value, grantable, &mut passed_over);
     let process: Process = serde_json::from_value(value).map_err(SpecError::Json)?;
     let mut spec = Spec::default();
     spec.set_process(Some(process.clone()));
     validate::strings(&spec)?;
     validate::process(&spec)?;
-    Ok((process, warnings))
+    Ok((process, passed_over))
 }
 
 /// Makes a `process` object readable as its type: capabilities that nobody knows are dropped, and a user that is not given
 /// is root, as callers expect of both. Capabilities that cannot be given away, since this process lacks them, are dropped
 /// as well: that is a reason to warn, none to fail (config, "Linux Process", since runtime-spec 1.1).
-fn known_process(process: &mut Value, grantable: CapabilitySet, warnings: &mut Vec<String>) {
+fn known_process(process: &mut Value, grantable: CapabilitySet, passed_over: &mut PassedOver) {
     if let Some(object) = process.as_object_mut() {
         object.entry("user").or_insert_with(|| serde_json::json!({ "uid": 0, "gid": 0 }));
     }
@@ -137,14 +148,16 @@ fn known_process(process: &mut Value, grantable: CapabilitySet, warnings: &mut V
     if !ignored.is_empty() {
         // Callers know these words.
         let ignored = ignored.join(" ");
-        warnings.push(format!("ignoring unknown or unavailable capabilities: [{ignored}]"));
+        passed_over
+            .warnings
+            .push(format!("ignoring unknown or unavailable capabilities: [{ignored}]"));
     }
-    ambient(sets, warnings);
+    ambient(sets, &mut passed_over.notes);
 }
 
 /// A capability is ambient only where it is permitted and inheritable (`capabilities(7)`). Configurations that other
 /// runtimes write have some that are not, and start without them there.
-fn ambient(sets: &mut Map<String, Value>, warnings: &mut Vec<String>) {
+fn ambient(sets: &mut Map<String, Value>, notes: &mut Vec<String>) {
     let mut wanted = match sets.get_mut("ambient") {
         Some(Value::Array(wanted)) => std::mem::take(wanted),
         _ => return,
@@ -161,7 +174,7 @@ fn ambient(sets: &mut Map<String, Value>, warnings: &mut Vec<String>) {
     sets.insert("ambient".to_owned(), Value::Array(wanted));
     if !idle.is_empty() {
         let idle = idle.join(" ");
-        warnings.push(format!("ignoring ambient capabilities that are not inheritable: [{idle}]"));
+        notes.push(format!("ignoring ambient capabilities that are not inheritable: [{idle}]"));
     }
 }
 
@@ -219,7 +232,7 @@ mod tests {
         })
     }
 
-    fn with(change: impl FnOnce(&mut Value)) -> Result<(Spec, Vec<String>), String> {
+    fn with(change: impl FnOnce(&mut Value)) -> Result<(Spec, PassedOver), String> {
         let mut value = config();
         change(&mut value);
         parse(&serde_json::to_vec(&value).unwrap(), HELD).map_err(|error| error.to_string())
@@ -239,7 +252,7 @@ mod tests {
 
     #[test]
     fn what_is_null_or_unknown_is_as_if_it_were_not_there() {
-        let (spec, warnings) = with(|value| {
+        let (spec, passed_over) = with(|value| {
             value["hooks"] = Value::Null;
             value["future"] = json!({ "x": 1 });
             value["process"]["env"] = Value::Null;
@@ -253,13 +266,16 @@ mod tests {
         let sets = process.capabilities().as_ref().unwrap();
         assert_eq!(sets.bounding().as_ref().unwrap().len(), 1);
         assert_eq!(process.user().uid(), 0);
-        assert_eq!(warnings, ["ignoring unknown or unavailable capabilities: [CAP_FLY]"]);
+        assert_eq!(
+            passed_over.warnings,
+            ["ignoring unknown or unavailable capabilities: [CAP_FLY]"]
+        );
     }
 
     #[test]
     fn capabilities_that_the_maker_lacks_are_passed_over_unless_the_container_has_its_own_users() {
         let ask = |namespaces: Value| {
-            let (spec, warnings) = with(|value| {
+            let (spec, passed_over) = with(|value| {
                 value["linux"]["namespaces"] = namespaces;
                 value["process"]["capabilities"] =
                     json!({ "permitted": ["CAP_CHOWN", "CAP_BPF"], "effective": ["CAP_BPF"] });
@@ -268,7 +284,7 @@ mod tests {
             let process = spec.process().as_ref().unwrap();
             let sets = process.capabilities().as_ref().unwrap();
             let count = |set: &Option<Capabilities>| set.as_ref().map_or(0, HashSet::len);
-            (count(sets.permitted()), count(sets.effective()), warnings)
+            (count(sets.permitted()), count(sets.effective()), passed_over.warnings)
         };
         let warning = "ignoring unknown or unavailable capabilities: [CAP_BPF]".to_owned();
         assert_eq!(ask(json!([{ "type": "mount" }])), (1, 0, vec![warning]));
@@ -277,7 +293,7 @@ mod tests {
 
     #[test]
     fn ambient_capabilities_have_to_be_inheritable() {
-        let (spec, warnings) = with(|value| {
+        let (spec, passed_over) = with(|value| {
             value["process"]["capabilities"] = json!({
                 "permitted": ["CAP_KILL", "CAP_CHOWN"],
                 "inheritable": ["CAP_KILL"],
@@ -287,8 +303,8 @@ mod tests {
         .unwrap();
         let sets = spec.process().as_ref().unwrap().capabilities().clone().unwrap();
         assert_eq!(sets.ambient().as_ref().unwrap().len(), 1);
-        let warning = "ignoring ambient capabilities that are not inheritable: [CAP_CHOWN]";
-        assert_eq!(warnings, [warning]);
+        let note = "ignoring ambient capabilities that are not inheritable: [CAP_CHOWN]".to_owned();
+        assert_eq!(passed_over, PassedOver { warnings: vec![], notes: vec![note] });
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod users;
 mod validate;
 
 pub(crate) use bundle::drop_nulls;
-pub use bundle::{Bundle, CONFIG, parse_process};
+pub use bundle::{Bundle, CONFIG, PassedOver, parse_process};
 pub use capability::{Capability, CapabilitySet};
 pub use error::SpecError;
 pub use example::example;

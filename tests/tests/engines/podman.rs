@@ -120,6 +120,21 @@ fn statuses_and_streams_pass() {
 }
 
 #[test]
+fn a_step_of_a_build_says_what_its_program_does_and_no_more() {
+    let Some(podman) = Podman::new("podman-build") else { return };
+    let folder = podman.bench.scratch.subfolder("build");
+    let steps = "FROM busybox\nRUN [\"busybox\", \"sh\", \"-c\", \"echo out; echo err >&2\"]\n";
+    podman.bench.scratch.file("build/Containerfile", steps);
+    let parent = format!("/{}", podman.bench.scratch.mark());
+    let mut command = podman.command(&["build", "--network", "none", "--cgroup-parent", &parent]);
+    let said = run(command.args(["--isolation", "oci"]).arg(folder)).ok();
+    let lines: Vec<_> = said.text().lines().map(str::to_owned).collect();
+    let step = lines.iter().position(|line| line.starts_with("STEP 2/2")).unwrap();
+    assert_eq!(lines[step + 1..step + 3], ["out", "COMMIT"], "{said:?}");
+    assert_eq!(String::from_utf8(said.stderr).unwrap(), "err\n");
+}
+
+#[test]
 fn what_is_asked_for_is_what_is_found_inside() {
     let Some(podman) = Podman::new("podman-options") else { return };
     let shared = podman.bench.scratch.subfolder("shared");

@@ -129,20 +129,21 @@ fn errors_are_in_the_log_as_callers_parse_them() {
     assert!(last["msg"].as_str().unwrap().contains("does not exist"), "{last}");
     let time = last["time"].as_str().unwrap();
     assert!(time.len() == 20 && time.ends_with('Z') && time.contains('T'), "{time}");
-    // A capability that nobody knows is a warning.
-    bench.write("exit 0", &json!({ "process": { "capabilities": { "bounding": ["CAP_FLY"] } } }));
+    // A capability that nobody knows is a warning, one that cannot be ambient is, too.
+    let sets = json!({ "bounding": ["CAP_FLY"], "ambient": ["CAP_KILL"] });
+    bench.write("exit 0", &json!({ "process": { "capabilities": sets } }));
     let id = bench.id();
     let bundle = bench.bundle();
     let log_option = crate::text(&log);
     bench.paddle(&["--log", log_option, "run", "--bundle", crate::text(&bundle), &id]).ok();
     let text = fs::read_to_string(&log).unwrap();
-    assert!(
-        text.contains(
-            "level=warning msg=\"ignoring unknown or unavailable capabilities: [CAP_FLY]\""
-        ),
-        "{text}"
-    );
-    // It is not in what the container says.
+    for message in [
+        "ignoring unknown or unavailable capabilities: [CAP_FLY]",
+        "ignoring ambient capabilities that are not inheritable: [CAP_KILL]",
+    ] {
+        assert!(text.contains(&format!("level=warning msg=\"{message}\"")), "{text}");
+    }
+    // They are not in what the container says.
     let err = fs::read_to_string(bench.scratch.path().join("err")).unwrap();
     assert_eq!(err, "");
     bench.is_clean();

@@ -38,7 +38,7 @@ fn execute(arguments: Arguments, globals: &Globals) -> Done {
     spawn::out_of_reach()?;
     let states = globals.places.states()?;
     let bundle = Bundle::load(&folder, config.as_deref())?;
-    bundle.warnings.iter().for_each(|warning| globals.warn(warning));
+    globals.warn_of_passed_over(&bundle.passed_over);
     let request = lifecycle::Request { id, bundle, options, handles };
     let foreground = if detach { Foreground::No } else { Foreground::Yes { keep } };
     let (ended, hooks) = lifecycle::run(&request, &states, foreground)?;
