@@ -43,8 +43,8 @@ pub enum CgroupError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// A path for the group that would leave its place.
-    #[error("the cgroup path `{}` has a component that is no plain name", path.display())]
+    /// A path that is no group's.
+    #[error("the cgroup path `{}` names no group", path.display())]
     Path {
         /// The path.
         path: PathBuf,

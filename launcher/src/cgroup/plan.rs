@@ -95,16 +95,21 @@ pub fn plan(request: &Request<'_>, host: &Host) -> Result<CgroupPlan, CgroupErro
     Ok(CgroupPlan { groups: planner.finish()?, scope })
 }
 
-/// The group's path below the anchor, in plain components.
+/// The group's path below the anchor, in plain components: `..` leads back to there at most, as callers know it of runc.
 fn name(request: &Request<'_>) -> Result<PathBuf, CgroupError> {
     let path = match request.path {
         Some(path) => path.to_owned(),
         None => Path::new("coracle").join(request.id),
     };
-    let plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::RootDir);
-    let name: PathBuf =
-        path.components().filter(|part| matches!(part, Component::Normal(_))).collect();
-    if name.as_os_str().is_empty() || !path.components().all(plain) {
+    let mut name = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::Normal(part) => name.push(part),
+            Component::ParentDir => drop(name.pop()),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    if name.as_os_str().is_empty() {
         return Err(CgroupError::Path { path });
     }
     Ok(name)

@@ -93,16 +93,16 @@ impl Changes {
     }
 }
 
-/// What a value depends on and was not given is what the group has now: v2 counts swap without memory, and has quota
-/// and period in one file.
+/// What a value depends on and was not given is what the group has now: swap means something beside a limit of memory
+/// alone, and v2 has quota and period in one file.
 fn complete(
     paths: &CgroupPaths,
     resources: &LinuxResources,
 ) -> Result<LinuxResources, CgroupError> {
     let mut complete = resources.clone();
     if let Some(memory) = resources.memory()
-        && let Some(group) = holder(paths, Controller::Memory).filter(|g| g.version == Version::V2)
-        && let Some(filled) = with_limit(*memory, &group.path)?
+        && let Some(group) = holder(paths, Controller::Memory)
+        && let Some(filled) = with_limit(*memory, group)?
     {
         complete.set_memory(Some(filled));
     }
@@ -115,12 +115,19 @@ fn complete(
     Ok(complete)
 }
 
-fn with_limit(mut memory: LinuxMemory, group: &Path) -> Result<Option<LinuxMemory>, CgroupError> {
+fn with_limit(
+    mut memory: LinuxMemory,
+    group: &GroupPath,
+) -> Result<Option<LinuxMemory>, CgroupError> {
     let given = |value: Option<i64>| value.is_some_and(|bytes| bytes != 0);
     if memory.swap().is_none_or(|bytes| bytes <= 0) || given(memory.limit()) {
         return Ok(None);
     }
-    let text = maybe(read(&group.join("memory.max")))?.unwrap_or_default();
+    let file = match group.version {
+        Version::V1 => "memory.limit_in_bytes",
+        Version::V2 => "memory.max",
+    };
+    let text = maybe(read(&group.path.join(file)))?.unwrap_or_default();
     memory.set_limit(Some(text.trim().parse().unwrap_or(-1)));
     Ok(Some(memory))
 }

@@ -42,6 +42,14 @@ fn memory_and_swap_are_raised_and_lowered_together() {
         update(&mut group, at(limit)).unwrap_or_else(|error| panic!("{limit}: {error}"));
         assert_eq!(memory(&group), (limit << 20).to_string());
     }
+    // Swap alone goes by the limit of memory that there is.
+    update(&mut group, json!({"memory": {"swap": 192 << 20}})).unwrap();
+    let swap = value(&group, Controller::Memory, "memory.memsw.limit_in_bytes", "memory.swap.max");
+    let expected = [192_i64 << 20, 64 << 20].map(|bytes| bytes.to_string());
+    assert!(expected.contains(&swap), "{swap}");
+    assert_eq!(memory(&group), (128 << 20).to_string());
+    let error = update(&mut group, json!({"memory": {"swap": 64 << 20}}));
+    assert!(matches!(error, Err(CgroupError::Value { limit: Limit::Swap, .. })), "{error:?}");
     // Without the limit of both there is none of memory either.
     update(&mut group, json!({"memory": {"limit": -1}})).unwrap();
     assert_ne!(memory(&group), (128_i64 << 20).to_string());
