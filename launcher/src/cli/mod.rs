@@ -40,6 +40,7 @@ use common::location::{STORE_VARIABLE, Who};
 use common::report::{self, Diagnostic, ExitCode};
 
 use crate::cgroup::Driver;
+use crate::lifecycle;
 use crate::runtime::{self, RuntimeError, StateDirectory};
 use crate::spawn::SpawnError;
 use crate::spec::PassedOver;
@@ -188,7 +189,12 @@ impl Places {
     /// is a warning: it must not keep anybody from running something else.
     fn states(&self) -> Result<StateDirectory, RuntimeError> {
         let states = StateDirectory::open(&absolute(Who::current().state(self.root.clone())))?;
-        runtime::sweep(&states)?.iter().for_each(warn);
+        let forget = |held| {
+            let hooks = lifecycle::forget_cleared(held)?;
+            hooks.iter().for_each(|error| report::warn(&log::Chain(error).to_string()));
+            Ok(())
+        };
+        runtime::sweep(&states, forget)?.iter().for_each(warn);
         Ok(states)
     }
 

@@ -153,12 +153,8 @@ pub(super) fn enter(
         rdt: plan.rdt.clone(),
         status: Status::Creating,
     };
-    let held = states.create(state)?;
-    let entered = Entered { held, plan };
-    match entered.held.save_config(&spec) {
-        Ok(()) => Ok(entered),
-        Err(error) => Err(undo(entered, error.into())),
-    }
+    let held = states.create(state, Some(&spec))?;
+    Ok(Entered { held, plan })
 }
 
 /// Makes the container and lets go of its process 1. `ahead` is what was begun with.

@@ -17,13 +17,17 @@ pub fn delete(
         Err(RuntimeError::Missing(_)) if force => Ok(None),
         Err(error) => Err(error.into()),
         Ok(None) => Ok(None),
-        Ok(Some(held)) => {
-            // Damaged or never written: then no hook can be run, and the container has to go all the same.
-            let hooks = held.state().bundle.as_ref().and_then(|_| held.config().ok());
-            let hooks = hooks.and_then(|spec| hooks_of(&spec).ok()).unwrap_or_default();
-            Ok(forget(held, &hooks)?)
-        }
+        Ok(Some(held)) => Ok(forget_cleared(held)?),
     }
+}
+
+/// Forgets a container of which nothing but its state is left, whoever made it. Returns what went wrong with its poststop
+/// hooks.
+pub fn forget_cleared(held: Held) -> Result<Option<SpawnError>, RuntimeError> {
+    // Damaged: then no hook can be run, and the container has to go all the same.
+    let hooks = held.state().bundle.as_ref().and_then(|_| held.config().ok());
+    let hooks = hooks.and_then(|spec| hooks_of(&spec).ok()).unwrap_or_default();
+    forget(held, &hooks)
 }
 
 /// Forgets a container of which nothing else is left, its poststop hooks run.

@@ -18,7 +18,7 @@ mod run;
 mod start;
 
 pub use create::{Handles, Options, Request, create};
-pub use delete::delete;
+pub use delete::{delete, forget_cleared};
 pub use error::LifecycleError;
 pub use kill::{kill, kill_all};
 pub use restore::restore;

@@ -159,7 +159,7 @@ impl Prepared {
         }
         // From here on a signal waits until there is a container that it can be passed on to.
         let signals = Signals::block().map_err(RunError::Signals)?;
-        let mut held = states.create(self.state.clone())?;
+        let mut held = states.create(self.state.clone(), None)?;
         mark(Mark::Entered);
         match self.start_and_wait(&mut held, store, &signals, ahead) {
             Ok(mut outcome) => {

@@ -7,7 +7,8 @@
 //!     lock           exclusive while the container's monitor lives (flock: released by any death);
 //!                    has the monitor's pid until nothing is left to clear, then `-`
 //!     state.json     replaced by rename, never written in place
-//!     config.json    the specification that is in force, complete before the state says that there is a process
+//!     config.json    the specification that is in force: a bundle's before the state is there, an image's before that says
+//!                    that there is a process
 //!     start          the socket at which a process 1 that was created waits
 //!   .spare/          the folder of a container that is gone, for the next one: without a state
 //! ```
@@ -24,39 +25,23 @@
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
-use rustix::fs::{
-    AtFlags, FlockOperation, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with,
-};
+use oci_spec::runtime::Spec;
+use rustix::fs::{FlockOperation, Mode, OFlags, RenameFlags, mkdirat, openat, renameat_with};
 use rustix::io::Errno;
 use rustix::process::getpid;
 
-use super::held::{CONFIG, Held, SOCKET, SPARE, STATE_NEW, STATE_OLD, absent_is_fine, read_state};
-use super::lock::{self, LOCK, Probe, Said, retry};
+use super::held::{Held, SPARE, read_state};
+use super::lock::{self, retry};
 use super::{ContainerId, RuntimeError, State};
-
-/// How long a verb waits for another one that is at the same container.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 const GLOBAL_LOCK: &str = ".lock";
 
 /// The folder of all states, opened.
 #[derive(Debug)]
 pub struct StateDirectory {
-    fd: OwnedFd,
-    path: PathBuf,
-}
-
-/// What a container turned out to be when asked.
-#[derive(Debug)]
-pub enum Found {
-    /// Its monitor lives.
-    Living(State),
-    /// Nobody holds it; now this process does.
-    Free(Held),
-    /// There is none (any more).
-    Absent,
+    pub(super) fd: OwnedFd,
+    pub(super) path: PathBuf,
 }
 
 impl StateDirectory {
@@ -82,8 +67,9 @@ impl StateDirectory {
         Ok(Self { fd, path: path.to_owned() })
     }
 
-    /// Enters a new container, held by this process. Of two with one name exactly one succeeds.
-    pub fn create(&self, state: State) -> Result<Held, RuntimeError> {
+    /// Enters a new container, held by this process. Of two with one name exactly one succeeds. A specification that is known
+    /// by now is there before the state is: whoever finds the state finds what its hooks are.
+    pub fn create(&self, state: State, config: Option<&Spec>) -> Result<Held, RuntimeError> {
         let _no_claims = self.global_lock(FlockOperation::LockShared)?;
         let path = self.path.join(&state.id);
         match self.make_folder(&state.id) {
@@ -100,8 +86,13 @@ impl StateDirectory {
             })
             .map_err(RuntimeError::io("lock", &path))?;
         let held = Held { state, fd, path, lock };
-        held.write()?;
-        Ok(held)
+        match config.map_or(Ok(()), |spec| held.save_config(spec)).and_then(|()| held.write()) {
+            Ok(()) => Ok(held),
+            Err(error) => {
+                held.remove().ok();
+                Err(error)
+            }
+        }
     }
 
     /// The folder of a new container: the spare one, or one made now. EEXIST when the name is taken.
@@ -125,52 +116,6 @@ impl StateDirectory {
         Ok(ids)
     }
 
-    /// Whether a container's monitor is dead and left something to clear, as far as a glance tells:
-    /// four or five system calls, since each start asks this of every container.
-    pub(super) fn is_suspect(&self, id: &ContainerId) -> bool {
-        // Not ours, it may be a FIFO, which would keep us waiting.
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let Ok(lock) = openat(&self.fd, path_of(id).join(LOCK), flags, Mode::empty()) else {
-            return true;
-        };
-        match Said::by(&lock) {
-            Said::Cleared => false,
-            // Shared, so that two who glance do not take each other for the monitor.
-            said => {
-                rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_ok()
-                    || said.monitor_is_dead()
-            }
-        }
-    }
-
-    /// Takes a container over if its monitor is dead.
-    pub fn claim(&self, id: &ContainerId) -> Result<Found, RuntimeError> {
-        let path = self.path.join(id);
-        let failed = |action| RuntimeError::io(action, path.clone());
-        // The living are told apart without the global lock: that is the usual case.
-        let fd = match self.open_folder(id) {
-            Err(Errno::NOENT | Errno::NOTDIR) => return Ok(Found::Absent),
-            other => other.map_err(failed("open"))?,
-        };
-        if matches!(lock::outwait_child(&fd).map_err(failed("lock"))?, Probe::Taken) {
-            return living(id, &fd, &path);
-        }
-        drop(fd);
-        let _no_creators = self.global_lock(FlockOperation::LockExclusive)?;
-        let fd = match self.open_folder(id) {
-            Err(Errno::NOENT) => return Ok(Found::Absent),
-            other => other.map_err(failed("open"))?,
-        };
-        match lock::try_lock(&fd).map_err(failed("lock"))? {
-            Probe::Taken => living(id, &fd, &path),
-            Probe::Held(lock) => match read_state(&fd, &path)? {
-                Some(state) => Ok(Found::Free(Held { state, fd, path, lock })),
-                None => self.remove_empty(id, &fd).map(|()| Found::Absent),
-            },
-            Probe::NoLock => self.remove_empty(id, &fd).map(|()| Found::Absent),
-        }
-    }
-
     /// What is known of a container, whoever holds it: a glance.
     pub fn read(&self, id: &ContainerId) -> Result<Option<State>, RuntimeError> {
         let path = self.path.join(id);
@@ -182,42 +127,17 @@ impl StateDirectory {
         }
     }
 
-    /// Takes hold of a container that no monitor looks after, after whoever is at it now.
-    pub fn hold(&self, id: &ContainerId) -> Result<Held, RuntimeError> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.claim(id)? {
-                Found::Free(held) => return Ok(held),
-                Found::Absent => return Err(RuntimeError::Missing(id.clone())),
-                Found::Living(state) if state.monitored || Instant::now() > deadline => {
-                    return Err(RuntimeError::Held { id: id.clone(), status: state.status.word() });
-                }
-                Found::Living(_) => std::thread::sleep(Duration::from_millis(2)),
-            }
-        }
-    }
-
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes the folder of a creator that died before it wrote a state: it has made nothing else.
-    fn remove_empty(&self, id: &ContainerId, fd: &OwnedFd) -> Result<(), RuntimeError> {
-        let failed = || RuntimeError::io("remove", self.path.join(id));
-        for name in [STATE_NEW, STATE_OLD, CONFIG, SOCKET, LOCK] {
-            absent_is_fine(rustix::fs::unlinkat(fd, name, AtFlags::empty())).map_err(failed())?;
-        }
-        let removed = rustix::fs::unlinkat(&self.fd, path_of(id), AtFlags::REMOVEDIR);
-        absent_is_fine(removed).map_err(failed())
-    }
-
-    fn open_folder(&self, id: &ContainerId) -> Result<OwnedFd, Errno> {
+    pub(super) fn open_folder(&self, id: &ContainerId) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         openat(&self.fd, path_of(id), flags, Mode::empty())
     }
 
-    fn global_lock(&self, operation: FlockOperation) -> Result<OwnedFd, RuntimeError> {
+    pub(super) fn global_lock(&self, operation: FlockOperation) -> Result<OwnedFd, RuntimeError> {
         let path = self.path.join(GLOBAL_LOCK);
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let lock = openat(&self.fd, GLOBAL_LOCK, flags, Mode::RUSR | Mode::WUSR)
@@ -225,13 +145,6 @@ impl StateDirectory {
         retry(|| rustix::fs::flock(&lock, operation)).map_err(RuntimeError::io("lock", &path))?;
         Ok(lock)
     }
-}
-
-/// A container whose monitor lives. Between the opening of its folder and the reading of its state that may have become
-/// another container's.
-fn living(id: &ContainerId, folder: &OwnedFd, path: &Path) -> Result<Found, RuntimeError> {
-    let state = read_state(folder, path)?.filter(|state| state.id == *id);
-    Ok(state.map_or(Found::Absent, Found::Living))
 }
 
 fn make_folders(path: &Path) -> Result<(), RuntimeError> {
@@ -243,7 +156,7 @@ fn make_folders(path: &Path) -> Result<(), RuntimeError> {
         .map_err(|source| RuntimeError::Io { action: "create", path: path.to_owned(), source })
 }
 
-fn path_of(id: &ContainerId) -> &Path {
+pub(super) fn path_of(id: &ContainerId) -> &Path {
     id.as_ref()
 }
 
@@ -251,7 +164,12 @@ fn path_of(id: &ContainerId) -> &Path {
 mod tests {
     use super::*;
     use crate::cgroup::CgroupPaths;
+    use crate::runtime::Found;
+    use crate::runtime::found::living;
+    use crate::runtime::held::{CONFIG, STATE_NEW, STATE_OLD};
+    use crate::runtime::lock::LOCK;
     use crate::runtime::{Status, Timestamp};
+    use std::time::Duration;
 
     fn state(id: &str) -> State {
         State {
@@ -283,7 +201,7 @@ mod tests {
         let won = std::thread::scope(|scope| {
             let directory = &directory;
             let racers: Vec<_> =
-                (0..8).map(|_| scope.spawn(|| directory.create(state("one")))).collect();
+                (0..8).map(|_| scope.spawn(|| directory.create(state("one"), None))).collect();
             let results: Vec<_> = racers.into_iter().map(|racer| racer.join().unwrap()).collect();
             assert!(results.iter().all(|result| match result {
                 Err(error) => error.to_string() == "container with given ID already exists: `one`",
@@ -298,7 +216,7 @@ mod tests {
     fn a_held_container_is_living_and_a_dropped_one_can_be_claimed() {
         let (_folder, directory) = directory();
         let id = "one".parse().unwrap();
-        let held = directory.create(state("one")).unwrap();
+        let held = directory.create(state("one"), None).unwrap();
         assert!(matches!(directory.claim(&id).unwrap(), Found::Living(found) if found.id == id));
         assert!(!directory.is_suspect(&id), "its monitor lives");
         drop(held);
@@ -322,7 +240,7 @@ mod tests {
     fn the_child_of_a_killed_monitor_is_waited_for() {
         let (_folder, directory) = directory();
         let id = "one".parse().unwrap();
-        let held = directory.create(state("one")).unwrap();
+        let held = directory.create(state("one"), None).unwrap();
         let mut dead = std::process::Command::new("true").spawn().unwrap();
         dead.wait().unwrap();
         lock::say(&held.lock, dead.id().to_string().as_bytes()).unwrap();
@@ -341,8 +259,10 @@ mod tests {
         let (_folder, directory) = directory();
         let mut long = state("long");
         long.command = vec!["x".repeat(999)];
-        let (long, other) =
-            (directory.create(long).unwrap(), directory.create(state("other")).unwrap());
+        let (long, other) = (
+            directory.create(long, None).unwrap(),
+            directory.create(state("other"), None).unwrap(),
+        );
         // Somebody who looks at a container when its folder becomes another's.
         let seen = directory.open_folder(&"long".parse().unwrap()).unwrap();
         long.remove().unwrap();
@@ -350,7 +270,7 @@ mod tests {
         let names = || std::fs::read_dir(&directory.path).unwrap().count();
         assert_eq!(names(), 2, "the lock and one spare folder");
         assert_eq!(directory.ids().unwrap(), []);
-        let mut next = directory.create(state("next")).unwrap();
+        let mut next = directory.create(state("next"), None).unwrap();
         let id = "next".parse().unwrap();
         for _ in 0..3 {
             next.set_status(Status::Creating).unwrap();
@@ -392,7 +312,8 @@ mod tests {
     #[test]
     fn a_creator_that_died_halfway_leaves_nothing() {
         let (_folder, directory) = directory();
-        for files in [&[][..], &[LOCK], &[LOCK, STATE_NEW], &[LOCK, STATE_NEW, STATE_OLD]] {
+        let all = [LOCK, CONFIG, STATE_NEW, STATE_OLD];
+        for files in [&[][..], &[LOCK], &[LOCK, CONFIG], &[LOCK, CONFIG, STATE_NEW], &all] {
             let folder = directory.path.join("half");
             std::fs::create_dir(&folder).unwrap();
             for file in files {

@@ -57,7 +57,8 @@ impl Held {
     }
 
     /// Keeps the specification that is in force, for whoever comes to the container later. Written in place, over one of
-    /// an earlier container of the spare folder: nobody reads it before the state says that there is a process.
+    /// an earlier container of the spare folder: nobody reads it before the state is there, for a bundle's container, or
+    /// says that there is a process.
     pub fn save_config(&self, spec: &Spec) -> Result<(), RuntimeError> {
         let path = self.path.join(CONFIG);
         let bytes = serde_json::to_vec(spec)

@@ -9,6 +9,7 @@ mod container;
 mod creator;
 mod directory;
 mod error;
+mod found;
 mod held;
 mod id;
 mod lock;
@@ -20,8 +21,9 @@ mod sweep;
 mod timestamp;
 
 pub use container::{Container, current, find, list};
-pub use directory::{Found, StateDirectory};
+pub use directory::StateDirectory;
 pub use error::RuntimeError;
+pub use found::Found;
 pub use held::Held;
 pub use id::{ContainerId, IdError};
 pub use mounts::mount_at;

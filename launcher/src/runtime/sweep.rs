@@ -23,15 +23,18 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Clears after all monitors that died, and forgets their containers; those without `--rm` stay as
 /// stopped. Costs one look at the folder, and a glance at each container. Returns what could not be cleared,
-/// which the next sweep tries again.
-pub fn sweep(states: &StateDirectory) -> Result<Vec<RuntimeError>, RuntimeError> {
+/// which the next sweep tries again. `forget` has to [remove](Held::remove) what goes.
+pub fn sweep(
+    states: &StateDirectory,
+    forget: impl Fn(Held) -> Result<(), RuntimeError>,
+) -> Result<Vec<RuntimeError>, RuntimeError> {
     let mut failures = Vec::new();
     for id in states.ids()? {
         if !states.is_suspect(&id) {
             continue;
         }
         let cleared = states.claim(&id).and_then(|found| match found {
-            Found::Free(held) => settle(held),
+            Found::Free(held) => settle(held, &forget),
             Found::Living(_) | Found::Absent => Ok(()),
         });
         failures.extend(cleared.err());
@@ -40,7 +43,10 @@ pub fn sweep(states: &StateDirectory) -> Result<Vec<RuntimeError>, RuntimeError>
 }
 
 /// Clears after one dead monitor, or after one that died while it created.
-fn settle(mut held: Held) -> Result<(), RuntimeError> {
+fn settle(
+    mut held: Held,
+    forget: impl Fn(Held) -> Result<(), RuntimeError>,
+) -> Result<(), RuntimeError> {
     if let stopped @ Status::Stopped { .. } = held.state().status {
         // Its monitor died between saying so and marking it.
         return held.set_status(stopped);
@@ -53,7 +59,7 @@ fn settle(mut held: Held) -> Result<(), RuntimeError> {
     }
     clear(state)?;
     if state.remove || !state.monitored {
-        return held.remove();
+        return forget(held);
     }
     held.set_status(Status::Stopped { exit: None, finished: Timestamp::now() })
 }

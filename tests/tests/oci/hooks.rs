@@ -210,6 +210,30 @@ fn a_creation_that_waits_for_a_hook_can_be_deleted() {
     }
 }
 
+/// What made it is gone, and so is what it made; its hooks run, and not those of an earlier container of the same folder.
+#[test]
+fn a_creation_that_was_killed_has_poststop_hooks() {
+    let Some(bench) = Bench::new("killedhook") else { return };
+    let said = bench.scratch.path().join("said");
+    let say = |word: &str| hook("/bin/sh", &format!("echo {word} >>{}", said.display()));
+    let verbs: [&[&str]; 4] = [&["create"], &["run"], &["run", "--keep"], &["run", "--detach"]];
+    for verb in verbs {
+        bench.write("exit 0", &json!({ "hooks": { "poststop": [say("earlier")] } }));
+        let (id, bundle) = (bench.id(), bench.bundle());
+        bench.create(&id);
+        bench.paddle(&["delete", "--force", &id]).ok();
+        let kill = hook("/bin/sh", "kill -KILL $PPID");
+        let hooks = json!({ "createRuntime": [kill], "poststop": [say("own")] });
+        bench.write("exit 0", &json!({ "hooks": hooks }));
+        let did = bench.paddle(&[verb, &["--bundle", text(&bundle), &id]].concat());
+        assert_eq!(did.code, None, "{verb:?}: {did:?}");
+        bench.paddle(&["delete", "--force", &id]).ok();
+        assert_eq!(fs::read_to_string(&said).unwrap(), "earlier\nown\n", "{verb:?}");
+        bench.is_clean();
+        fs::remove_file(&said).unwrap();
+    }
+}
+
 #[test]
 fn a_hook_has_no_longer_than_its_timeout() {
     let Some(bench) = Bench::new("timeout") else { return };
