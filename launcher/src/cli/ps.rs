@@ -176,6 +176,7 @@ mod tests {
             remove: false,
             store: None,
             cgroup: CgroupPaths::default(),
+            no_new_keyring: false,
             rdt: None,
             status,
         };

@@ -94,7 +94,7 @@ pub fn exec(
         bundle,
         foreground: !request.detach,
         preserved: request.preserved,
-        session_keyring: bundle.is_some(),
+        session_keyring: bundle.is_some() && !container.state.no_new_keyring,
     };
     let plan = plan::enter(&spec, &process, manner, &Host::probe()?)?;
     for (when, processors) in plan.process.affinity.stages() {

@@ -150,6 +150,7 @@ pub(super) fn enter(
         remove: matches!(attendance, Attendance::Foreground { keep: false }),
         store: None,
         cgroup: plan.cgroup.paths(),
+        no_new_keyring: options.no_new_keyring,
         rdt: plan.rdt.clone(),
         status: Status::Creating,
     };

@@ -136,6 +136,7 @@ pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared
         remove: request.remove,
         store: plan.root.writable().map(|_| store.path().to_owned()),
         cgroup: plan.cgroup.paths(),
+        no_new_keyring: false,
         rdt: None,
         status: Status::Creating,
     };

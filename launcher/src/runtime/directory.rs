@@ -184,6 +184,7 @@ mod tests {
             remove: true,
             store: None,
             cgroup: CgroupPaths::default(),
+            no_new_keyring: false,
             rdt: None,
             status: Status::Creating,
         }

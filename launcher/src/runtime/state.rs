@@ -42,6 +42,9 @@ pub struct State {
     pub store: Option<PathBuf>,
     /// Its cgroups, if it has any.
     pub cgroup: CgroupPaths,
+    /// Whether its processes have no session keyring of the container's (`--no-new-keyring`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_new_keyring: bool,
     /// Its class of service, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rdt: Option<Class>,
@@ -148,6 +151,7 @@ mod tests {
                 remove: false,
                 store: Some(PathBuf::from("/var/lib/coracle")),
                 cgroup: CgroupPaths::default(),
+                no_new_keyring: true,
                 rdt: None,
                 status,
             };

@@ -80,6 +80,17 @@ fn each_container_has_a_session_keyring_of_its_own() {
     let (status, found, message) = said(&mut command);
     assert_eq!(status, 0, "{message}");
     assert!(!found.starts_with("_ses.coracle-test"), "{found}");
+    // Whoever comes later has what the container's own process has.
+    for (options, own) in [(&[][..], true), (&["--no-new-keyring"][..], false)] {
+        let id = bench.scratch.container();
+        let bundle = bench.bundle.to_str().unwrap();
+        bench.succeed(&[&["create", "--bundle", bundle], options, &[&id]].concat());
+        let mut command = bench.scratch.paddle();
+        let (status, found, message) = said(command.args(["exec", &id, "/rights", "keyring"]));
+        assert_eq!(status, 0, "{message}");
+        assert_eq!(found.trim_end() == format!("_ses.{id}"), own, "{found}");
+        bench.succeed(&["delete", "--force", &id]);
+    }
 }
 
 #[test]
