@@ -123,8 +123,8 @@ impl Changes {
         Ok(())
     }
 
-    /// To those that a program may have. What it inherits stays as it is, and with it what is ambient, which has to be
-    /// inheritable (`capabilities(7)`).
+    /// To those that a program may have. What it inherits stays as it is; what of that is added is ambient, too
+    /// (`capabilities(7)`: nothing else can be).
     fn add_capabilities(&self, process: &mut Process) {
         if self.capabilities.is_empty() {
             return;
@@ -148,7 +148,11 @@ impl Changes {
         };
         let (bounding, effective) = (with(sets.bounding()), with(sets.effective()));
         let permitted = with(sets.permitted());
+        let inherited = sets.inheritable().clone().unwrap_or_default();
+        let ambient = sets.ambient().iter().flatten().chain(added.intersection(&inherited));
+        let ambient = Some(ambient.copied().collect());
         sets.set_bounding(bounding).set_effective(effective).set_permitted(permitted);
+        sets.set_ambient(ambient);
         process.set_capabilities(Some(sets));
     }
 }

@@ -68,6 +68,23 @@ fn options_change_what_the_containers_own_process_is() {
 }
 
 #[test]
+fn an_added_capability_is_ambient_where_it_is_inheritable() {
+    let Some(bench) = Bench::new("exec-ambient") else { return };
+    let id = bench.start(|config| {
+        let sets = &mut config["process"]["capabilities"];
+        sets["bounding"] = json!(["CAP_CHOWN", "CAP_KILL", "CAP_SYSLOG"]);
+        sets["permitted"] = json!(["CAP_CHOWN", "CAP_KILL"]);
+        sets["effective"] = json!(["CAP_KILL"]);
+        sets["inheritable"] = json!(["CAP_CHOWN", "CAP_SYSLOG"]);
+        sets["ambient"] = json!(["CAP_CHOWN"]);
+    });
+    let ambient = "grep CapAmb /proc/self/status";
+    assert_eq!(bench.says(&id, &[], ambient), "CapAmb:\t0000000000000001\n");
+    let added = ["--cap", "CAP_SYSLOG", "--cap", "CAP_FOWNER"];
+    assert_eq!(bench.says(&id, &added, ambient), "CapAmb:\t0000000400000001\n");
+}
+
+#[test]
 fn a_process_that_is_written_down_is_what_it_says() {
     let Some(bench) = Bench::new("exec-file") else { return };
     let id = bench.start(|_| {});
