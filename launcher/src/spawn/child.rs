@@ -180,7 +180,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
     }
     if !between {
         fork::join_made(setup)?;
-        fork::join_all(setup)?;
+        fork::join_all(setup, 0)?;
     }
     // A session of its own: no controlling terminal of the caller, into which TIOCSTI could type (CVE-2017-5226).
     rustix::process::setsid().at(Step::Terminal, "a new session")?;

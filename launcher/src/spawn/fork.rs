@@ -133,13 +133,14 @@ fn enter(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     let clocks = open_clocks(plan).at(Step::Clocks, "the time namespace")?;
     if let Some(maps) = &plan.id_maps {
         // Those that exist belong to the host, where a new user namespace has no say.
-        join_all(setup)?;
+        join_all(setup, 0)?;
         own_users(maps, socket)?;
         untraceable()?;
     } else {
         untraceable()?;
+        let joined = join_own(setup);
         join_users(setup)?;
-        join_all(setup)?;
+        join_all(setup, joined)?;
     }
     child::die_with_launcher(setup, socket)?;
     if plan.has_new(NamespaceKind::Time) {
@@ -195,9 +196,21 @@ pub(super) fn join_made(setup: &Setup<'_>) -> Done {
     Ok(())
 }
 
-/// Joins all but a user namespace. One of another kind than it should be is EINVAL.
-pub(super) fn join_all(setup: &Setup<'_>) -> Done {
-    for (kind, link) in setup.joined.iter().filter(|(kind, _)| *kind != NamespaceKind::User) {
+/// Joins what the launcher may join, before its user namespace is another, in which it could no longer join what belongs to
+/// the host. Not a mount namespace: paths are still the host's. Which kinds these were, as flags.
+fn join_own(setup: &Setup<'_>) -> u64 {
+    let early = |kind| !matches!(kind, NamespaceKind::User | NamespaceKind::Mount);
+    let join = |kind: NamespaceKind, link: &OwnedFd| {
+        move_into_link_name_space(link.as_fd(), Some(kind.link())).is_ok()
+    };
+    let joined = setup.joined.iter().filter(|(kind, link)| early(*kind) && join(*kind, link));
+    joined.fold(0, |flags, (kind, _)| flags | kind.flag())
+}
+
+/// Joins all but a user namespace and what is joined already. One of another kind than it should be is EINVAL.
+pub(super) fn join_all(setup: &Setup<'_>, joined: u64) -> Done {
+    let done = joined | NamespaceKind::User.flag();
+    for (kind, link) in setup.joined.iter().filter(|(kind, _)| done & kind.flag() == 0) {
         move_into_link_name_space(link.as_fd(), Some(kind.link()))
             .at(Step::JoinNamespace, setup.plan.path_of(*kind))?;
     }

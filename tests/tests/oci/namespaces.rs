@@ -230,6 +230,34 @@ fn a_new_user_namespace_goes_with_what_belongs_to_the_host() {
 }
 
 #[test]
+fn a_joined_user_namespace_goes_with_what_belongs_to_the_host() {
+    let Some(bench) = Bench::new("mixedjoin") else { return };
+    let new = |kinds: &[&'static str]| kinds.iter().map(|kind| (*kind, None)).collect::<Vec<_>>();
+    let (users, first) = created(&bench, &with_maps(list(&new(&["user", "mount", "ipc"]))));
+    let (hosts, second) = created(&bench, &list(&new(&["mount", "pid", "network"])));
+    let kinds = [
+        ("user", Some(format!("/proc/{first}/ns/user"))),
+        ("ipc", Some(format!("/proc/{first}/ns/ipc"))),
+        ("network", Some(format!("/proc/{second}/ns/net"))),
+        ("mount", None),
+        ("pid", None),
+    ];
+    let (id, own) = created(&bench, &list(&kinds));
+    let [first, second, own] = [first, second, own].map(|pid| of(&pid.to_string()));
+    for (index, (kind, found)) in own.iter().enumerate() {
+        match *kind {
+            "user" | "ipc" => assert_eq!(*found, first[index].1, "{kind}"),
+            "network" => assert_eq!(*found, second[index].1, "{kind}"),
+            _ => {}
+        }
+    }
+    let entered = bench.paddle(&["exec", &id, "readlink", "/proc/self/ns/net"]).ok();
+    assert_eq!(entered.trim_end(), own.iter().find(|(kind, _)| *kind == "network").unwrap().1);
+    delete(&bench, &[&id, &users, &hosts]);
+    bench.is_clean();
+}
+
+#[test]
 fn the_clocks_of_a_time_namespace_differ() {
     let Some(bench) = Bench::new("clocks") else { return };
     let kinds = ["mount", "pid", "time"].map(|kind| (kind, None));
