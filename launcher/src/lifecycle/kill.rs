@@ -21,7 +21,7 @@ pub fn kill(
 ) -> Result<(), LifecycleError> {
     let container = runtime::find(states, id)?;
     let process = container.process()?;
-    // One that only waits does nothing about signals, and as process 1 the kernel would shield it from them.
+    // One that only waits ends by most of them, whoever sends them; by this by all, like any process without handlers.
     let waits = matches!(container.state.status, Status::Created { .. });
     let deadly = signal.default_action() == DefaultAction::Terminate;
     let signal = if waits && deadly { Signal::KILL } else { signal };

@@ -20,6 +20,7 @@ use super::{Step, credentials, handshake, labels, scheduling};
 use crate::plan::{Process, Security};
 use crate::sys;
 use crate::sys::seccomp::Filter;
+use crate::sys::signal::Until;
 
 /// What a process is and may do, and what it needs to get there.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +34,8 @@ pub(super) struct Rights<'a> {
     pub(super) procfs: Option<BorrowedFd<'a>>,
     /// Where the launcher waits for the filter's listener.
     pub(super) launcher: BorrowedFd<'a>,
+    /// What signals do until then.
+    pub(super) signals: Until,
     /// The first descriptor that does not pass exec: 3, and as many more as the program was promised.
     pub(super) close_from: u32,
 }
@@ -56,7 +59,7 @@ impl Rights<'_> {
         credentials::capabilities(security.capabilities)?;
         renew()?;
         rustix::process::umask(Mode::from_raw_mode(process.umask));
-        sys::signal::reset();
+        sys::signal::reset(self.signals);
         if security.no_new_privs {
             rustix::thread::set_no_new_privs(true).at(Step::NoNewPrivs, "the program")?;
         }

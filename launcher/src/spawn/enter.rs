@@ -40,6 +40,7 @@ use crate::sys;
 use crate::sys::clone::Side;
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
+use crate::sys::signal::Until;
 
 /// `DEVPTS_SUPER_MAGIC` of linux/magic.h.
 const DEVPTS: rustix::fs::FsWord = 0x1cd1;
@@ -161,6 +162,7 @@ impl<'a> Setup<'a> {
             filter: self.filter.as_ref(),
             procfs: self.procfs.as_ref().map(AsFd::as_fd),
             launcher: socket,
+            signals: Until::Default,
             close_from: 3 + self.plan.preserved_descriptors,
         }
     }

@@ -112,7 +112,7 @@ fn start(socket: &OwnedFd, terminal: bool, argv: &[String]) -> Result<Pid, Failu
     // In the program's process.
     let ready = foreground(terminal).and_then(|()| handshake::executing(socket.as_fd()));
     let failure = ready.at(Step::Terminal, "/dev/console").err().unwrap_or_else(|| {
-        sys::signal::reset();
+        sys::signal::reset(sys::signal::Until::Default);
         program::execute(&candidates, &arguments, &environment)
     });
     handshake::fail(socket.as_fd(), &failure);

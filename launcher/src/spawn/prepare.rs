@@ -19,6 +19,7 @@ use crate::cgroup::Join;
 use crate::plan::{Mount, NamespaceKind, Plan, Source, Sources};
 use crate::sys::exec::Strings;
 use crate::sys::seccomp::Filter;
+use crate::sys::signal::Until;
 
 /// What the child works with. It allocates nothing that is not needed to report a failure.
 #[derive(Debug)]
@@ -108,6 +109,7 @@ impl<'a> Setup<'a> {
             filter: self.filter.as_ref(),
             procfs: self.procfs.as_ref().map(AsFd::as_fd),
             launcher,
+            signals: if self.gate.is_some() { Until::End } else { Until::Default },
             close_from: 3 + self.plan.preserved_descriptors,
         }
     }
