@@ -37,11 +37,13 @@ impl Diagnostic for ProcessesError {
 /// Prints their numbers as JSON, or what `ps OPTIONS` of the host says about them.
 pub(super) fn run(id: &ContainerId, json: bool, options: &[OsString], places: &Places) -> Done {
     let container = runtime::find(&places.states()?, id)?;
-    let first = container.process()?;
-    let pids = if container.state.cgroup.is_empty() {
-        of_namespace(first).map_err(ProcessesError::Proc)?
-    } else {
-        cgroup::reopen(&container.state.cgroup).processes()?
+    // What has ended has none, as callers expect; or those that it has left in its groups.
+    let pids = match container.state.status.process() {
+        _ if !container.state.cgroup.is_empty() => {
+            cgroup::reopen(&container.state.cgroup).processes()?
+        }
+        Some(first) => of_namespace(first).map_err(ProcessesError::Proc)?,
+        None => Vec::new(),
     };
     if json {
         let text = serde_json::to_string(&pids)

@@ -31,6 +31,11 @@ fn the_processes_of_a_container_are_listed() {
     assert!(table.contains("sleep 1000") && table.contains("sleep 999"), "{table}");
     bench.paddle(&["ps", "--format", "nothing", &id]).exits(2);
     bench.paddle(&["ps", &id, "-o", "args"]).exits(1).says(&["PID"]);
+    // None of one that has ended.
+    bench.paddle(&["kill", &id, "KILL"]).ok();
+    let empty = || bench.paddle(&["ps", "--format", "json", &id]).ok().text().trim() == "[]";
+    assert!(within_seconds(20, empty));
+    assert_eq!(bench.paddle(&["ps", &id]).ok().text().lines().count(), 1);
 }
 
 #[test]
