@@ -88,19 +88,20 @@ fn attend(
     Ok(supervise::wait(child, signals, streams, limits, None)?)
 }
 
-/// Clears after a container that ended; its state says how, or goes too.
+/// Clears after a container that ended; its state says how, and its groups what it used, or these go too.
 pub(super) fn settle(
     entered: Entered,
     ended: Ended,
     keep: bool,
 ) -> Result<Option<SpawnError>, LifecycleError> {
     let Entered { mut held, plan, .. } = entered;
-    runtime::clear_ended(held.state())?;
     if keep {
+        runtime::clear_but_groups(held.state())?;
         let exit = Exit { code: ended.code(), out_of_memory: false };
         let finished = Timestamp::now();
         held.set_status(Status::Stopped { exit: Some(exit), finished })?;
         return Ok(None);
     }
+    runtime::clear_ended(held.state())?;
     Ok(forget(held, &plan.hooks)?)
 }

@@ -138,6 +138,17 @@ pub fn clear_ended(state: &State) -> Result<(), RuntimeError> {
     clear_files(state)
 }
 
+/// The same, but its cgroups stay until it is deleted, with what they have counted and nobody in them.
+pub fn clear_but_groups(state: &State) -> Result<(), RuntimeError> {
+    if !state.cgroup.is_empty() {
+        let group = cgroup::reopen(&state.cgroup);
+        if !group.processes().map_err(clean_up(&state.id))?.is_empty() {
+            group.kill().map_err(clean_up(&state.id))?;
+        }
+    }
+    clear_files(state)
+}
+
 fn clear_files(state: &State) -> Result<(), RuntimeError> {
     let id = &state.id;
     if let Some(class) = &state.rdt {

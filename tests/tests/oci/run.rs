@@ -28,13 +28,32 @@ fn in_the_foreground_it_ends_as_the_program_ends_and_leaves_nothing() {
 fn its_state_stays_when_it_is_to_be_kept() {
     let Some(bench) = Bench::new("keep") else { return };
     let (bundle, id) = (bench.bundle(), bench.id());
-    bench.write("exit 5", &json!({}));
-    let did = bench.paddle(&["run", "--keep", "--bundle", text(&bundle), &id]);
-    assert_eq!(did.code, Some(5));
-    assert_eq!(bench.status(&id), "stopped");
-    assert!(bench.paddle(&["ps", "-a"]).ok().contains("exited (5)"));
-    bench.paddle(&["delete", &id]).ok();
-    bench.is_clean();
+    let group = format!("/{}", bench.scratch.mark());
+    // One that shares the host's processes, of which one lives on.
+    let shared = json!([{ "type": "mount" }]);
+    for (script, namespaces) in [
+        ("exit 5", json!([{ "type": "mount" }, { "type": "pid" }])),
+        ("sleep 1000 & exit 5", shared),
+    ] {
+        let linux = json!({ "cgroupsPath": group, "namespaces": namespaces });
+        bench.write(script, &json!({ "linux": linux }));
+        let did = bench.paddle(&["run", "--keep", "--bundle", text(&bundle), &id]);
+        assert_eq!(did.code, Some(5));
+        assert_eq!(bench.status(&id), "stopped");
+        assert!(bench.paddle(&["ps", "-a"]).ok().contains("exited (5)"));
+        let state = std::fs::read_to_string(bench.scratch.state().join(&id).join("state.json"));
+        let state: serde_json::Value = serde_json::from_str(&state.unwrap()).unwrap();
+        let groups = state["cgroup"]["groups"].as_array().unwrap();
+        assert!(!groups.is_empty());
+        for group in groups {
+            let path = std::path::Path::new(group["path"].as_str().unwrap());
+            assert!(within_seconds(20, || std::fs::read_to_string(path.join("cgroup.procs"))
+                .unwrap()
+                .is_empty()));
+        }
+        bench.paddle(&["delete", &id]).ok();
+        bench.is_clean();
+    }
 }
 
 #[test]

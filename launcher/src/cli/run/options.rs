@@ -168,7 +168,7 @@ pub(super) struct FromBundle {
     /// Return as soon as the program runs
     #[arg(short, long)]
     pub(super) detach: bool,
-    /// Keep its state when it ends; `paddle delete` forgets it
+    /// Keep its state and its cgroups when it ends; `paddle delete` forgets it
     #[arg(long, conflicts_with = "detach")]
     pub(super) keep: bool,
     /// Accepted: nothing is left to paddle when it ends
