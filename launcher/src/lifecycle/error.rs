@@ -44,6 +44,9 @@ pub enum LifecycleError {
     /// `start` of what was started before, or has ended.
     #[error("cannot start container `{id}`: it is {status}, not created")]
     NotCreated { id: ContainerId, status: &'static str },
+    /// `start` of a container whose bundle has none.
+    #[error("cannot start container `{0}`: its configuration has no process")]
+    NoProcess(ContainerId),
     /// A terminal whose controlling side nobody takes.
     #[error("the process wants a terminal, and there is no --console-socket to send it to")]
     NoConsoleSocket,

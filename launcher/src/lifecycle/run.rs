@@ -29,6 +29,9 @@ pub fn run(
     states: &StateDirectory,
     foreground: Foreground,
 ) -> Result<(Option<Ended>, Option<SpawnError>), LifecycleError> {
+    if request.bundle.spec.process().is_none() {
+        return Err(LifecycleError::NoProcess(request.id.clone()));
+    }
     let terminal = wants_terminal(&request.bundle.spec);
     let sent = request.handles.console_socket.is_some();
     match (terminal, sent) {

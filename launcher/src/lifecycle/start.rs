@@ -17,7 +17,11 @@ pub fn start(states: &StateDirectory, id: &ContainerId) -> Result<(), LifecycleE
         }
         other => other?,
     };
-    let hooks = hooks_of(&held.config()?)?;
+    let spec = held.config()?;
+    if spec.process().is_none() {
+        return Err(LifecycleError::NoProcess(id.clone()));
+    }
+    let hooks = hooks_of(&spec)?;
     match start_held(&mut held, &hooks) {
         Ok(()) => Ok(()),
         Err(Failed::Start(error)) => Err(error),

@@ -1,6 +1,6 @@
 //! From a specification to a plan.
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{Process as OciProcess, Spec};
 
 use super::{
     Affinity, Ground, IdMaps, Namespace, NamespaceKind, Plan, PlanError, Process, RootPlan,
@@ -21,7 +21,12 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         cgroup.hand_to(owner);
     }
     let (hostname, domainname) = names(spec, &namespaces, ground)?;
-    let process = program(spec, ground, hostname.as_deref(), id_maps.as_ref())?;
+    let given = match spec.process() {
+        Some(process) => process.clone(),
+        None if ground.bundle => nothing(),
+        None => return Err(PlanError::NoProcess),
+    };
+    let process = program(spec, &given, ground, hostname.as_deref(), id_maps.as_ref())?;
     let isolated = namespaces.iter().any(|n| n.kind == NamespaceKind::Network && n.path.is_none());
     let known = (&*namespaces, id_maps.as_ref(), &cgroup, hostname.as_deref());
     let below = below::plan(spec, known, ground, host)?;
@@ -44,7 +49,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         network: if isolated { Network::Loopback } else { Network::Shared },
         network_devices: network::of(linux, &namespaces, host)?,
         rdt: rdt::of(linux, ground.id)?,
-        security: rights(spec, ground, host, &namespaces)?,
+        security: rights(spec, &given, ground, host, &namespaces)?,
         process,
         init: ground.init,
         dies_with_parent: ground.foreground,
@@ -58,14 +63,21 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
     Ok(plan)
 }
 
+/// What waits in the container of a bundle without a process, which is never started.
+fn nothing() -> OciProcess {
+    let mut process = OciProcess::default();
+    process.set_args(None).set_env(None).set_rlimits(None).set_capabilities(None);
+    process
+}
+
 /// The program; an image's is told its host name.
 fn program(
     spec: &Spec,
+    given: &OciProcess,
     ground: &Ground<'_>,
     hostname: Option<&str>,
     id_maps: Option<&IdMaps>,
 ) -> Result<Process, PlanError> {
-    let given = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
     let mut process = process(given, spec.linux().as_ref())?;
     process.own_streams = ground.bundle;
     if ground.bundle {
@@ -84,11 +96,11 @@ fn program(
 
 fn rights(
     spec: &Spec,
+    process: &OciProcess,
     ground: &Ground<'_>,
     host: &Host,
     namespaces: &[Namespace],
 ) -> Result<Security, PlanError> {
-    let process = spec.process().as_ref().ok_or(PlanError::NoProcess)?;
     let linux = spec.linux().as_ref();
     let wanted = Wanted {
         id: ground.id,

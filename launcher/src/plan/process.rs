@@ -10,7 +10,7 @@ use crate::spec::RlimitKind;
 /// The program.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Program and arguments; never empty. Without a slash the program is looked for along `PATH` of
+    /// Program and arguments; empty for the container of a bundle without a process only. Without a slash the program is looked for along `PATH` of
     /// [`Self::env`], inside the container.
     pub argv: Vec<String>,
     /// `NAME=VALUE`, each name once.
@@ -63,13 +63,10 @@ pub struct Rlimit {
 ///
 /// # Errors
 ///
-/// Nothing to execute, or a value that is none.
+/// A value that is none.
 pub fn process(process: &OciProcess, linux: Option<&Linux>) -> Result<Process, PlanError> {
     let user = process.user();
     let argv = process.args().clone().unwrap_or_default();
-    if argv.is_empty() {
-        return Err(PlanError::NoProcess);
-    }
     let (env, home) = environment(process.env().as_deref().unwrap_or_default())?;
     Ok(Process {
         argv,

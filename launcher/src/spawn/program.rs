@@ -36,6 +36,10 @@ pub(super) fn candidates(
 
 /// Whether there is a program to be executed, as far as can be seen before: callers of `create` want to know then.
 pub(super) fn find(candidates: &[CString], arguments: &Strings) -> Done {
+    if arguments.get().is_empty() {
+        // Nobody starts what has no program.
+        return Ok(());
+    }
     let mut denied = None;
     for path in candidates {
         match accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {

@@ -70,9 +70,6 @@ pub enum SpecError {
     /// No root.
     #[error("the configuration has no root")]
     NoRoot,
-    /// No process.
-    #[error("the configuration has no process")]
-    NoProcess,
     /// No arguments.
     #[error("the configuration names no program to run")]
     NoArguments,

@@ -50,9 +50,10 @@ pub(super) fn platform(spec: &Spec) -> Result<(), SpecError> {
     }
 }
 
-/// There is a program, and a folder in which it starts.
+/// Where there is a process it has a program, and a folder in which that starts. (Without one a container can be created,
+/// and not started.)
 pub(super) fn process(spec: &Spec) -> Result<(), SpecError> {
-    let process = spec.process().as_ref().ok_or(SpecError::NoProcess)?;
+    let Some(process) = spec.process() else { return Ok(()) };
     if process.args().as_deref().unwrap_or_default().is_empty() {
         return Err(SpecError::NoArguments);
     }

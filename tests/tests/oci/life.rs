@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
@@ -107,6 +106,50 @@ fn a_container_that_waits_ends_by_a_signal() {
     bench.is_clean();
 }
 
+/// Whoever has a descriptor of it, from `--pidfd-socket`, sends signals without us.
+#[test]
+fn a_container_that_waits_ends_by_signals_of_others() {
+    let Some(bench) = Bench::new("unstartedpid") else { return };
+    let shared = json!({ "linux": { "namespaces": [{ "type": "mount" }] } });
+    for changes in [json!({}), shared] {
+        bench.write("exit 0", &changes);
+        for signal in ["TERM", "HUP", "USR1", "RTMIN+3"] {
+            let id = bench.id();
+            let pid = bench.create(&id).to_string();
+            let kill = |signal: &str| {
+                let sent = Command::new("/bin/kill").args(["-s", signal, &pid]).status().unwrap();
+                assert!(sent.success(), "{signal}");
+            };
+            ["WINCH", "CHLD", "CONT"].iter().for_each(|signal| kill(signal));
+            assert_eq!(bench.status(&id), "created", "{changes}");
+            kill(signal);
+            bench.becomes(&id, "stopped");
+            bench.paddle(&["delete", &id]).ok();
+        }
+    }
+    bench.is_clean();
+}
+
+/// The specification wants one when `start` is called.
+#[test]
+fn a_container_without_a_process_is_created_and_not_started() {
+    let Some(bench) = Bench::new("noprocess") else { return };
+    bench.write("", &json!({ "process": null, "hostname": "box" }));
+    let (id, bundle) = (bench.id(), bench.bundle());
+    bench.create(&id);
+    for _ in 0..2 {
+        bench.paddle(&["start", &id]).fails(1, "its configuration has no process");
+        assert_eq!(bench.status(&id), "created");
+    }
+    assert_eq!(bench.paddle(&["exec", &id, "hostname"]).ok(), "box\n");
+    bench.paddle(&["delete", "--force", &id]).ok();
+    for options in [&[][..], &["--detach"]] {
+        let arguments = [&["run", "--bundle", text(&bundle)], options, &[&id]].concat();
+        bench.paddle(&arguments).fails(1, "its configuration has no process");
+    }
+    bench.is_clean();
+}
+
 #[test]
 fn signals_have_names_and_numbers_and_reach_all() {
     let Some(bench) = Bench::new("signals") else { return };
@@ -177,7 +220,7 @@ fn options_stand_on_both_sides_of_the_id_and_with_one_dash() {
 fn containers_of_images_have_the_same_verbs() {
     let Some(bench) = Bench::new("image") else { return };
     let tar = bench.scratch.path().join("image.tar");
-    let mut pack = std::process::Command::new("tar");
+    let mut pack = Command::new("tar");
     pack.arg("-C").arg(bench.root()).arg("-cf").arg(&tar).arg(".");
     assert!(pack.status().unwrap().success());
     let id = bench.id();
