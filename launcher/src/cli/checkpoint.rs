@@ -59,7 +59,7 @@ pub(super) struct Restore {
     /// Do not wait for its end
     #[arg(short, long)]
     detach: bool,
-    /// Keep its state when it has ended
+    /// Keep its state and its cgroups when it has ended
     #[arg(long)]
     keep: bool,
     /// Write the number of its process 1 to this file

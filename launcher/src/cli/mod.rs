@@ -190,8 +190,9 @@ impl Places {
     fn states(&self) -> Result<StateDirectory, RuntimeError> {
         let states = StateDirectory::open(&absolute(Who::current().state(self.root.clone())))?;
         let forget = |held| {
-            let hooks = lifecycle::forget_cleared(held)?;
-            hooks.iter().for_each(|error| report::warn(&log::Chain(error).to_string()));
+            if let Some(failed) = lifecycle::forget_cleared(held)? {
+                report::warn(&log::Chain(&failed).to_string());
+            }
             Ok(())
         };
         runtime::sweep(&states, forget)?.iter().for_each(warn);

@@ -120,7 +120,9 @@ fn a_container_that_waits_ends_by_signals_of_others() {
                 let sent = Command::new("/bin/kill").args(["-s", signal, &pid]).status().unwrap();
                 assert!(sent.success(), "{signal}");
             };
-            ["WINCH", "CHLD", "CONT"].iter().for_each(|signal| kill(signal));
+            for harmless in ["WINCH", "CHLD", "CONT"] {
+                kill(harmless);
+            }
             assert_eq!(bench.status(&id), "created", "{changes}");
             kill(signal);
             bench.becomes(&id, "stopped");
