@@ -65,7 +65,7 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 /// The groups directly below.
-fn subgroups(group: &Path) -> Result<Vec<PathBuf>, CgroupError> {
+pub(super) fn subgroups(group: &Path) -> Result<Vec<PathBuf>, CgroupError> {
     let entries = match fs::read_dir(group) {
         Ok(entries) => entries,
         Err(error) if is_gone(&error) => return Ok(Vec::new()),

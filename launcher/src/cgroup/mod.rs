@@ -7,6 +7,7 @@
 //! devices   device rules -> v1 lines, or a v2 eBPF program
 //! create    CgroupPlan -> groups on disk, or nothing
 //! update    LinuxResources -> groups that exist, all or nothing
+//! realtime  room for budgets in the folder that all containers share
 //! v1 v2     what differs between the interfaces once the groups exist
 //! stats     what is used; watch: when memory ran out
 //! ```
@@ -31,6 +32,7 @@ mod hint;
 mod limit;
 mod limits;
 mod plan;
+mod realtime;
 pub mod stats;
 pub mod systemd;
 mod update;

@@ -7,6 +7,7 @@ use oci_spec::runtime::LinuxResources;
 
 use super::devices::DeviceRule;
 use super::limits::{Wanted, wanted};
+use super::realtime::SHARED;
 use super::systemd::scope;
 use super::{CgroupError, CgroupPlan, Driver, GroupPlan, Limit, Setting, Unavailable, devices};
 use crate::host::{Anchor, Controller, Hierarchy, Host, Layout, Version};
@@ -99,7 +100,7 @@ pub fn plan(request: &Request<'_>, host: &Host) -> Result<CgroupPlan, CgroupErro
 fn name(request: &Request<'_>) -> Result<PathBuf, CgroupError> {
     let path = match request.path {
         Some(path) => path.to_owned(),
-        None => Path::new("coracle").join(request.id),
+        None => Path::new(SHARED).join(request.id),
     };
     let mut name = PathBuf::new();
     for part in path.components() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::folder::{self, read};
-use super::{CgroupError, Setting};
+use super::{CgroupError, Limit, Setting, realtime};
 
 /// Writes every setting, in order. One that the kernel refuses because of another (a memory limit above the limit of
 /// memory and swap, a period too short for the old quota) is tried again after the others.
@@ -23,8 +23,13 @@ pub(super) fn all(group: &Path, settings: &[Setting]) -> Result<(), CgroupError>
             done => done?,
         }
     }
+    let budget = |setting: &Setting| setting.limit == Limit::CpuRealtime;
+    let room = later.iter().any(|it| budget(it)) && realtime::make_room(group, settings)?;
     // In the order in which they were refused: a single one fails as it did before.
-    later.into_iter().try_for_each(|setting| one(group, setting, &mut last))
+    later.into_iter().try_for_each(|setting| {
+        let mut write = || one(group, setting, &mut last);
+        if room && budget(setting) { realtime::patiently(write) } else { write() }
+    })
 }
 
 /// The file that was written last: some take a line for each device, one a write.

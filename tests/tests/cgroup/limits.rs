@@ -2,6 +2,8 @@
 
 use super::*;
 
+const RUNTIME: &str = "cpu.rt_runtime_us";
+
 #[test]
 fn the_memory_limit_holds_and_the_oom_kill_is_counted() {
     if !require::root() || require::controller("memory").is_none() {
@@ -145,4 +147,53 @@ fn a_limit_without_its_file_says_what_the_kernel_lacks() {
     assert_eq!(error.to_string(), expected);
     assert!(error.hint().unwrap().contains("BFQ"));
     assert!(!path.exists());
+}
+
+/// Budgets of children may not exceed the parent's, and the folder of all containers has none at first.
+#[test]
+fn real_time_budgets_find_room_in_the_folder_that_containers_share() {
+    if !require::root() {
+        return;
+    }
+    let cpu = match require::controller("cpu") {
+        Some(require::Hierarchy::V1(mount)) if mount.join(RUNTIME).exists() => mount,
+        Some(_) => return require::skip(format_args!("needs v1's CONFIG_RT_GROUP_SCHED")),
+        None => return,
+    };
+    let host = Host::probe().unwrap();
+    let made = |name: &str, budget: Value| {
+        let id = format!("test-{}-{name}", std::process::id());
+        let resources = serde_json::from_value(json!({ "cpu": budget })).unwrap();
+        let request = Request {
+            id: &id,
+            path: None,
+            resources: Some(&resources),
+            driver: Driver::Cgroupfs,
+            annotations: None,
+            complete: false,
+        };
+        cgroup::create(&cgroup::plan(&request, &host).unwrap()).map(|cgroup| Group { cgroup })
+    };
+    let number = |path: &Path| -> u64 { fs::read_to_string(path).unwrap().trim().parse().unwrap() };
+    // As other containers' groups on this host have left it.
+    let _folder = made("folder", json!({ "shares": 100 })).unwrap();
+    let shared = cpu.join("coracle").join(RUNTIME);
+    let before = number(&shared);
+    let give = |budget: u64| {
+        // Of groups that have gone the kernel forgets the budgets a moment later.
+        wait_until("budgets go", || fs::write(&shared, budget.to_string()).is_ok());
+    };
+    give(0);
+    let one = made("one", json!({ "realtimeRuntime": 1000, "realtimePeriod": 100_000 })).unwrap();
+    assert_eq!(value(&one, Controller::Cpu, RUNTIME, ""), "1000");
+    assert_eq!(number(&shared), 10_000);
+    let two = made("two", json!({ "realtimeRuntime": 2000 })).unwrap();
+    assert_eq!(number(&shared), 12_000, "both have room");
+    drop(one);
+    let three = made("three", json!({ "realtimeRuntime": 3000 })).unwrap();
+    assert_eq!(number(&shared), 12_000, "what has gone has left its own");
+    let much = made("much", json!({ "realtimeRuntime": 1_000_000 }));
+    assert!(matches!(much, Err(CgroupError::Write { limit: Limit::CpuRealtime, .. })));
+    drop((two, three));
+    give(before);
 }
