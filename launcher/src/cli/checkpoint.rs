@@ -8,9 +8,9 @@ use common::report::{Diagnostic, ExitCode};
 
 use super::{Done, Globals};
 use crate::checkpoint::{self, CgroupsMode, Common, Request};
-use crate::lifecycle::{self, Foreground, Handles, Options};
+use crate::lifecycle::{self, Foreground, Options};
 use crate::runtime::ContainerId;
-use crate::spawn;
+use crate::spawn::{self, Handles};
 use crate::spec::Bundle;
 use crate::supervise::Ended;
 

@@ -6,9 +6,9 @@ use clap::Args;
 use common::report::ExitCode;
 
 use super::{Done, Globals};
-use crate::lifecycle::{self, Handles, LifecycleError, Options, Request};
+use crate::lifecycle::{self, LifecycleError, Options, Request};
 use crate::runtime::ContainerId;
-use crate::spawn;
+use crate::spawn::{self, Handles};
 use crate::spec::Bundle;
 
 /// Make a container of an OCI bundle, whose program waits for `paddle start`.

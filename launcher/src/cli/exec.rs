@@ -11,7 +11,7 @@ use common::report::{self, Diagnostic, ExitCode};
 use super::{Done, Globals, status};
 use crate::exec::{self, Changes, ExecError, Note, Program, Request, Subgroup};
 use crate::runtime::{ContainerId, IdError};
-use crate::spawn;
+use crate::spawn::{self, Handles};
 use crate::spec::{CapabilityChoice, EnvVar, ParseError};
 use crate::supervise::Ended;
 
@@ -187,9 +187,11 @@ impl Arguments {
             detach: caller.detach,
             ignore_paused: caller.ignore_paused,
             subgroups: program.cgroup,
-            console_socket: caller.console_socket,
-            pidfd_socket: caller.pidfd_socket,
-            pid_file: caller.pid_file,
+            handles: Handles {
+                pid_file: caller.pid_file,
+                console_socket: caller.console_socket,
+                pidfd_socket: caller.pidfd_socket,
+            },
             preserved: caller.preserve_fds,
         })
     }
@@ -219,20 +221,12 @@ fn variables(options: Vec<EnvVar>) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use crate::cli::alone;
 
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Only {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
-
     fn parse(words: &str) -> Result<Request, String> {
-        let words = std::iter::once("exec").chain(words.split(' '));
-        let only = Only::try_parse_from(words).map_err(|error| error.to_string())?;
-        only.arguments.into_request().map_err(|error| error.to_string())
+        alone::parse::<Arguments>(words)?.into_request().map_err(|error| error.to_string())
     }
 
     #[test]
@@ -252,7 +246,7 @@ mod tests {
         let request = parse(&words).unwrap();
         assert!(matches!(&request.program, Program::File(path) if path.as_os_str() == "/p.json"));
         assert!(request.detach && request.preserved == 2 && !request.ignore_paused);
-        assert_eq!(request.console_socket, Some(PathBuf::from("/s")));
+        assert_eq!(request.handles.console_socket, Some(PathBuf::from("/s")));
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! One file for each verb. Verbs print; nothing below them does. Exit statuses are those of
 //! docs/paddle.md.
 
+#[cfg(test)]
+mod alone;
 mod checkpoint;
 mod create;
 mod delete;

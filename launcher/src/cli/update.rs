@@ -278,23 +278,15 @@ impl Limits {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use crate::cli::alone;
 
     use super::*;
 
-    #[derive(Debug, Parser)]
-    struct Only {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
-
     fn json(words: &str) -> String {
-        let words = std::iter::once("update").chain(words.split(' '));
-        let only = Only::try_parse_from(words).map_err(|error| error.to_string());
-        only.map_or_else(
-            |error| error,
-            |only| serde_json::to_string(&only.arguments.limits.to_spec()).unwrap(),
-        )
+        match alone::parse::<Arguments>(words) {
+            Ok(arguments) => serde_json::to_string(&arguments.limits.to_spec()).unwrap(),
+            Err(message) => message,
+        }
     }
 
     #[test]

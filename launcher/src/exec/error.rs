@@ -6,38 +6,17 @@ use std::path::PathBuf;
 use common::report::{Diagnostic, ExitCode};
 
 use super::SubgroupError;
-use crate::cgroup::CgroupError;
-use crate::host::HostError;
-use crate::plan::PlanError;
-use crate::resctrl::ResctrlError;
-use crate::runtime::{ContainerId, RuntimeError};
-use crate::spawn::SpawnError;
+use crate::run::StageError;
+use crate::runtime::ContainerId;
+use crate::spawn::HandleError;
 use crate::spec::SpecError;
-use crate::supervise::SuperviseError;
 
 /// Why a program was not started in a container, or not waited for.
 #[derive(Debug, thiserror::Error)]
-#[expect(
-    missing_docs,
-    reason = "the first variants are stages of that name; the others say it themselves"
-)]
+#[expect(missing_docs, reason = "the variants say it themselves")]
 pub enum ExecError {
     #[error(transparent)]
-    Spec(#[from] SpecError),
-    #[error(transparent)]
-    Host(#[from] HostError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    Cgroup(#[from] CgroupError),
-    #[error(transparent)]
-    Resctrl(#[from] ResctrlError),
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    #[error(transparent)]
-    Supervise(#[from] SuperviseError),
+    Stage(StageError),
     #[error(transparent)]
     Subgroup(#[from] SubgroupError),
     /// (Callers of OCI runtimes look for the first two words.)
@@ -57,30 +36,26 @@ pub enum ExecError {
     UselessConsoleSocket,
     #[error("cannot keep so many descriptors open")]
     Preserved(#[source] io::Error),
-    #[error("cannot connect to the socket `{}`", path.display())]
-    Socket { path: PathBuf, source: io::Error },
-    #[error("cannot send a descriptor to the caller's socket")]
-    HandOver(#[source] io::Error),
-    #[error("cannot write the pid to `{}`", path.display())]
-    PidFile { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Handles(#[from] HandleError),
     #[error("cannot take over the launcher's signals")]
     Signals(#[source] io::Error),
     #[error("cannot open the program's input and output")]
     Streams(#[source] io::Error),
 }
 
+impl<E: Into<StageError>> From<E> for ExecError {
+    fn from(error: E) -> Self {
+        Self::Stage(error.into())
+    }
+}
+
 impl ExecError {
     /// The stage's own error.
     fn stage(&self) -> Option<&dyn Diagnostic> {
         Some(match self {
-            Self::Spec(error) | Self::Process { source: error, .. } => error,
-            Self::Host(error) => error,
-            Self::Plan(error) => error,
-            Self::Cgroup(error) => error,
-            Self::Resctrl(error) => error,
-            Self::Runtime(error) => error,
-            Self::Spawn(error) => error,
-            Self::Supervise(error) => error,
+            Self::Stage(error) => error,
+            Self::Process { source: error, .. } => error,
             _ => return None,
         })
     }
@@ -106,7 +81,7 @@ impl Diagnostic for ExecError {
     /// 126 and 127 where the program is at fault, 255 for all else, as callers expect.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Spawn(error) => match error.exit_code() {
+            Self::Stage(StageError::Spawn(error)) => match error.exit_code() {
                 ExitCode::Launcher => ExitCode::Exec,
                 code => code,
             },

@@ -7,11 +7,10 @@
 
 mod error;
 mod groups;
-mod handover;
 mod process;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use oci_spec::runtime::{BoxBuilder, Process};
 use rustix::fs::{Mode, OFlags};
@@ -22,15 +21,13 @@ use crate::host::Host;
 use crate::plan::{self, Manner};
 use crate::resctrl;
 use crate::runtime::{self, ContainerId, RuntimeError, StateDirectory};
-use crate::spawn::{self, Child, Inside, Stdio};
+use crate::spawn::{self, Child, Handles, Inside, Sockets, Stdio};
 use crate::spec::PassedOver;
 use crate::supervise::{self, Ended, Limits, Signal, Signals, Streams, Wanted};
 
 pub use error::ExecError;
 pub use groups::{Subgroup, SubgroupError};
 pub use process::{Changes, Program};
-
-use handover::Sockets;
 
 /// What `paddle exec` was asked for.
 #[derive(Debug)]
@@ -45,12 +42,8 @@ pub struct Request {
     pub ignore_paused: bool,
     /// In which groups below the container's.
     pub subgroups: Vec<Subgroup>,
-    /// Where the terminal's controlling side is sent.
-    pub console_socket: Option<PathBuf>,
-    /// Where its pidfd is sent.
-    pub pidfd_socket: Option<PathBuf>,
-    /// Where its pid is written.
-    pub pid_file: Option<PathBuf>,
+    /// Where its handles go.
+    pub handles: Handles,
     /// How many descriptors of the caller's, from 3 on, it keeps.
     pub preserved: u32,
 }
@@ -100,7 +93,7 @@ pub fn exec(
     for (when, processors) in plan.process.affinity.stages() {
         note(Note::Decided(&format!("{when} affinity: {processors}")));
     }
-    let sockets = Sockets::connect(request)?;
+    let sockets = request.handles.connect()?;
     let paths = groups::paths(&container.state.cgroup, &request.subgroups)?;
     let group = cgroup::reopen(&paths);
     let mut join = if request.subgroups.is_empty() {
@@ -128,7 +121,7 @@ pub fn exec(
 
 /// A terminal needs somebody who has its other side.
 fn check_terminal(request: &Request, terminal: bool) -> Result<(), ExecError> {
-    match (terminal, request.detach, request.console_socket.is_some()) {
+    match (terminal, request.detach, request.handles.console_socket.is_some()) {
         (true, true, false) => Err(ExecError::NoConsoleSocket),
         (false, _, true) | (_, false, true) => Err(ExecError::UselessConsoleSocket),
         _ => Ok(()),
@@ -162,12 +155,9 @@ fn lend_own<R>(spawn: impl FnOnce(Stdio<'_>) -> Result<R, ExecError>) -> Result<
 
 /// Tells everybody who wants to know who the process is. A process of which they could not be told is of no use.
 fn hand_over(request: &Request, sockets: &Sockets, child: &Child) -> Result<(), ExecError> {
-    let told = sockets.send(child).and_then(|()| match &request.pid_file {
-        Some(path) => handover::write_pid(path, child.pid),
-        None => Ok(()),
-    });
+    let told = sockets.send(child).and_then(|()| request.handles.write_pid(child.pid));
     if told.is_err() {
         let _ = rustix::process::pidfd_send_signal(&child.pidfd, KernelSignal::KILL);
     }
-    told
+    Ok(told?)
 }

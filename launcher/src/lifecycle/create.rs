@@ -1,11 +1,10 @@
 //! `create`: everything of a container but its program.
 
-use std::io::{self, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::Path;
 
 use oci_spec::runtime::{Process, Spec};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use super::LifecycleError;
 use crate::cgroup::Driver;
@@ -16,7 +15,7 @@ use crate::run::claim;
 use crate::runtime::{
     self, ContainerId, Held, Mounted, ProcessId, State, StateDirectory, Status, Timestamp,
 };
-use crate::spawn::{self, Ahead, Created, Stdio, Subject};
+use crate::spawn::{self, Ahead, Handles, Stdio, Subject};
 use crate::spec::Bundle;
 use crate::store::Format;
 
@@ -46,17 +45,6 @@ pub struct Options {
     pub preserved_descriptors: u32,
     /// How many of them are `LISTEN_FDS`'s, which the program is told of.
     pub listening: Option<u32>,
-}
-
-/// Where a container's handles go.
-#[derive(Debug, Clone, Default)]
-pub struct Handles {
-    /// `--pid-file`.
-    pub pid_file: Option<PathBuf>,
-    /// `--console-socket`.
-    pub console_socket: Option<PathBuf>,
-    /// `--pidfd-socket`.
-    pub pidfd_socket: Option<PathBuf>,
 }
 
 /// Who looks after a container.
@@ -166,6 +154,7 @@ pub(super) fn make(
     ahead: Option<Ahead>,
 ) -> Result<spawn::Child, LifecycleError> {
     let Entered { held, plan } = entered;
+    let sockets = handles.connect()?;
     let group = claim::group(held, &plan.cgroup)?;
     let mut join = group.join()?;
     if let Some(class) = &plan.rdt {
@@ -176,12 +165,9 @@ pub(super) fn make(
     let container = spawn::Container { folder: held.folder(), subject: subject(&state) };
     let created = spawn::create(plan, &join, stdio, ahead, container)?;
     let process = ProcessId::of(created.child.pid).map_err(LifecycleError::Identity)?;
-    hand_over(&created, handles)?;
+    sockets.send(&created.child)?;
     held.set_status(Status::Created { process })?;
-    if let Some(path) = &handles.pid_file {
-        write_pid(path, process.pid)
-            .map_err(|source| LifecycleError::PidFile { path: path.clone(), source })?;
-    }
+    handles.write_pid(created.child.pid)?;
     Ok(created.release()?)
 }
 
@@ -202,49 +188,6 @@ pub(super) fn subject(state: &State) -> Subject<'_> {
         bundle: state.bundle.as_deref().unwrap_or(Path::new("/")),
         annotations: &state.annotations,
     }
-}
-
-/// Sends the terminal and the process's descriptor to where they are wanted, each with its name.
-fn hand_over(created: &Created, handles: &Handles) -> Result<(), LifecycleError> {
-    let child = &created.child;
-    let send = |what, path: &Path, name: &[u8], descriptor: BorrowedFd<'_>| {
-        connect_to(path)
-            .and_then(|socket| Ok(spawn::send_with(socket.as_fd(), name, descriptor)?))
-            .map_err(|source| LifecycleError::Send { what, path: path.to_owned(), source })
-    };
-    if let (Some(path), Some(console)) = (&handles.console_socket, &child.console) {
-        send("terminal", path, b"/dev/ptmx", console.as_fd())?;
-    }
-    if let Some(path) = &handles.pidfd_socket {
-        send("process", path, b"pidfd", child.pidfd.as_fd())?;
-    }
-    Ok(())
-}
-
-/// By the descriptor of its folder: a path may be longer than an address can be (108 bytes, unix(7)).
-fn connect_to(path: &Path) -> io::Result<std::os::fd::OwnedFd> {
-    use rustix::fs::{Mode, OFlags, open};
-    use std::os::fd::AsRawFd as _;
-    let missing = || io::Error::from(io::ErrorKind::NotFound);
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let name = path.file_name().ok_or_else(missing)?;
-    let folder = open(folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    let near = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
-    connect(&socket, &SocketAddrUnix::new(near)?)?;
-    Ok(socket)
-}
-
-/// The whole number or nothing: whoever watches for the file reads it at once.
-pub(super) fn write_pid(path: &Path, pid: i32) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = tempfile::Builder::new()
-        .prefix(".pid-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(pid.to_string().as_bytes())?;
-    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
 /// Where a container that shares the host's mounts leaves some, and what is mounted there before.

@@ -1,41 +1,20 @@
 //! What can go wrong between a bundle and the end of its container.
 
 use std::io;
-use std::path::PathBuf;
 
 use common::report::{Diagnostic, ExitCode};
 
-use crate::cgroup::CgroupError;
 use crate::checkpoint::CheckpointError;
-use crate::host::HostError;
-use crate::plan::PlanError;
-use crate::resctrl::ResctrlError;
-use crate::run::RunError;
-use crate::runtime::{ContainerId, RuntimeError};
-use crate::spawn::SpawnError;
-use crate::spec::SpecError;
-use crate::supervise::SuperviseError;
+use crate::run::{RunError, StageError};
+use crate::runtime::ContainerId;
+use crate::spawn::HandleError;
 
 /// A failed step. Says what its stage says.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the first variants are stages of that name")]
+#[expect(missing_docs, reason = "the first two variants are stages")]
 pub enum LifecycleError {
     #[error(transparent)]
-    Spec(#[from] SpecError),
-    #[error(transparent)]
-    Host(#[from] HostError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    Cgroup(#[from] CgroupError),
-    #[error(transparent)]
-    Resctrl(#[from] ResctrlError),
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    #[error(transparent)]
-    Supervise(#[from] SuperviseError),
+    Stage(StageError),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// Making the container's resources.
@@ -53,12 +32,9 @@ pub enum LifecycleError {
     /// A console socket for a process without a terminal.
     #[error("--console-socket is given, and the process wants no terminal")]
     NoTerminal,
-    /// A socket that nobody listens at.
-    #[error("cannot send the {what} to the socket `{}`", path.display())]
-    Send { what: &'static str, path: PathBuf, source: io::Error },
-    /// The file for the process's number cannot be written.
-    #[error("cannot write the pid file `{}`", path.display())]
-    PidFile { path: PathBuf, source: io::Error },
+    /// The caller's sockets and file.
+    #[error(transparent)]
+    Handles(#[from] HandleError),
     /// More descriptors are to be preserved than a process may have.
     #[error("cannot preserve so many descriptors")]
     Preserve { source: io::Error },
@@ -76,18 +52,17 @@ pub enum LifecycleError {
     Streams(#[source] io::Error),
 }
 
+impl<E: Into<StageError>> From<E> for LifecycleError {
+    fn from(error: E) -> Self {
+        Self::Stage(error.into())
+    }
+}
+
 impl LifecycleError {
     /// The stage's own error.
     fn stage(&self) -> Option<&dyn Diagnostic> {
         Some(match self {
-            Self::Spec(error) => error,
-            Self::Host(error) => error,
-            Self::Plan(error) => error,
-            Self::Cgroup(error) => error,
-            Self::Resctrl(error) => error,
-            Self::Runtime(error) => error,
-            Self::Spawn(error) => error,
-            Self::Supervise(error) => error,
+            Self::Stage(error) => error,
             Self::Checkpoint(error) => error,
             Self::Run(error) => error,
             _ => return None,

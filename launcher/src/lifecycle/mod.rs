@@ -17,7 +17,7 @@ mod restore;
 mod run;
 mod start;
 
-pub use create::{Handles, Options, Request, create};
+pub use create::{Options, Request, create};
 pub use delete::{delete, forget_cleared};
 pub use error::LifecycleError;
 pub use kill::{kill, kill_all};

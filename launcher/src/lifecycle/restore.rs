@@ -13,7 +13,7 @@ use rustix::mount::{MountPropagationFlags, mount_bind_recursive, mount_change};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 
-use super::create::{Attendance, Entered, enter, undo, write_pid};
+use super::create::{Attendance, Entered, enter, undo};
 use super::run::settle;
 use super::{Foreground, LifecycleError, Request};
 use crate::checkpoint::{self, CheckpointError, Restore};
@@ -79,10 +79,7 @@ fn make(
     if plan.has_new(NamespaceKind::Network) {
         loopback_up(&child).map_err(|errno| LifecycleError::Streams(errno.into()))?;
     }
-    if let Some(path) = &request.handles.pid_file {
-        write_pid(path, process.pid)
-            .map_err(|source| LifecycleError::PidFile { path: path.clone(), source })?;
-    }
+    request.handles.write_pid(child.pid)?;
     Ok(child)
 }
 

@@ -4,38 +4,18 @@ use std::io;
 
 use common::report::{Diagnostic, ExitCode};
 
-use crate::cgroup::CgroupError;
-use crate::host::HostError;
-use crate::plan::PlanError;
-use crate::resctrl::ResctrlError;
-use crate::runtime::RuntimeError;
-use crate::spawn::SpawnError;
-use crate::spec::SpecError;
+use super::StageError;
 use crate::store::StoreError;
-use crate::supervise::{SignalError, SuperviseError};
+use crate::supervise::SignalError;
 
 /// A failed stage. Says what the stage says.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each variant but the last six is a stage of that name")]
+#[expect(missing_docs, reason = "the first two variants are stages; the others say it themselves")]
 pub enum RunError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Spec(#[from] SpecError),
-    #[error(transparent)]
-    Host(#[from] HostError),
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
-    Cgroup(#[from] CgroupError),
-    #[error(transparent)]
-    Resctrl(#[from] ResctrlError),
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    #[error(transparent)]
-    Supervise(#[from] SuperviseError),
+    Stage(StageError),
     #[error("`{label}` is a file system, which the kernel itself would have to read")]
     Erofs { label: String },
     #[error("the image's stop signal is unusable")]
@@ -50,19 +30,18 @@ pub enum RunError {
     Identity(#[source] io::Error),
 }
 
+impl<E: Into<StageError>> From<E> for RunError {
+    fn from(error: E) -> Self {
+        Self::Stage(error.into())
+    }
+}
+
 impl RunError {
     /// The stage's own error.
     fn stage(&self) -> Option<&dyn Diagnostic> {
         Some(match self {
+            Self::Stage(error) => error,
             Self::Store(error) => error,
-            Self::Spec(error) => error,
-            Self::Host(error) => error,
-            Self::Plan(error) => error,
-            Self::Cgroup(error) => error,
-            Self::Resctrl(error) => error,
-            Self::Runtime(error) => error,
-            Self::Spawn(error) => error,
-            Self::Supervise(error) => error,
             Self::Erofs { .. }
             | Self::StopSignal(_)
             | Self::Signals(_)
@@ -88,7 +67,7 @@ impl Diagnostic for RunError {
     /// 126 and 127 where the program is at fault, 125 for all else.
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Spawn(error) => error.exit_code(),
+            Self::Stage(StageError::Spawn(error)) => error.exit_code(),
             _ => ExitCode::Launcher,
         }
     }

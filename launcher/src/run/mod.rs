@@ -7,8 +7,10 @@
 pub(crate) mod claim;
 mod error;
 mod groups;
+mod stage;
 
 pub use error::RunError;
+pub use stage::StageError;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -144,7 +144,7 @@ pub(super) fn born(socket: BorrowedFd<'_>, pid: Pid, pidfd: BorrowedFd<'_>) -> R
 }
 
 /// Sends bytes and a descriptor.
-pub fn send_with(
+pub(super) fn send_with(
     socket: BorrowedFd<'_>,
     bytes: &[u8],
     descriptor: BorrowedFd<'_>,

@@ -114,7 +114,7 @@ fn a_descriptor_of_the_process_goes_to_the_pidfd_socket() {
             "/nowhere/socket",
             &bench.id(),
         ])
-        .fails(1, "cannot send the process");
+        .fails(1, "cannot connect to the socket `/nowhere/socket`");
     bench.is_clean();
 }
 

@@ -320,18 +320,11 @@ fn variables(options: Vec<EnvVar>, files: &[PathBuf]) -> Result<Vec<(String, Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Debug, Parser)]
-    struct Only {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
+    use crate::cli::alone;
 
     fn parse(words: &str) -> Result<Request, String> {
-        let words = std::iter::once("run").chain(words.split(' '));
-        let only = Only::try_parse_from(words).map_err(|error| error.to_string())?;
-        only.arguments.into_request(&Host::probe().unwrap()).map_err(|error| error.to_string())
+        let arguments = alone::parse::<Arguments>(words)?;
+        arguments.into_request(&Host::probe().unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
