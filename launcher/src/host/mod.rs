@@ -32,6 +32,9 @@ pub use ids::{IdRange, SubordinateIds};
 pub use layout::{Anchor, Controller, Hierarchy, Layout, Version};
 pub use modules::SecurityModules;
 
+/// Where the file system of Intel RDT is mounted (runtime-spec, config-linux, `IntelRdt`).
+pub const RESCTRL: &str = "/sys/fs/resctrl";
+
 /// The facts about the host, looked up on first use.
 #[derive(Debug, Default, Clone)]
 pub struct Host {
@@ -44,6 +47,7 @@ pub struct Host {
     initial_user_namespace: OnceCell<bool>,
     modules: OnceCell<SecurityModules>,
     user_manager: OnceCell<bool>,
+    resctrl: OnceCell<bool>,
 }
 
 /// Why a fact about the host cannot be found.
@@ -88,6 +92,7 @@ impl Host {
             initial_user_namespace: true.into(),
             modules: SecurityModules::default().into(),
             user_manager: false.into(),
+            resctrl: false.into(),
         }
     }
 
@@ -109,6 +114,13 @@ impl Host {
     #[must_use]
     pub fn with_user_manager(mut self) -> Self {
         self.user_manager = true.into();
+        self
+    }
+
+    /// The same host with Intel RDT.
+    #[must_use]
+    pub fn with_resctrl(mut self) -> Self {
+        self.resctrl = true.into();
         self
     }
 
@@ -192,6 +204,16 @@ impl Host {
             self.uid() != 0
                 && runtime_folder(self.uid()).join("systemd/private").exists()
                 && self.cgroups().is_ok_and(Layout::is_pure_v2)
+        })
+    }
+
+    /// Whether the file system of Intel RDT is mounted where everybody expects it.
+    pub fn resctrl(&self) -> bool {
+        /// `RDTGROUP_SUPER_MAGIC` of `linux/magic.h`.
+        const MAGIC: u64 = 0x0765_5821;
+        *self.resctrl.get_or_init(|| {
+            let found = rustix::fs::statfs(RESCTRL);
+            found.is_ok_and(|found| found.f_type.unsigned_abs() == MAGIC)
         })
     }
 

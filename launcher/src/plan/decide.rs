@@ -48,7 +48,7 @@ pub fn plan(spec: &Spec, ground: &Ground<'_>, host: &Host) -> Result<Plan, PlanE
         cgroup,
         network: if isolated { Network::Loopback } else { Network::Shared },
         network_devices: network::of(linux, &namespaces, host)?,
-        rdt: rdt::of(linux, ground.id)?,
+        rdt: rdt::of(linux, ground.id, host)?,
         security: rights(spec, &given, ground, host, &namespaces)?,
         process,
         init: ground.init,

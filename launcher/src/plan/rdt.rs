@@ -3,21 +3,18 @@
 use oci_spec::runtime::{Linux, LinuxIntelRdt};
 
 use super::PlanError;
-use crate::resctrl::{self, Class};
+use crate::host::Host;
+use crate::resctrl::Class;
 
 /// That of a specification.
-pub(super) fn of(linux: Option<&Linux>, id: &str) -> Result<Option<Class>, PlanError> {
-    class(linux.and_then(|linux| linux.intel_rdt().as_ref()), id, resctrl::is_mounted)
+pub(super) fn of(linux: Option<&Linux>, id: &str, host: &Host) -> Result<Option<Class>, PlanError> {
+    let wanted = linux.and_then(|linux| linux.intel_rdt().as_ref());
+    wanted.map(|wanted| class(wanted, id, host)).transpose()
 }
 
-/// The class that is asked for. `mounted`: whether the host has a resctrl file system.
-fn class(
-    wanted: Option<&LinuxIntelRdt>,
-    id: &str,
-    mounted: impl FnOnce() -> bool,
-) -> Result<Option<Class>, PlanError> {
-    let Some(wanted) = wanted else { return Ok(None) };
-    if !mounted() {
+/// The class that is asked for.
+fn class(wanted: &LinuxIntelRdt, id: &str, host: &Host) -> Result<Class, PlanError> {
+    if !host.resctrl() {
         return Err(PlanError::Rdt("no resctrl file system is mounted at /sys/fs/resctrl"));
     }
     let given = |text: Option<&String>| text.filter(|text| !text.is_empty()).cloned();
@@ -39,13 +36,13 @@ fn class(
     }
     let own = class.is_none();
     let name = class.unwrap_or_else(|| id.to_owned());
-    Ok(Some(Class {
+    Ok(Class {
         group: if name == "/" { String::new() } else { name },
         own,
         may_make: own || !lines.is_empty(),
         lines,
         monitor: (wanted.enable_monitoring() == &Some(true)).then(|| id.to_owned()),
-    }))
+    })
 }
 
 /// A folder of resctrl itself is none that a class may have.
@@ -59,10 +56,13 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::host::{Kernel, Layout};
 
     fn planned(wanted: Value, mounted: bool) -> Result<Value, String> {
         let wanted: LinuxIntelRdt = serde_json::from_value(wanted).unwrap();
-        let class = class(Some(&wanted), "box", || mounted).map_err(|error| error.to_string())?;
+        let host = Host::made_up(0, Kernel::new(6, 1), Layout::default());
+        let host = if mounted { host.with_resctrl() } else { host };
+        let class = class(&wanted, "box", &host).map_err(|error| error.to_string())?;
         Ok(serde_json::to_value(class).unwrap())
     }
 

@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{CapabilitySets, Keyring, Labels, PlanError, seccomp};
 use crate::host::Host;
-
-/// The version of the specification that a listener is told of.
-const OCI_VERSION: &str = "1.3.0";
+use crate::spec::OCI_VERSION;
 
 /// What the program may ask of the kernel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -19,10 +19,7 @@ use common::report::{Diagnostic, ExitCode};
 use serde::{Deserialize, Serialize};
 
 /// Where it is mounted.
-pub const ROOT: &str = "/sys/fs/resctrl";
-
-/// `RDTGROUP_SUPER_MAGIC` of `linux/magic.h`.
-const MAGIC: u64 = 0x0765_5821;
+pub const ROOT: &str = crate::host::RESCTRL;
 
 /// A container's class. The same value says what has to be removed when the container is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,11 +80,6 @@ impl Diagnostic for ResctrlError {
     fn exit_code(&self) -> ExitCode {
         ExitCode::Launcher
     }
-}
-
-/// Whether the host has it.
-pub fn is_mounted() -> bool {
-    rustix::fs::statfs(ROOT).is_ok_and(|stat| stat.f_type.unsigned_abs() == MAGIC)
 }
 
 impl Class {

@@ -8,9 +8,10 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 
 use common::tree::ImagePath;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlink};
+use rustix::fs::{FileType, OFlags, fstat, readlink};
 use rustix::io::Errno;
 
+use super::place::{self, Links};
 use super::program;
 use crate::plan::Plan;
 
@@ -43,7 +44,7 @@ fn executes_own_file(plan: &Plan, image: BorrowedFd<'_>) -> Result<bool, Errno> 
         if below(index, point) {
             continue;
         }
-        match open(image, point.as_bytes(), OFlags::PATH, ResolveFlags::NO_SYMLINKS) {
+        match place::resolve(image, point.as_bytes(), OFlags::PATH, Links::Refused) {
             Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(errno) => return Err(errno),
         }
@@ -57,11 +58,11 @@ fn executes_own_file(plan: &Plan, image: BorrowedFd<'_>) -> Result<bool, Errno> 
         if hidden(&path) {
             return Ok(false);
         }
-        match open(image, path.as_bytes(), READ, ResolveFlags::NO_SYMLINKS) {
+        match place::resolve(image, path.as_bytes(), READ, Links::Refused) {
             // No link is in the way, so it is not there for exec either.
             Err(Errno::NOENT | Errno::NOTDIR) => {}
             Err(Errno::LOOP) => {
-                let file = open(image, path.as_bytes(), READ, ResolveFlags::empty())?;
+                let file = place::resolve(image, path.as_bytes(), READ, Links::Inside)?;
                 return Ok(!hidden(&real(image, &file)?) && is_own_elf(&file)?);
             }
             opened => return is_own_elf(&opened?),
@@ -78,18 +79,6 @@ fn absolute(cwd: &ImagePath, candidate: &[u8]) -> Option<ImagePath> {
         [cwd.as_bytes(), b"/", candidate].concat()
     };
     ImagePath::new(path).ok()
-}
-
-fn open(
-    image: BorrowedFd<'_>,
-    path: &[u8],
-    flags: OFlags,
-    resolve: ResolveFlags,
-) -> Result<OwnedFd, Errno> {
-    let relative = path.strip_prefix(b"/").filter(|rest| !rest.is_empty()).unwrap_or(b".");
-    let flags = flags | OFlags::CLOEXEC;
-    let resolve = resolve | ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    openat2(image, relative, flags, Mode::empty(), resolve)
 }
 
 /// Where a file of the image is, without links.

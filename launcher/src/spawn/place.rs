@@ -20,19 +20,20 @@ pub(super) enum Shape {
 /// Opens `path` below `root` as `O_PATH`: absolute links and `..` stay inside, `/proc/*/fd/*` and the like are refused.
 /// Attacks that this ends: CVE-2021-30465, CVE-2024-45310.
 pub(super) fn open(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
-    resolve(root, path, flags, Links::Inside)
+    resolve(root, path, flags | OFlags::PATH, Links::Inside)
 }
 
 /// What links inside the root may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Links {
+pub(super) enum Links {
     /// They are followed, and stay inside.
     Inside,
     /// They fail with ELOOP.
     Refused,
 }
 
-fn resolve(
+/// As [`open`], for whatever the flags say.
+pub(super) fn resolve(
     root: BorrowedFd<'_>,
     path: &[u8],
     flags: OFlags,
@@ -44,13 +45,7 @@ fn resolve(
     resolve.set(ResolveFlags::NO_SYMLINKS, links == Links::Refused);
     loop {
         // EAGAIN: a rename raced with a `..` of the path (openat2(2)); asking again is the documented answer.
-        match openat2(
-            root,
-            relative,
-            flags | OFlags::PATH | OFlags::CLOEXEC,
-            Mode::empty(),
-            resolve,
-        ) {
+        match openat2(root, relative, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
             Err(Errno::AGAIN | Errno::INTR) => {}
             other => return other,
         }
@@ -138,7 +133,7 @@ fn reach(
     links: Links,
 ) -> Result<Point, Errno> {
     let flags = if shape == Shape::Folder { OFlags::DIRECTORY } else { OFlags::empty() };
-    match resolve(root, path.as_bytes(), flags, links) {
+    match resolve(root, path.as_bytes(), flags | OFlags::PATH, links) {
         Err(Errno::NOENT) => walk(root, path, shape, links),
         other => Ok(Point { fd: other?, made: false }),
     }
