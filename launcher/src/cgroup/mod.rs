@@ -257,8 +257,11 @@ pub trait Cgroup: fmt::Debug {
     /// Removes the groups if nothing lives in them and none is below them; whether all are gone. The short way for what has ended
     /// as it should.
     fn remove_empty(&self) -> bool {
-        self.paths().unit.is_none()
-            && self.paths().groups.iter().all(|group| folder::remove_empty(&group.path))
+        let remove = |group: &GroupPath| {
+            realtime::give_back(group);
+            folder::remove_empty(&group.path)
+        };
+        self.paths().unit.is_none() && self.paths().groups.iter().all(remove)
     }
 
     /// Removes the groups and all groups below them, waiting up to 5 seconds for processes that have

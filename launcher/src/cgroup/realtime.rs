@@ -5,8 +5,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::folder::{self, number, subgroups};
-use super::{CgroupError, Limit, Setting};
+use super::folder::{self, access, number, subgroups};
+use super::{CgroupError, GroupPath, Limit, Setting};
+use crate::host::{Controller, Version};
 
 /// The folder, in each hierarchy, in which containers without a place of the bundle's choice have their groups.
 pub(super) const SHARED: &str = "coracle";
@@ -32,18 +33,49 @@ pub(super) fn make_room(group: &Path, settings: &[Setting]) -> Result<bool, Cgro
         None => number(&group.join(PERIOD))?,
     };
     let whole = number(&parent.join(PERIOD))?;
-    let mut needed = share(runtime, period, whole);
-    for other in subgroups(parent)?.iter().filter(|other| *other != group) {
-        // It may have gone, and its budget with it.
-        let (Ok(runtime), Ok(period)) = (number(&other.join(RUNTIME)), number(&other.join(PERIOD)))
-        else {
-            continue;
-        };
-        needed += share(runtime, period, whole);
-    }
+    let needed = share(runtime, period, whole) + beside(group, parent, whole)?;
     let file = parent.join(RUNTIME);
     // More than the folder above has is refused.
     Ok(needed <= number(&file)? || folder::write(&file, &needed.to_string()).is_ok())
+}
+
+/// Before a group is removed: what its budget was is nobody's any more, and the folder above may need it for others.
+pub(super) fn give_back(group: &GroupPath) {
+    if group.version != Version::V1 || !group.controllers.contains(&Controller::Cpu) {
+        return;
+    }
+    let Some(parent) = group.path.parent().filter(|parent| parent.ends_with(SHARED)) else {
+        return;
+    };
+    let file = parent.join(RUNTIME);
+    // Mostly there is none, or no such file.
+    if !number(&file).is_ok_and(|budget| budget > 0) {
+        return;
+    }
+    let given = || -> Result<(), CgroupError> {
+        let own = group.path.join(RUNTIME);
+        if number(&own)? > 0 {
+            folder::write(&own, "0").map_err(access(&own))?;
+        }
+        let needed = beside(&group.path, parent, number(&parent.join(PERIOD))?)?;
+        folder::write(&file, &needed.to_string()).map_err(access(&file))
+    };
+    // Whoever has a budget next makes up for it.
+    given().ok();
+}
+
+/// What the budgets of all other groups in the folder come to.
+fn beside(group: &Path, parent: &Path, whole: u64) -> Result<u64, CgroupError> {
+    let mut sum = 0;
+    for other in subgroups(parent)?.iter().filter(|other| *other != group) {
+        // It may have gone, and its budget with it.
+        if let (Ok(runtime), Ok(period)) =
+            (number(&other.join(RUNTIME)), number(&other.join(PERIOD)))
+        {
+            sum += share(runtime, period, whole);
+        }
+    }
+    Ok(sum)
 }
 
 /// Tries to write a budget for which there is room, but perhaps not yet.

@@ -8,7 +8,9 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::folder::{self, access, keyed, maybe, read};
 use super::v2::Unified;
-use super::{Cgroup, CgroupError, CgroupPaths, GroupPath, Join, OomWatch, Stats, stats, update};
+use super::{
+    Cgroup, CgroupError, CgroupPaths, GroupPath, Join, OomWatch, Stats, realtime, stats, update,
+};
 use crate::host::{Controller, Version};
 
 /// One folder per hierarchy.
@@ -161,6 +163,7 @@ impl Cgroup for Legacy {
         // All are tried, so that one stuck hierarchy keeps no other.
         let mut failed = Ok(());
         for group in &self.paths.groups {
+            realtime::give_back(group);
             failed = failed.and(folder::remove(&group.path));
         }
         failed

@@ -190,10 +190,13 @@ fn real_time_budgets_find_room_in_the_folder_that_containers_share() {
     let two = made("two", json!({ "realtimeRuntime": 2000 })).unwrap();
     assert_eq!(number(&shared), 12_000, "both have room");
     drop(one);
+    assert_eq!(number(&shared), 2_000, "what goes gives its own back");
     let three = made("three", json!({ "realtimeRuntime": 3000 })).unwrap();
-    assert_eq!(number(&shared), 12_000, "what has gone has left its own");
+    assert_eq!(number(&shared), 5_000);
     let much = made("much", json!({ "realtimeRuntime": 1_000_000 }));
     assert!(matches!(much, Err(CgroupError::Write { limit: Limit::CpuRealtime, .. })));
+    assert!(three.cgroup.remove_empty());
     drop((two, three));
+    assert_eq!(number(&shared), 0);
     give(before);
 }
