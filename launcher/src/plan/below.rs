@@ -55,7 +55,7 @@ pub(super) fn plan(
     let (mut mounts, mut links) = mounts::plan(spec, &scope, host)?;
     let making = devices::making(&scope, ground, host);
     links.extend(devices::links(&mounts)?);
-    let devices = devices::plan(spec, &mounts, making)?;
+    let devices = devices::plan(spec, &mounts, making, id_maps)?;
     if ground.generate_files {
         let resolver = files::resolver(isolated, &mounts)?;
         mounts.extend(resolver);

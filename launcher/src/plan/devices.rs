@@ -5,8 +5,11 @@ use std::path::Path;
 use common::tree::ImagePath;
 use oci_spec::runtime::{LinuxDevice, LinuxDeviceType, Spec};
 
+use super::ids::outside;
 use super::mounts::Scope;
-use super::{Device, DeviceKind, Ground, Link, Mount, NamespaceKind, Node, PlanError, Source};
+use super::{
+    Device, DeviceKind, Ground, IdMaps, Link, Mount, NamespaceKind, Node, PlanError, Source,
+};
 use crate::host::Host;
 
 /// What every container has (runtime-spec, config-linux "Default Devices"); `/dev/console` comes with a terminal.
@@ -34,14 +37,22 @@ pub(super) enum Making {
     Bound,
     /// Each is made.
     Made,
+    /// The specification's own are made by the launcher, and bound; the others are as if they were bound.
+    Lent,
 }
 
 /// Images' containers get binds: everything that they can write is mounted `nodev`, so a node that such a container makes itself
 /// (`CAP_MKNOD` is in Docker's default set) cannot be opened, whatever the cgroup says. In a user namespace nobody can make
 /// any, and nobody open any that were made.
 pub(super) fn making(scope: &Scope<'_>, ground: &Ground<'_>, host: &Host) -> Making {
-    let may = host.privileged() && !scope.has(NamespaceKind::User);
-    if ground.bundle && may { Making::Made } else { Making::Bound }
+    if !ground.bundle || !host.privileged() {
+        return Making::Bound;
+    }
+    match (scope.has(NamespaceKind::User), scope.has_new(NamespaceKind::Mount)) {
+        (false, _) => Making::Made,
+        (true, true) => Making::Lent,
+        (true, false) => Making::Bound,
+    }
 }
 
 /// The nodes: the default ones, and the specification's own, which go before a default one of the same path.
@@ -49,12 +60,13 @@ pub(super) fn plan(
     spec: &Spec,
     mounts: &[Mount],
     making: Making,
+    id_maps: Option<&IdMaps>,
 ) -> Result<Vec<Device>, PlanError> {
     let own = spec.linux().as_ref().and_then(|linux| linux.devices().as_deref());
     let own: Vec<Device> = own
         .unwrap_or_default()
         .iter()
-        .map(|device| one(device, making))
+        .map(|device| one(device, making, id_maps))
         .collect::<Result<_, _>>()?;
     let mut all = Vec::new();
     if !dev_is_the_hosts(mounts) {
@@ -71,6 +83,7 @@ pub(super) fn plan(
                 major,
                 minor,
                 node: (making == Making::Made).then_some(node),
+                lent: None,
             });
         }
         // `/dev/ptmx` is the container's own terminals', whatever else is asked for there.
@@ -101,7 +114,11 @@ fn dev_is_the_hosts(mounts: &[Mount]) -> bool {
     })
 }
 
-fn one(device: &LinuxDevice, making: Making) -> Result<Device, PlanError> {
+fn one(
+    device: &LinuxDevice,
+    making: Making,
+    id_maps: Option<&IdMaps>,
+) -> Result<Device, PlanError> {
     let path = super::paths::one(device.path())?;
     let refused = |problem| PlanError::Device { path: path.clone(), problem };
     let kind = match device.typ() {
@@ -123,6 +140,10 @@ fn one(device: &LinuxDevice, making: Making) -> Result<Device, PlanError> {
         explicit: true,
     };
     let made = making == Making::Made || kind == DeviceKind::Fifo;
+    let lent = id_maps.filter(|_| making == Making::Lent && !made).and_then(|maps| {
+        let (uid, gid) = (outside(&maps.uids, node.uid)?, outside(&maps.gids, node.gid)?);
+        Some(Node { uid, gid, ..node })
+    });
     Ok(Device {
         source: host_node(&path, kind, major, minor),
         path,
@@ -130,6 +151,7 @@ fn one(device: &LinuxDevice, making: Making) -> Result<Device, PlanError> {
         major,
         minor,
         node: made.then_some(node),
+        lent,
     })
 }
 

@@ -154,6 +154,10 @@ pub struct Device {
     /// How a node of its own is made; `None`: the host's is bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<Node>,
+    /// How the launcher makes one of which this is then a bind: in a user namespace nobody can. Its owners are the host's. Where
+    /// the launcher cannot make it, the host's is bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lent: Option<Node>,
 }
 
 /// A node that is made.

@@ -20,14 +20,27 @@ use crate::plan::{Device, DeviceKind, Link, Node};
 /// Makes or binds all nodes, and makes the links.
 pub(super) fn make_all(setup: &Setup<'_>, root: BorrowedFd<'_>) -> Done {
     let mut last = Last::default();
-    for device in &setup.plan.devices {
-        match &device.node {
-            Some(node) => make(device, node, root)?,
-            None => match last.folder(root, &device.path).at(Step::MakeDevice, &device.path)? {
-                Some((folder, name)) => bind_new(device, folder, name, root)?,
-                None => bind(device, root)?,
-            },
+    if let Some(lent) = &setup.lent {
+        lent.attach()?;
+    }
+    for (index, device) in setup.plan.devices.iter().enumerate() {
+        if let Some(node) = &device.node {
+            make(device, node, root)?;
+            continue;
         }
+        let lent = setup.lent.as_ref().filter(|_| device.lent.is_some());
+        let tree = match lent {
+            Some(lent) => lent.node(index),
+            None => node(&device.source, device),
+        };
+        let tree = tree.at(Step::MakeDevice, &device.path)?;
+        match last.folder(root, &device.path).at(Step::MakeDevice, &device.path)? {
+            Some((folder, name)) => bind_new(&tree, device, folder, name, root)?,
+            None => bind(&tree, device, root)?,
+        }
+    }
+    if let Some(lent) = &setup.lent {
+        lent.put_away()?;
     }
     for link in &setup.plan.links {
         let found = last.folder(root, &link.path).at(Step::Link, &link.path)?;
@@ -58,23 +71,31 @@ impl Last {
     }
 }
 
-/// A bind of the host's node, on a file that is made for it where nothing is yet.
-fn bind_new(device: &Device, folder: BorrowedFd<'_>, name: &[u8], root: BorrowedFd<'_>) -> Done {
+/// A bind of a node, on a file that is made for it where nothing is yet.
+fn bind_new(
+    tree: &OwnedFd,
+    device: &Device,
+    folder: BorrowedFd<'_>,
+    name: &[u8],
+    root: BorrowedFd<'_>,
+) -> Done {
     match place::new_file(folder, name) {
-        Ok(point) => {
-            let tree = node(&device.source, device).at(Step::MakeDevice, &device.path)?;
-            place::attach(tree, point).at(Step::MakeDevice, &device.path)
-        }
-        Err(Errno::EXIST) => bind(device, root),
+        Ok(point) => place::attach(tree, point).at(Step::MakeDevice, &device.path),
+        Err(Errno::EXIST) => bind(tree, device, root),
         Err(errno) => Err(errno).at(Step::MakeDevice, &device.path),
     }
 }
 
-/// A bind of the host's node, wherever its path leads.
-fn bind(device: &Device, root: BorrowedFd<'_>) -> Done {
-    let tree = node(&device.source, device).at(Step::MakeDevice, &device.path)?;
+/// A bind of a node, wherever its path leads.
+fn bind(tree: &OwnedFd, device: &Device, root: BorrowedFd<'_>) -> Done {
     let point = place::mount_point(root, &device.path, Shape::File)?;
     place::attach(tree, point).at(Step::MakeDevice, &device.path)
+}
+
+/// A bind of the host's node.
+fn bind_host(device: &Device, root: BorrowedFd<'_>) -> Done {
+    let tree = node(&device.source, device).at(Step::MakeDevice, &device.path)?;
+    bind(&tree, device, root)
 }
 
 /// A node of its own. The process's umask is 0 by now.
@@ -93,7 +114,7 @@ fn make(device: &Device, node: &Node, root: BorrowedFd<'_>) -> Done {
         Ok(()) | Err(Errno::EXIST) => {}
         // Not allowed to this launcher, or by a device rule; or its folder cannot be written. The host's will do.
         Err(Errno::PERM | Errno::ROFS) if device.kind != DeviceKind::Fifo => {
-            return bind(device, root);
+            return bind_host(device, root);
         }
         Err(errno) => return done(Err(errno)),
     }
@@ -103,7 +124,7 @@ fn make(device: &Device, node: &Node, root: BorrowedFd<'_>) -> Done {
     if !is(device, &stat) {
         // runtime-spec, config-linux, "Devices": "If a file already exists at path that does not match the requested device, the
         // runtime MUST generate an error." A default one was not requested.
-        return if node.explicit { done(Err(Errno::EXIST)) } else { bind(device, root) };
+        return if node.explicit { done(Err(Errno::EXIST)) } else { bind_host(device, root) };
     }
     if made.is_err() && !node.explicit {
         return Ok(());
@@ -136,7 +157,7 @@ fn is(device: &Device, stat: &Stat) -> bool {
         && (device.kind == DeviceKind::Fifo || stat.st_rdev == number)
 }
 
-fn file_type(kind: DeviceKind) -> FileType {
+pub(super) fn file_type(kind: DeviceKind) -> FileType {
     match kind {
         DeviceKind::Character => FileType::CharacterDevice,
         DeviceKind::Block => FileType::BlockDevice,

@@ -42,6 +42,7 @@ mod inside;
 mod kept;
 mod labels;
 mod launch;
+mod lent;
 mod listener;
 mod mounts;
 mod namespaces;

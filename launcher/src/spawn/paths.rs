@@ -79,5 +79,6 @@ fn empty_folder() -> Result<OwnedFd, Errno> {
 fn null() -> Result<Device, Errno> {
     let path = ImagePath::new("/dev/null").or(Err(Errno::INVAL))?;
     let source = Path::new("/dev/null").to_owned();
-    Ok(Device { path, source, kind: DeviceKind::Character, major: 1, minor: 3, node: None })
+    let kind = DeviceKind::Character;
+    Ok(Device { path, source, kind, major: 1, minor: 3, node: None, lent: None })
 }

@@ -11,6 +11,7 @@ use super::confine::Rights;
 use super::gate::Gate;
 use super::hooks::Told;
 use super::init::Init;
+use super::lent::Lent;
 use super::network::Guest;
 use super::sources::Trees;
 use super::step::{At, Done};
@@ -47,6 +48,8 @@ pub(super) struct Setup<'a> {
     pub(super) guests: Vec<Guest>,
     /// The host's procfs, when something is written there.
     pub(super) procfs: Option<OwnedFd>,
+    /// Nodes that the container cannot make.
+    pub(super) lent: Option<Lent>,
     /// Detached copies of what root inside may not be allowed to reach by path.
     pub(super) trees: Trees,
 }
@@ -89,6 +92,7 @@ impl<'a> Setup<'a> {
             made: Vec::new(),
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
             told: Told::new(plan).at(Step::Prepare, "the hooks")?,
+            lent: Lent::make(plan),
             trees,
         })
     }

@@ -136,7 +136,7 @@ fn a_dev_of_the_hosts_stays_as_it_is() {
 }
 
 #[test]
-fn in_a_user_namespace_nodes_are_the_hosts() {
+fn in_a_user_namespace_nodes_are_the_hosts_or_made_by_the_launcher() {
     if !require::root() {
         return;
     }
@@ -146,6 +146,9 @@ fn in_a_user_namespace_nodes_are_the_hosts() {
     }
     let mut changes = devices(&json!([
         { "path": "/dev/urandom", "type": "c", "major": 1, "minor": 9 },
+        // The host has no such node, and none of these owners.
+        { "path": "/dev/deep/zero", "type": "c", "major": 1, "minor": 5, "fileMode": 0o440, "uid": 3, "gid": 4 },
+        { "path": "/dev/block", "type": "b", "major": 1, "minor": 5, "fileMode": 0o157, "uid": 10 },
         { "path": "/dev/pipe", "type": "p", "fileMode": 0o600, "uid": 5 },
     ]));
     let list = changes["linux"]["devices"].clone();
@@ -153,12 +156,27 @@ fn in_a_user_namespace_nodes_are_the_hosts() {
     changes["linux"]["devices"] = list;
     bundle.check(
         &changes,
-        &["write=/dev/null", "read=/dev/urandom", "stat=/dev/pipe", "stat=/dev/full"],
-        "ok\nok\n10600 5:0 0:0\n20666 65534:65534 1:7\n",
+        &[
+            "write=/dev/null",
+            "read=/dev/urandom",
+            "read=/dev/deep/zero",
+            "stat=/dev/pipe",
+            "stat=/dev/full",
+            "stat=/dev/urandom",
+            "stat=/dev/deep/zero",
+            "stat=/dev/block",
+        ],
+        "ok\nok\nok\n10600 5:0 0:0\n20666 65534:65534 1:7\n20666 0:0 1:9\n20440 3:4 1:5\n60157 10:0 1:5\n",
     );
     changes["linux"]["devices"] =
         json!([{ "path": "/dev/null", "type": "c", "major": 1, "minor": 5 }]);
-    let message = bundle.refusal(&changes);
+    bundle.check(&changes, &["stat=/dev/null"], "20666 0:0 1:5\n");
+    // An ordinary user can make none, and what is bound has to be what was asked for.
+    let user = Bundle::new("unmade").launched_by(60_127);
+    let map = json!([{ "containerID": 0, "hostID": 60_127, "size": 1 }]);
+    changes["linux"]["uidMappings"] = map.clone();
+    changes["linux"]["gidMappings"] = map;
+    let message = user.refusal(&changes);
     assert!(
         message.contains("cannot make device `/dev/null`: the host has something else there"),
         "{message}"
