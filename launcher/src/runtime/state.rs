@@ -157,6 +157,11 @@ mod tests {
             };
             let json = serde_json::to_vec(&state).unwrap();
             assert_eq!(serde_json::from_slice::<State>(&json).unwrap(), state);
+            // One of a paddle that knew less.
+            let mut json = serde_json::to_value(&state).unwrap();
+            json.as_object_mut().unwrap().remove("no_new_keyring");
+            let known = State { no_new_keyring: false, ..state };
+            assert_eq!(serde_json::from_value::<State>(json).unwrap(), known);
         }
     }
 }
