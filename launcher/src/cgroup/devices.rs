@@ -119,7 +119,10 @@ impl TryFrom<&LinuxDeviceCgroup> for DeviceRule {
     type Error = CgroupError;
 
     fn try_from(rule: &LinuxDeviceCgroup) -> Result<Self, CgroupError> {
-        let refused = |why| CgroupError::DeviceRule { rule: format!("{rule:?}"), why };
+        let refused = |why| CgroupError::DeviceRule {
+            rule: serde_json::to_string(rule).unwrap_or_default(),
+            why,
+        };
         let kind = match rule.typ().unwrap_or(LinuxDeviceType::A) {
             LinuxDeviceType::A => DeviceKind::All,
             LinuxDeviceType::B => DeviceKind::Block,

@@ -193,7 +193,7 @@ impl Places {
         let states = StateDirectory::open(&absolute(Who::current().state(self.root.clone())))?;
         let forget = |held| {
             if let Some(failed) = lifecycle::forget_cleared(held)? {
-                report::warn(&log::Chain(&failed).to_string());
+                report::warn(&report::chain(&failed));
             }
             Ok(())
         };

@@ -71,7 +71,8 @@ pub(super) fn wanted(resources: &LinuxResources) -> Result<Vec<Wanted>, CgroupEr
         all.cpu(cpu)?;
     }
     if let Some(pids) = resources.pids() {
-        // 0 and below mean "no limit" (config-linux.md).
+        // -1 means "no limit" (config-linux.md). So does 0 here: the specification has wanted it taken as a number since 1.3,
+        // but it is what Podman 4 writes for no limit, and what callers do who have none to write.
         let value = number_or(pids.limit(), 0, "max");
         all.same(Limit::Pids, Controller::Pids, "pids.max", value);
     }
