@@ -23,6 +23,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, statfs};
 use nix::unistd::Pid;
 
 use tests::require;
@@ -75,13 +76,18 @@ impl Bench {
         mark.fold(17, |sum: u8, byte| sum.wrapping_mul(31).wrapping_add(byte))
     }
 
-    /// Removes the groups that engines themselves make above those of containers, and leave.
+    /// Removes the groups that engines themselves make above those of containers, and leave; and the plain folders that some of
+    /// them make where the host has no hierarchy of a controller.
     ///
     /// # Panics
     /// When a group of a container is among them, or a process in one of them.
     fn remove_parents(&self) {
         for group in self.scratch.settled().cgroups.iter().rev() {
-            fs::remove_dir(group).unwrap_or_else(|error| panic!("{}: {error}", group.display()));
+            let system = statfs(group).map(|stat| stat.filesystem_type());
+            let is_group =
+                system.is_ok_and(|it| [CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC].contains(&it));
+            let removed = if is_group { fs::remove_dir(group) } else { fs::remove_dir_all(group) };
+            removed.unwrap_or_else(|error| panic!("{}: {error}", group.display()));
         }
     }
 }
