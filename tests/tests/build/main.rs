@@ -2,22 +2,20 @@
 //! there.
 #![expect(clippy::unwrap_used, reason = "in a test, what cannot fail may panic")]
 
+mod halted;
 mod libraries;
+mod refused;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use common::digest::Digest;
 use common::tree::dump::dump_tar;
-use nix::sys::signal::Signal;
 use tests::elf;
 use tests::outcome::run;
 use tests::require;
-use tests::samples::compile_c;
 use tests::scratch::Scratch;
 
 /// Runs `coracle ARGUMENTS`, which must fail with this status, and returns what it said, with the
@@ -38,107 +36,13 @@ fn listing(scratch: &Scratch, arguments: &[&str]) -> String {
     dump_tar(fs::File::open(out).unwrap()).unwrap()
 }
 
-/// A program that needs `libabsent.so.1`, which was removed after linking.
-fn orphan(scratch: &Scratch) -> Option<()> {
-    let folder = scratch.path();
-    let library = folder.join("libabsent.so.1");
-    let soname = ["-shared", "-fPIC", "-Wl,-soname,libabsent.so.1"];
-    compile_c("gcc", &soname, "int absent(void) { return 1; }", &library)?;
-    let link = [library.to_str()?];
-    // The library follows the source on gcc's command line only if it is not dropped as unneeded.
-    let options = ["-Wl,--no-as-needed", link[0]];
-    let source = "int absent(void); int main(void) { return absent(); }";
-    compile_c("gcc", &options, source, &folder.join("orphan"))?;
-    fs::remove_file(library).unwrap();
-    Some(())
-}
-
-#[test]
-fn a_missing_library_names_who_needs_it_and_every_place_tried() {
-    let scratch = Scratch::new("missing");
-    let Some(()) = orphan(&scratch) else { return };
-    let program = scratch.path().join("orphan");
-    let said = refused(&scratch, &["build", program.to_str().unwrap()], 1);
-    assert!(
-        said.starts_with("error: `libabsent.so.1` is missing, needed by `DIR/orphan`\n"),
-        "{said}"
-    );
-    assert!(said.contains("tried `/usr/lib"), "{said}");
-    assert!(said.contains("hint: install the package that ships libabsent.so.1"), "{said}");
-    assert!(!scratch.store().join("index.json").exists() || images(&scratch).is_empty());
-}
-
-fn images(scratch: &Scratch) -> Vec<String> {
-    let text = run(scratch.coracle().args(["images"])).ok().text();
-    text.lines().skip(1).map(str::to_owned).collect()
-}
-
-/// What follows `coracle build`, the status, and how the error starts.
-const REFUSED: [(&str, i32, &str); 22] = [
-    ("/nonexistent/app", 1, "cannot open `/nonexistent/app`: "),
-    ("no-such-program", 1, "`no-such-program` is in none of the folders of PATH"),
-    ("./text", 1, "`DIR/text` cannot be resolved: not an ELF file\n"),
-    ("/usr", 1, "`/usr` cannot be resolved: not a file but a folder\nhint: name a program's file"),
-    ("./cut", 1, "`DIR/cut` cannot be resolved: "),
-    (
-        "recipe.toml",
-        1,
-        "cannot understand recipe `recipe.toml`: TOML parse error at line 2, column 1",
-    ),
-    ("none.toml", 1, "cannot read recipe `none.toml`\n  caused by: No such file or directory"),
-    (
-        "gone.toml",
-        1,
-        "cannot read `gone`, needed by `gone` of the recipe\n  \
-         caused by: No such file or directory (os error 2)\nhint: it may be a link: ",
-    ),
-    (
-        "pipe.toml",
-        1,
-        "`special/pipe`, needed by `special` of the recipe, is a device, socket or pipe",
-    ),
-    ("nul.toml", 2, "`cmd` has a NUL byte in it\n"),
-    ("a.toml b.toml", 2, "only one recipe can be built at a time\n"),
-    (
-        "/bin/sh -o there.tar",
-        1,
-        "`there.tar` exists\nhint: use --force to replace it, or another name\n",
-    ),
-    ("/bin/sh -o x.zip", 2, "`x.zip` does not say in which format the image is wanted\n"),
-    ("/bin/sh -o no/x.tar", 1, "there is no folder `no` for the output\nhint: make it first, "),
-    ("/bin/sh -o text/d/", 1, "there is no folder `text` for the output\n"),
-    ("/bin/sh --force -o link.tar", 1, "`link.tar` is neither a file nor a folder, and is not "),
-    ("/bin/sh --force -o ./", 1, "`.` is the working folder, or holds it, and is not replaced\n"),
-    ("/bin/sh --no-rule nope", 1, "there is no rule `nope`\nhint: "),
-    ("/bin/sh --sysroot nowhere", 1, "cannot open the root `nowhere`\n"),
-    ("/bin/sh -t UP", 2, "invalid value 'UP' for '--tag <NAME>'"),
-    ("/bin/sh --source-date-epoch x", 2, "invalid value 'x'"),
-    ("", 2, "the following required arguments were not provided"),
-];
-
-#[test]
-fn what_cannot_be_packed_is_said_exactly() {
-    let scratch = Scratch::new("refused");
-    scratch.file("text", "just text\n");
-    scratch.file("cut", b"\x7fELF\x02\x01\x01");
-    scratch.file("recipe.toml", "executables = [\"/bin/sh\"]\nentrypiont = []\n");
-    let there = scratch.file("there.tar", "keep me");
-    symlink(&there, scratch.path().join("link.tar")).unwrap();
-    symlink("/etc/passwd", scratch.path().join("gone")).unwrap();
-    let pipe = scratch.subfolder("special").join("pipe");
-    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR).unwrap();
-    let files =
-        |source| format!("name = \"n\"\n[[files]]\nsource = \"{source}\"\ndestination = \"/x/\"");
-    scratch.file("gone.toml", files("gone"));
-    scratch.file("pipe.toml", files("special"));
-    scratch.file("nul.toml", "executables = [\"/bin/sh\"]\ncmd = [\"a\\u0000\"]\n");
-    for (arguments, status, expected) in REFUSED {
-        let all: Vec<&str> = ["build"].into_iter().chain(arguments.split_whitespace()).collect();
-        let said = refused(&scratch, &all, status);
-        assert!(said.starts_with(&format!("error: {expected}")), "{all:?}:\n{said}");
-    }
-    assert_eq!(fs::read_to_string(there).unwrap(), "keep me");
-    assert_eq!(temporary(scratch.path()), Vec::<String>::new());
+/// What is left of unfinished outputs.
+fn temporary(folder: &Path) -> Vec<String> {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with('.'))
+        .collect()
 }
 
 #[test]
@@ -153,165 +57,6 @@ fn a_link_to_a_folder_is_packed_as_the_folder_where_it_is_sent_elsewhere() {
     let list = listing(&scratch, &["recipe.toml"]);
     assert!(list.contains("0755 0:0 dir - /data\n"), "{list}");
     assert!(list.contains("0644 0:0 file 1 /data/f "), "{list}");
-}
-
-/// What is left of unfinished outputs.
-fn temporary(folder: &Path) -> Vec<String> {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with('.'))
-        .collect()
-}
-
-#[test]
-fn a_library_for_another_architecture_is_tried_and_passed_over() {
-    let scratch = Scratch::new("foreign");
-    let Some(()) = orphan(&scratch) else { return };
-    // An ELF header of a 64-bit little-endian shared object for s390x (machine 22).
-    let mut header = vec![0_u8; 64];
-    header[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
-    header[16] = 3;
-    header[18] = 22;
-    header[20] = 1;
-    header[52] = 64;
-    header[54] = 56;
-    let libraries = scratch.subfolder("foreign");
-    fs::write(libraries.join("libabsent.so.1"), header).unwrap();
-    let program = scratch.path().join("orphan");
-    let arguments =
-        ["build", program.to_str().unwrap(), "--library-path", libraries.to_str().unwrap()];
-    let said = refused(&scratch, &arguments, 1);
-    assert!(said.contains("tried `DIR/foreign/libabsent.so.1`"), "{said}");
-    assert!(said.contains("an object for another machine"), "{said}");
-}
-
-#[test]
-fn what_the_builder_may_not_read_is_an_error_with_a_hint() {
-    if !require::root() {
-        return;
-    }
-    let scratch = Scratch::of_user("unreadable", 12_346);
-    let secret = scratch.file("secret", "x");
-    std::os::unix::fs::chown(&secret, Some(0), Some(0)).unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let recipe =
-        "executables = [\"/bin/sh\"]\n[[files]]\nsource = \"secret\"\ndestination = \"/etc/\"\n";
-    scratch.file("recipe.toml", recipe);
-    let said = refused(&scratch, &["build", "recipe.toml"], 1);
-    assert_eq!(
-        said,
-        "error: cannot read `secret`, needed by `secret` of the recipe\n  \
-         caused by: Permission denied (os error 13)\n\
-         hint: build as a user who may read it, or leave it out\n"
-    );
-}
-
-#[test]
-fn a_store_of_somebody_else_is_said_to_be_one() {
-    if !require::root() {
-        return;
-    }
-    let scratch = Scratch::of_user("foreign-store", 12_346);
-    let store = scratch.path().join("theirs");
-    run(Command::new(tests::programs::coracle())
-        .args(["build", "-q", "/bin/sh", "--store"])
-        .arg(&store))
-    .ok();
-    let said = refused(&scratch, &["build", "/bin/sh", "--store", store.to_str().unwrap()], 1);
-    assert_eq!(
-        said,
-        "error: cannot create a file in `DIR/theirs/blobs`\n  caused by: permission denied\n\
-         hint: you may not use `DIR/theirs/blobs`: choose another place with --store, or ask its \
-         owner\n"
-    );
-}
-
-#[test]
-fn a_full_disk_leaves_nothing_behind_and_says_so() {
-    if !require::root() {
-        return;
-    }
-    let scratch = Scratch::new("full");
-    let small = scratch.subfolder("small");
-    let mount = Mount::tmpfs(&small, "size=256k");
-    let store = small.join("store");
-    let output = small.join("o.tar");
-    for arguments in [
-        ["build", "/bin/bash", "--store", store.to_str().unwrap()],
-        ["build", "/bin/bash", "-o", output.to_str().unwrap()],
-        ["build", "/bin/bash", "-o", &format!("{}/", small.join("folder").display())],
-    ] {
-        let said = refused(&scratch, &arguments, 1);
-        assert!(said.contains("No space left on device (os error 28)"), "{said}");
-        let file = arguments[3] == output.to_str().unwrap();
-        assert!(!file || said.starts_with("error: cannot write `DIR/small/o.tar`\n"), "{said}");
-        assert!(said.contains("hint: ") && said.contains("make room"), "{said}");
-        assert!(!output.exists() && !small.join("folder").exists());
-        assert_eq!(temporary(&small), Vec::<String>::new());
-        assert_eq!(
-            run(scratch.coracle().args(["images", "--json", "--store"]).arg(&store)).ok().text(),
-            "[]"
-        );
-    }
-    drop(mount);
-}
-
-#[test]
-fn an_interrupted_build_removes_what_it_made_and_dies_of_the_signal() {
-    let scratch = Scratch::new("interrupted");
-    // Long enough to be met at work: it takes a minute to compress.
-    fs::File::create(scratch.path().join("zeros")).unwrap().set_len(8 << 30).unwrap();
-    let recipe = "name = \"n\"\n[[files]]\nsource = \"zeros\"\ndestination = \"/zeros\"\n";
-    scratch.file("recipe.toml", recipe);
-    let partial = |folder: &Path| {
-        let names = fs::read_dir(folder).into_iter().flatten();
-        names.filter(|e| e.as_ref().unwrap().file_name().as_encoded_bytes()[0] == b'.').count()
-    };
-    let blobs = scratch.store().join("blobs");
-    for (output, folder, signal) in [
-        (&["-o", "x.tar.gz"][..], scratch.path(), Signal::SIGINT),
-        (&["-o", "x.oci.tar"], scratch.path(), Signal::SIGTERM),
-        (&["--format", "oci-dir", "-o", "x"], scratch.path(), Signal::SIGHUP),
-        (&[], &blobs, Signal::SIGINT),
-    ] {
-        let mut build = scratch.coracle();
-        let mut child = build.args(["build", "-q", "recipe.toml"]).args(output).spawn().unwrap();
-        let started = Instant::now();
-        while partial(folder) == 0 {
-            assert!(started.elapsed() < Duration::from_mins(1), "{output:?} did not start");
-            assert_eq!(child.try_wait().unwrap(), None, "{output:?}");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
-        nix::sys::signal::kill(pid, signal).unwrap();
-        assert_eq!(child.wait().unwrap().signal(), Some(signal as i32), "{output:?}");
-        assert_eq!(partial(folder), 0, "{output:?} left something");
-        assert!(!scratch.path().join("x.tar.gz").exists() && !scratch.path().join("x").exists());
-    }
-}
-
-/// A file system that is unmounted when dropped.
-struct Mount<'p>(&'p Path);
-
-impl<'p> Mount<'p> {
-    fn tmpfs(at: &'p Path, options: &str) -> Self {
-        nix::mount::mount(
-            Some("coracle-test"),
-            at,
-            Some("tmpfs"),
-            nix::mount::MsFlags::empty(),
-            Some(options),
-        )
-        .unwrap();
-        Self(at)
-    }
-}
-
-impl Drop for Mount<'_> {
-    fn drop(&mut self) {
-        nix::mount::umount2(self.0, nix::mount::MntFlags::MNT_DETACH).unwrap();
-    }
 }
 
 #[test]
@@ -525,17 +270,4 @@ fn an_image_says_why_each_file_is_there() {
         "error: there is neither an image nor a program `nope`\nhint: `coracle images` lists what is in \
          the store; a program is found on PATH, or named by its path\n"
     );
-}
-
-#[test]
-fn a_reader_that_goes_away_is_no_failure() {
-    let scratch = Scratch::new("pipe");
-    let program = scratch.path().join("bin/coracle");
-    let mut shell = scratch.command(Path::new("/bin/bash"));
-    shell.args([
-        "-c",
-        "set -o pipefail; \"$0\" build --dry-run /bin/bash | head -1",
-        program.to_str().unwrap(),
-    ]);
-    assert_eq!(run(&mut shell).ok().text().lines().count(), 1);
 }
