@@ -2,7 +2,9 @@
 //! tools made them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::collections::BTreeMap;
+mod archives;
+mod selection;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -10,14 +12,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use common::digest::Digest;
-use common::oci::archive::{self, Archive};
 use common::oci::blobs::{self, Blobs};
 use common::oci::layout::{ImageLayout, LayoutError};
 use common::oci::reference::Reference;
-use common::oci::select::select;
-use common::oci::{Descriptor, ImageIndex, MediaType, Platform, media_type};
+use common::oci::{Descriptor, MediaType, Platform, media_type};
 use common::report::Diagnostic;
-use common::tree::dump::dump_tar;
 use serde_json::{Value, json};
 
 fn new() -> (tempfile::TempDir, ImageLayout) {
@@ -321,212 +320,4 @@ fn a_full_disk_is_named_as_such() {
     let full = std::io::Error::from_raw_os_error(rustix::io::Errno::NOSPC.raw_os_error());
     let error = LayoutError::io("write", Path::new("/store"))(full);
     assert!(error.hint().unwrap().contains("full"));
-}
-
-/// An archive of one image, written to a file.
-fn packed(layout: &ImageLayout, manifest: &Descriptor) -> (tempfile::TempDir, PathBuf) {
-    let temp = tempfile::tempdir().unwrap();
-    let path = temp.path().join("image.tar");
-    archive::write(layout, &name("app:1"), manifest, fs::File::create(&path).unwrap()).unwrap();
-    (temp, path)
-}
-
-#[test]
-fn an_archive_has_one_image_and_nothing_else() {
-    let (_temp, layout) = new();
-    let manifest = image(&layout, "amd64", false);
-    image(&layout, "arm64", false);
-    let (_folder, path) = packed(&layout, &manifest);
-    let dump = dump_tar(fs::File::open(&path).unwrap()).unwrap();
-    let kinds: Vec<_> = dump.lines().map(|line| line.split('/').count()).collect();
-    assert_eq!(kinds, [2, 3, 4, 4, 4, 2, 2], "{dump}");
-    let opened = Archive::open(&path).unwrap();
-    let (found, read) = select(&opened, Some(&name("app:1")), &platform("amd64")).unwrap();
-    assert_eq!(found.digest(), manifest.digest());
-    let mut text = String::new();
-    opened.open_blob(&read.layers()[0]).unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!(text, "layer of amd64");
-}
-
-#[test]
-fn an_archive_s_bytes_depend_on_the_image_only() {
-    let bytes = |before: &str| {
-        let (_temp, layout) = new();
-        layout.write(MediaType::ImageLayer, before.as_bytes()).unwrap();
-        let (_folder, path) = packed(&layout, &image(&layout, "amd64", false));
-        fs::read(path).unwrap()
-    };
-    assert_eq!(bytes("one"), bytes("another"));
-}
-
-#[test]
-fn an_archive_of_an_index_has_all_its_platforms() {
-    let (_temp, layout) = new();
-    let (one, two) = (image(&layout, "amd64", false), image(&layout, "arm64", false));
-    let both = [for_platform(&one, "linux", "amd64"), for_platform(&two, "linux", "arm64")];
-    let (_folder, path) =
-        packed(&layout, &index(&layout, "application/vnd.oci.image.index.v1+json", &both));
-    let opened = Archive::open(&path).unwrap();
-    for (architecture, manifest) in [("amd64", one), ("arm64", two)] {
-        let (found, _) = select(&opened, None, &platform(architecture)).unwrap();
-        assert_eq!(found.digest(), manifest.digest());
-    }
-}
-
-#[test]
-fn a_damaged_blob_is_not_packed() {
-    let (_temp, layout) = new();
-    let manifest = image(&layout, "amd64", false);
-    fs::write(layout.blob_path(&Digest::of(b"layer of amd64")), "LAYER OF AMD64").unwrap();
-    let error = archive::write(&layout, &name("a"), &manifest, std::io::sink()).unwrap_err();
-    assert!(matches!(error, LayoutError::Mismatch { .. }), "{error}");
-}
-
-#[test]
-fn archives_are_verified_like_folders() {
-    let (_temp, layout) = new();
-    let manifest = image(&layout, "amd64", false);
-    let (_folder, path) = packed(&layout, &manifest);
-    let mut bytes = fs::read(&path).unwrap();
-    let at = bytes.windows(14).position(|window| window == b"layer of amd64").unwrap();
-    bytes[at] = b'L';
-    fs::write(&path, &bytes).unwrap();
-    let opened = Archive::open(&path).unwrap();
-    let (_, read) = select(&opened, None, &platform("amd64")).unwrap();
-    let digest = Digest::of(b"layer of amd64");
-    let found = Digest::of(b"Layer of amd64");
-    refused(
-        &opened,
-        &read.layers()[0],
-        &format!("blob `{digest}` is damaged: its bytes have the digest `{found}`"),
-    );
-    let wrong = blobs::descriptor(MediaType::ImageLayer, digest, 13);
-    refused(&opened, &wrong, &format!("blob `{digest}` has 14 bytes, its descriptor says 13"));
-    let missing = blobs::descriptor(MediaType::ImageLayer, found, 14);
-    refused(&opened, &missing, &format!("blob `{found}` is missing"));
-}
-
-#[test]
-fn what_is_no_archive_of_a_layout_says_so() {
-    use tests::archive::{Header, archive, end};
-    let temp = tempfile::tempdir().unwrap();
-    let path = temp.path().join("a.tar");
-    let open = |bytes: &[u8]| {
-        fs::write(&path, bytes).unwrap();
-        Archive::open(&path).unwrap_err()
-    };
-    let marker = || Header::file("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#);
-    let index = || Header::file("index.json", br#"{"schemaVersion":2,"manifests":[]}"#);
-    assert!(matches!(open(b"\x1f\x8b\x08\0"), LayoutError::Compressed { format: "gzip", .. }));
-    assert!(matches!(open(b"\x28\xb5\x2f\xfd"), LayoutError::Compressed { format: "zstd", .. }));
-    assert!(matches!(open(b""), LayoutError::Tar { .. }));
-    assert!(matches!(open(b"#!/bin/sh\n"), LayoutError::Tar { .. }));
-    assert!(matches!(open(&end()), LayoutError::NotALayout { .. }));
-    assert!(matches!(open(&archive([marker()])), LayoutError::NotALayout { .. }));
-    let docker = open(&archive([Header::file("manifest.json", b"[]")]));
-    assert!(matches!(docker, LayoutError::DockerArchive { .. }));
-    assert!(matches!(open(&archive([marker(), index(), index()])), LayoutError::Duplicate { .. }));
-    fs::write(&path, archive([marker(), Header::link("link", b'2', "/"), index()])).unwrap();
-    Archive::open(&path).unwrap();
-}
-
-#[test]
-fn indexes_of_other_tools_lead_to_the_platform_s_manifest() {
-    let (_temp, layout) = new();
-    for docker in [false, true] {
-        let (amd, arm) = (image(&layout, "amd64", docker), image(&layout, "arm64", docker));
-        let kind = if docker {
-            media_type::DOCKER_INDEX
-        } else {
-            "application/vnd.oci.image.index.v1+json"
-        };
-        // docker: a nested index with attestations; the tag alone in the standard annotation.
-        let attestation = for_platform(&arm, "unknown", "unknown");
-        let nested = index(
-            &layout,
-            kind,
-            &[
-                attestation,
-                for_platform(&amd, "linux", "amd64"),
-                for_platform(&arm, "linux", "arm64"),
-            ],
-        );
-        let mut entry = plain(&nested);
-        entry["annotations"] = json!({
-            "io.containerd.image.name": "docker.io/library/app:1", "org.opencontainers.image.ref.name": "1",
-        });
-        set_index(&layout, &[entry]);
-        let full = name("docker.io/library/app:1");
-        for (architecture, manifest) in [("amd64", &amd), ("arm64", &arm)] {
-            let wanted = platform(architecture);
-            assert_eq!(select(&layout, None, &wanted).unwrap().0.digest(), manifest.digest());
-            assert_eq!(
-                select(&layout, Some(&full), &wanted).unwrap().0.digest(),
-                manifest.digest()
-            );
-        }
-        let error = select(&layout, None, &platform("riscv64")).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "there is no image for `linux/riscv64`, only for linux/amd64, linux/arm64"
-        );
-        // skopeo and buildah: one manifest, neither name nor platform.
-        set_index(&layout, &[plain(&arm)]);
-        assert_eq!(select(&layout, None, &platform("arm64")).unwrap().0.digest(), arm.digest());
-        let error = select(&layout, None, &platform("amd64")).unwrap_err();
-        assert_eq!(error.to_string(), "there is no image for `linux/amd64`, only for linux/arm64");
-    }
-}
-
-#[test]
-fn a_choice_is_never_guessed() {
-    let (_temp, layout) = new();
-    let error = select(&layout, None, &platform("amd64")).unwrap_err();
-    assert_eq!(error.to_string(), "there is no image for `linux/amd64`, only for nothing");
-    let (one, two) = (image(&layout, "amd64", false), image(&layout, "amd64", true));
-    layout.tag(&name("one"), one.clone()).unwrap();
-    layout.tag(&name("also-one"), one.clone()).unwrap();
-    // Two names of one image are no choice.
-    assert_eq!(select(&layout, None, &platform("amd64")).unwrap().0.digest(), one.digest());
-    layout.tag(&name("two"), two).unwrap();
-    let error = select(&layout, None, &platform("amd64")).unwrap_err();
-    assert!(matches!(error, LayoutError::Ambiguous { .. }));
-    assert_eq!(error.hint().unwrap(), "named images: also-one:latest, one:latest, two:latest");
-    let error = select(&layout, Some(&name("three")), &platform("amd64")).unwrap_err();
-    assert_eq!(error.to_string(), "there is no image named `three:latest`");
-}
-
-#[test]
-fn what_is_no_image_is_not_selected() {
-    let (_temp, layout) = new();
-    let empty = store(&layout, "application/vnd.oci.empty.v1+json", &json!({}));
-    let artifact = json!({"schemaVersion": 2, "config": plain(&empty), "layers": []});
-    let artifact = store(&layout, "application/vnd.oci.image.manifest.v1+json", &artifact);
-    for entry in [artifact, store(&layout, "text/plain", &json!({}))] {
-        layout.tag(&name("a"), entry).unwrap();
-        let error = select(&layout, Some(&name("a")), &platform("amd64")).unwrap_err();
-        assert!(matches!(error, LayoutError::NotAnImage { .. }), "{error}");
-    }
-    // Indexes without end: each level names the one before.
-    let mut inner = image(&layout, "amd64", false);
-    for _ in 0..6 {
-        inner = index(&layout, "application/vnd.oci.image.index.v1+json", &[plain(&inner)]);
-    }
-    layout.tag(&name("deep"), inner).unwrap();
-    let error = select(&layout, Some(&name("deep")), &platform("amd64")).unwrap_err();
-    assert!(matches!(error, LayoutError::TooDeep { .. }), "{error}");
-}
-
-#[test]
-fn an_index_that_other_tools_wrote_survives_a_tag() {
-    let (_temp, layout) = new();
-    let (one, two) = (image(&layout, "amd64", true), image(&layout, "arm64", false));
-    let mut entry = for_platform(&one, "linux", "amd64");
-    entry["annotations"] = json!({"org.opencontainers.image.ref.name": "not a name!", "k": "v"});
-    set_index(&layout, &[entry.clone()]);
-    layout.tag(&name("two"), two).unwrap();
-    let index: ImageIndex = layout.index().unwrap();
-    assert_eq!(serde_json::to_value(&index.manifests()[0]).unwrap(), entry);
-    let names: BTreeMap<_, _> = layout.images().unwrap().into_iter().collect();
-    assert_eq!(names.len(), 1);
 }
