@@ -104,7 +104,7 @@ pub fn print(error: &dyn Diagnostic) {
     std::io::stderr().write_all(render(error).as_bytes()).ok();
 }
 
-/// [Prints](print) the error and returns the status to end with.
+/// [Prints](fn@print) the error and returns the status to end with.
 pub fn fail<S: From<ExitCode>>(error: &dyn Diagnostic) -> S {
     print(error);
     error.exit_code().into()
