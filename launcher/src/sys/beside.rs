@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use nix::libc;
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::clone::{self, CloneArgs, Stack, exit_now};
 
@@ -51,8 +52,17 @@ pub fn beside<T: Sync + 'static>(data: &'static T, work: fn(&T)) -> Result<Besid
     // SAFETY: the new process runs `entry` on a stack of its own, which is unmapped when that has ended; `story` lives for
     // ever and is only read, and `T` may be used by two at a time.
     let pid = unsafe { clone::clone_and_call(&raw mut args, entry::<T>, story) };
-    let (_, pidfd) = clone::made(pid?, pidfd)?;
+    let (pid, pidfd) = clone::made(pid?, pidfd)?;
+    // Where that cannot be, it works when this process sleeps.
+    let _ = send_away(pid);
     Ok(Beside { running: Some((pidfd, stack)) })
+}
+
+/// Off this processor, where the kernel often leaves a new process although another is idle.
+fn send_away(pid: Pid) -> Result<(), Errno> {
+    let mut others = sched_getaffinity(None)?;
+    others.unset(sched_getcpu());
+    sched_setaffinity(Some(pid), &others)
 }
 
 extern "C" fn entry<T: 'static>(story: *mut c_void) -> ! {
@@ -116,7 +126,8 @@ impl Slot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::Pid;
+    use std::sync::atomic::AtomicU32;
+    use std::time::Duration;
 
     #[test]
     fn it_works_in_the_same_memory_with_the_same_descriptors_in_namespaces_of_its_own() {
@@ -139,5 +150,32 @@ mod tests {
         // Reaped: nothing of that number is our child any more.
         let options = of_any_kind() | WaitIdOptions::NOHANG;
         assert_eq!(waitid(WaitId::Pid(pid), options).unwrap_err(), Errno::CHILD);
+    }
+
+    #[test]
+    fn it_is_sent_to_another_processor_if_there_is_one() {
+        struct Data {
+            ours: u32,
+            /// Of the other process, when it ended.
+            theirs: AtomicU32,
+        }
+        let processors = || sched_getaffinity(None).map_or(0, |all| all.count());
+        let ours = processors();
+        let data = Box::leak(Box::new(Data { ours, theirs: AtomicU32::new(0) }));
+        let mut process = beside(data, |data| {
+            // It may begin before it is sent.
+            for _ in 0..1000 {
+                let theirs = sched_getaffinity(None).map_or(0, |all| all.count());
+                data.theirs.store(theirs, Ordering::Release);
+                if theirs < data.ours {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        })
+        .unwrap();
+        process.wait();
+        let theirs = data.theirs.load(Ordering::Acquire);
+        assert_eq!(theirs, if ours > 1 { ours - 1 } else { ours });
     }
 }
