@@ -151,9 +151,10 @@ pub(super) fn make(
     entered: &mut Entered,
     handles: &Handles,
     stdio: Stdio<'_>,
-    ahead: Option<Ahead>,
+    mut ahead: Option<Ahead>,
 ) -> Result<spawn::Child, LifecycleError> {
     let Entered { held, plan } = entered;
+    ahead.iter_mut().for_each(|ahead| ahead.go_on(plan));
     let sockets = handles.connect()?;
     let group = claim::group(held, &plan.cgroup)?;
     let mut join = group.join()?;

@@ -57,11 +57,28 @@ pub(super) fn new(
     change: Change,
 ) -> Result<OwnedFd, Refused> {
     let context = fsopen(filesystem, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let mounted = fsconfig_set_string(context.as_fd(), c"source", name)
-        .and_then(|()| configure(context.as_fd(), options))
-        .and_then(|()| fsconfig_create(context.as_fd()))
-        .and_then(|()| fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, flags(change)));
-    mounted.map_err(|errno| refused(&context, errno))
+    create(context.as_fd(), name, options).map_err(|errno| refused(context.as_fd(), errno))?;
+    mount_made(context.as_fd(), change)
+}
+
+/// The first half of [`new`]: an instance that is not mounted, in the namespaces of whoever calls. Allocates nothing; what the
+/// kernel dislikes it tells who tries the whole.
+pub(super) fn make(filesystem: &str, name: &str, options: &[Opt]) -> Result<OwnedFd, Errno> {
+    let context = fsopen(filesystem, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    create(context.as_fd(), name, options)?;
+    Ok(context)
+}
+
+/// The second half. Mount tables are in the order of these calls.
+pub(super) fn mount_made(context: BorrowedFd<'_>, change: Change) -> Result<OwnedFd, Refused> {
+    fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, flags(change))
+        .map_err(|errno| refused(context, errno))
+}
+
+fn create(context: BorrowedFd<'_>, name: &str, options: &[Opt]) -> Result<(), Errno> {
+    fsconfig_set_string(context, c"source", name)?;
+    configure(context, options)?;
+    fsconfig_create(context)
 }
 
 /// Changes a file system that is mounted, wherever that is.
@@ -70,7 +87,7 @@ pub(super) fn reconfigure(mount: BorrowedFd<'_>, options: &[Opt]) -> Result<(), 
     let context = fspick(mount, c"", flags)?;
     configure(context.as_fd(), options)
         .and_then(|()| fsconfig_reconfigure(context.as_fd()))
-        .map_err(|errno| refused(&context, errno))
+        .map_err(|errno| refused(context.as_fd(), errno))
 }
 
 fn configure(context: BorrowedFd<'_>, options: &[Opt]) -> Result<(), Errno> {
@@ -84,7 +101,7 @@ fn configure(context: BorrowedFd<'_>, options: &[Opt]) -> Result<(), Errno> {
 }
 
 /// The errors that the context has noted: one a line, `e` before each.
-fn refused(context: &OwnedFd, errno: Errno) -> Refused {
+fn refused(context: BorrowedFd<'_>, errno: Errno) -> Refused {
     let mut why = String::new();
     let mut line = [0; 256];
     // ENODATA at the end; a handful at most is kept (fs/fs_context.c).

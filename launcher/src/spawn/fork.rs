@@ -71,12 +71,12 @@ impl Setup<'_> {
 
     /// Whether this namespace was made ahead.
     pub(super) fn was_made(&self, kind: NamespaceKind) -> bool {
-        self.made.iter().any(|(made, _)| *made == kind)
+        self.made.namespaces.iter().any(|(made, _)| *made == kind)
     }
 
     /// The flags of the namespaces that were made ahead.
     fn made_flags(&self) -> u64 {
-        self.made.iter().fold(0, |flags, (kind, _)| flags | kind.flag())
+        self.made.namespaces.iter().fold(0, |flags, (kind, _)| flags | kind.flag())
     }
 
     /// Whether all that the child says can be heard when it has ended or executed its program.
@@ -189,7 +189,7 @@ fn is_ours(link: &OwnedFd) -> Result<bool, Errno> {
 
 /// Joins what was made ahead.
 pub(super) fn join_made(setup: &Setup<'_>) -> Done {
-    for (kind, link) in &setup.made {
+    for (kind, link) in &setup.made.namespaces {
         move_into_link_name_space(link.as_fd(), Some(kind.link()))
             .at(Step::JoinNamespace, kind.name())?;
     }

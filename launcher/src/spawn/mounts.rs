@@ -1,5 +1,6 @@
 //! File systems and binds below the root, in the plan's order.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use common::tree::ImagePath;
@@ -48,7 +49,8 @@ pub(super) fn mount_all<'a>(
     for (index, mount) in setup.plan.mounts.iter().enumerate() {
         match &mount.source {
             Source::New { filesystem, name, options, copy_up } => {
-                let new = New { filesystem, name, options, copy_up: *copy_up, attached };
+                let made = setup.made.instance(index);
+                let new = New { filesystem, name, options, copy_up: *copy_up, attached, made };
                 new.mount(mount, root, &mut known)?;
             }
             Source::Bind { path, recursive, .. } => {
@@ -74,6 +76,8 @@ struct New<'a> {
     copy_up: bool,
     /// Whether the root is attached somewhere; what is mounted elsewhere cannot be changed afterwards.
     attached: bool,
+    /// Made ahead, but not mounted.
+    made: Option<BorrowedFd<'a>>,
 }
 
 impl New<'_> {
@@ -89,12 +93,14 @@ impl New<'_> {
         let late = self.attached && self.filesystem == "tmpfs" && mount.attributes.readonly();
         let now = if late { mount.attributes.writable() } else { mount.attributes };
         let object = format_args!("{} at {destination}", self.filesystem);
-        let mode = self.mode(&point).at(Step::MakeMountPoint, destination)?;
-        let fd = match mode {
-            None => filesystem::new(self.filesystem, self.name, self.options, now.of_top()),
-            Some(mode) => {
-                let mut options = vec![("mode".to_owned(), Some(mode))];
-                options.extend_from_slice(self.options);
+        let fd = match self.made {
+            Some(made) => filesystem::mount_made(made, now.of_top()),
+            None => {
+                let mode = self.mode(&point).at(Step::MakeMountPoint, destination)?;
+                let options = match mode {
+                    None => Cow::Borrowed(self.options),
+                    Some(mode) => [&[("mode".to_owned(), Some(mode))], self.options].concat().into(),
+                };
                 filesystem::new(self.filesystem, self.name, &options, now.of_top())
             }
         }

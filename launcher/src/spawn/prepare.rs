@@ -7,6 +7,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::Errno;
 
+use super::ahead::Made;
 use super::confine::Rights;
 use super::gate::Gate;
 use super::hooks::Told;
@@ -36,8 +37,8 @@ pub(super) struct Setup<'a> {
     pub(super) init: Option<Init>,
     /// Existing namespaces to be joined.
     pub(super) joined: Vec<(NamespaceKind, OwnedFd)>,
-    /// New namespaces that exist already.
-    pub(super) made: Vec<(NamespaceKind, OwnedFd)>,
+    /// What of the container exists already.
+    pub(super) made: Made,
     /// Where it waits to be started; `None` for a run straight through.
     pub(super) gate: Option<Gate>,
     /// What hooks are told that run in the child.
@@ -89,7 +90,7 @@ impl<'a> Setup<'a> {
             guests: network::look_up(&plan.network_devices)?,
             procfs: labels::open_procfs(needs_procfs(plan))?,
             joined: namespaces::open_joined(plan)?,
-            made: Vec::new(),
+            made: Made::default(),
             gate: folder.map(Gate::new).transpose().at(Step::Prepare, "the start socket")?,
             told: Told::new(plan).at(Step::Prepare, "the hooks")?,
             lent: Lent::make(plan),

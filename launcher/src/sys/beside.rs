@@ -6,12 +6,14 @@
 
 use std::ffi::c_void;
 use std::os::fd::{AsFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 use nix::libc;
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, set_parent_process_death_signal, waitid,
+};
+use rustix::thread::{futex, sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::clone::{self, CloneArgs, Stack, exit_now};
 
@@ -29,10 +31,12 @@ pub struct Beside {
 struct Story<T: 'static> {
     work: fn(&T),
     data: &'static T,
+    /// Beside which process.
+    whose: Pid,
 }
 
 /// Has `work` done beside this process, which goes on. It inherits this process's namespaces, ids and signal mask, announces its
-/// end to nobody, and ends with `work`.
+/// end to nobody, and ends with `work`, or with this process.
 ///
 /// `work` makes system calls and no more: it neither allocates nor panics, since locks and variables of this thread are
 /// this thread's.
@@ -42,7 +46,7 @@ struct Story<T: 'static> {
 /// What mmap and clone3 say.
 pub fn beside<T: Sync + 'static>(data: &'static T, work: fn(&T)) -> Result<Beside, Errno> {
     let stack = Stack::new(STACK)?;
-    let story: &'static Story<T> = Box::leak(Box::new(Story { work, data }));
+    let story: &'static Story<T> = Box::leak(Box::new(Story { work, data, whose: getpid() }));
     let mut pidfd = -1;
     let flags = (libc::CLONE_VM | libc::CLONE_FILES).unsigned_abs();
     let mut args = CloneArgs::new(flags.into(), None, &mut pidfd)?;
@@ -68,7 +72,11 @@ fn send_away(pid: Pid) -> Result<(), Errno> {
 extern "C" fn entry<T: 'static>(story: *mut c_void) -> ! {
     // SAFETY: `beside` passes a pointer to a `Story<T>` that lives for ever.
     let story = unsafe { &*story.cast::<Story<T>>() };
-    (story.work)(story.data);
+    // It may wait for this process, which must not leave it behind.
+    let guarded = set_parent_process_death_signal(Some(Signal::KILL));
+    if guarded.is_ok() && getppid() == Some(story.whose) {
+        (story.work)(story.data);
+    }
     exit_now(0)
 }
 
@@ -123,10 +131,51 @@ impl Slot {
     }
 }
 
+/// What one of the two sends the other once, which waits for it: something, or word that there is nothing.
+#[derive(Debug)]
+pub struct Letter<T: 'static> {
+    content: AtomicPtr<T>,
+    state: AtomicU32,
+}
+
+impl<T: Sync + 'static> Letter<T> {
+    const UNSENT: u32 = 0;
+    const SENT: u32 = 1;
+
+    /// Not sent yet.
+    pub const fn new() -> Self {
+        Self {
+            content: AtomicPtr::new(std::ptr::null_mut()),
+            state: AtomicU32::new(Self::UNSENT),
+        }
+    }
+
+    /// Sends it, or word that there is nothing; only the first time counts.
+    pub fn send(&self, content: Option<&'static T>) {
+        if self.state.load(Ordering::Relaxed) == Self::SENT {
+            return;
+        }
+        let content = content.map_or(std::ptr::null(), std::ptr::from_ref).cast_mut();
+        self.content.store(content, Ordering::Relaxed);
+        self.state.store(Self::SENT, Ordering::Release);
+        // Whether or not somebody waits already.
+        let _ = futex::wake(&self.state, futex::Flags::PRIVATE, 1);
+    }
+
+    /// Waits for it.
+    pub fn receive(&self) -> Option<&'static T> {
+        while self.state.load(Ordering::Acquire) == Self::UNSENT {
+            // Woken, interrupted, or sent meanwhile: the state tells.
+            let _ = futex::wait(&self.state, futex::Flags::PRIVATE, Self::UNSENT, None);
+        }
+        // SAFETY: null, or made of a reference to what lives for ever and may be used by two at a time.
+        unsafe { self.content.load(Ordering::Relaxed).as_ref() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU32;
     use std::time::Duration;
 
     #[test]
@@ -177,5 +226,26 @@ mod tests {
         process.wait();
         let theirs = data.theirs.load(Ordering::Acquire);
         assert_eq!(theirs, if ours > 1 { ours - 1 } else { ours });
+    }
+
+    #[test]
+    fn a_letter_is_waited_for_and_the_first_counts() {
+        struct Data {
+            letter: Letter<u32>,
+            read: AtomicU32,
+        }
+        for (sent, read) in [(Some(&7), 7), (None, 1)] {
+            let data = Data { letter: Letter::new(), read: AtomicU32::new(0) };
+            let data = Box::leak(Box::new(data));
+            let mut process = beside(data, |data| {
+                data.read.store(data.letter.receive().copied().unwrap_or(1), Ordering::Release);
+            })
+            .unwrap();
+            assert_eq!(data.read.load(Ordering::Acquire), 0);
+            data.letter.send(sent);
+            data.letter.send(Some(&9));
+            process.wait();
+            assert_eq!(data.read.load(Ordering::Acquire), read);
+        }
     }
 }
