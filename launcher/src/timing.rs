@@ -48,7 +48,7 @@ marks! {
     Entered = Launcher "state written",
     Grouped = Launcher "cgroups made",
     Prepared = Launcher "child prepared",
-    Met = Launcher "namespaces made ahead awaited",
+    Met = Launcher "what is made ahead awaited",
     Cloned = Launcher "clone3",
     Born = Child "namespaces made, child runs",
     Isolated = Child "cgroups joined, mounts made private",

@@ -34,6 +34,15 @@ pub fn root() -> bool {
     root
 }
 
+/// The test needs this many processors.
+pub fn processors(count: usize) -> bool {
+    let enough = std::thread::available_parallelism().is_ok_and(|there| there.get() >= count);
+    if !enough {
+        skip(format_args!("needs {count} processors"));
+    }
+    enough
+}
+
 /// The test needs this program on [`PATH`].
 pub fn program(name: &str) -> Option<PathBuf> {
     let found = PATH.split(':').map(|folder| Path::new(folder).join(name)).find(|file| {

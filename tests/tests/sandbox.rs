@@ -304,3 +304,36 @@ fn a_terminal_of_its_own() {
         );
     }
 }
+
+#[test]
+fn what_is_made_ahead_becomes_the_containers() {
+    if !require::root() || !require::processors(2) {
+        return;
+    }
+    let container = Box::new("ahead");
+    let questions =
+        ["link=/proc/self/ns/ipc", "link=/proc/self/ns/net", "cat=/proc/self/mountinfo"];
+    let plan = container.plan(&Overrides::default(), &questions);
+    let ran = container.start_with(&plan, &["--ahead"]).finish();
+    assert_eq!((ran.status, ran.stderr.as_str()), (Some(0), ""), "{}", ran.stdout);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let count = lines.iter().take_while(|line| **line == "anon_inode:[fscontext]").count();
+    assert!(count >= 5, "/dev, /dev/pts, /dev/shm, /dev/mqueue and /sys: {}", ran.stdout);
+    let lines = &lines[count..];
+    let (ahead, inside) = (&lines[..2], &lines[2..4]);
+    assert_eq!(ahead, inside);
+    let ours = ["ipc", "net"].map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")));
+    for (ours, its) in ours.iter().zip(inside) {
+        assert_ne!(ours.as_ref().unwrap().to_str(), Some(*its));
+    }
+    assert_eq!(lines.last(), Some(&"[]"), "nothing of it is kept");
+    // In the order of the plan, not of their making.
+    let mounted: Vec<&str> = lines[4..lines.len() - 1]
+        .iter()
+        .filter_map(|line| line.split(' ').nth(4))
+        .filter(|point| plan.mounts.iter().any(|mount| mount.destination.to_string() == **point))
+        .collect();
+    let planned: Vec<String> =
+        plan.mounts.iter().map(|mount| mount.destination.to_string()).collect();
+    assert_eq!(mounted, planned);
+}

@@ -3,7 +3,6 @@
 use std::ffi::OsString;
 
 use super::verbs;
-use crate::plan::NamespaceKind;
 use crate::spawn::Ahead;
 
 /// What every verb may go on with.
@@ -11,7 +10,7 @@ use crate::spawn::Ahead;
 pub(super) struct Early {
     /// When this program began ([`crate::timing::now`]).
     pub(super) since: u64,
-    /// Namespaces of the container that this will be, by its look.
+    /// What was begun of the container that this will be, by its look.
     pub(super) ahead: Option<Ahead>,
 }
 
@@ -20,8 +19,7 @@ impl Early {
     pub(super) fn begin(arguments: &[OsString]) -> Self {
         let since = crate::timing::now();
         let worth = rustix::process::geteuid().is_root() && looks_isolated(arguments);
-        let kinds = [NamespaceKind::Network, NamespaceKind::Ipc];
-        Self { since, ahead: worth.then(|| Ahead::begin(&kinds)).flatten() }
+        Self { since, ahead: worth.then(Ahead::guess).flatten() }
     }
 }
 

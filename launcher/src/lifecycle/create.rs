@@ -154,7 +154,9 @@ pub(super) fn make(
     mut ahead: Option<Ahead>,
 ) -> Result<spawn::Child, LifecycleError> {
     let Entered { held, plan } = entered;
-    ahead.iter_mut().for_each(|ahead| ahead.go_on(plan));
+    if let Some(ahead) = &mut ahead {
+        ahead.go_on(plan);
+    }
     let sockets = handles.connect()?;
     let group = claim::group(held, &plan.cgroup)?;
     let mut join = group.join()?;

@@ -160,7 +160,9 @@ impl Prepared {
             ahead.iter_mut().for_each(Ahead::wait);
             spawn::out_of_reach()?;
         }
-        ahead.iter_mut().for_each(|ahead| ahead.go_on(&self.plan));
+        if let Some(ahead) = &mut ahead {
+            ahead.go_on(&self.plan);
+        }
         // From here on a signal waits until there is a container that it can be passed on to.
         let signals = Signals::block().map_err(RunError::Signals)?;
         let mut held = states.create(self.state.clone(), None)?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! launcher                                     child
-//! [ahead: a network namespace, made by a process beside the launcher while that plans]
+//! [ahead: a network namespace, and file systems, made by a process beside the launcher while that plans and prepares]
 //! prepare: strings, files, folders, copies
 //! clone3 with all other namespaces ----------> joins its cgroups, and what was made ahead
 //! ids: writes the maps, "go" ----------------> becomes root inside; not dumpable; own session
@@ -120,7 +120,7 @@ pub struct Container<'a> {
 /// Starts the container of `plan`; returns when its program has been executed.
 ///
 /// `cgroup` is how the child comes into its groups, which exist already. Never by migrating a running process: that waits
-/// for an RCU grace period (5 to 12 ms on an idle machine). `ahead` are namespaces that were begun with while this was being planned.
+/// for an RCU grace period (5 to 12 ms on an idle machine). `ahead` is what was begun with while this was being planned.
 ///
 /// The caller must be single-threaded. Signals that the caller has blocked (SIGCHLD among them, best blocked before
 /// the call) are unblocked in the program, and all dispositions are set to their default there.

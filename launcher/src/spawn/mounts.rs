@@ -93,16 +93,15 @@ impl New<'_> {
         let late = self.attached && self.filesystem == "tmpfs" && mount.attributes.readonly();
         let now = if late { mount.attributes.writable() } else { mount.attributes };
         let object = format_args!("{} at {destination}", self.filesystem);
-        let fd = match self.made {
-            Some(made) => filesystem::mount_made(made, now.of_top()),
-            None => {
-                let mode = self.mode(&point).at(Step::MakeMountPoint, destination)?;
-                let options = match mode {
-                    None => Cow::Borrowed(self.options),
-                    Some(mode) => [&[("mode".to_owned(), Some(mode))], self.options].concat().into(),
-                };
-                filesystem::new(self.filesystem, self.name, &options, now.of_top())
-            }
+        let fd = if let Some(made) = self.made {
+            filesystem::mount_made(made, now.of_top())
+        } else {
+            let mode = self.mode(&point).at(Step::MakeMountPoint, destination)?;
+            let options = match mode {
+                None => Cow::Borrowed(self.options),
+                Some(mode) => [&[("mode".to_owned(), Some(mode))], self.options].concat().into(),
+            };
+            filesystem::new(self.filesystem, self.name, &options, now.of_top())
         }
         .explain(Step::Mount, object)?;
         if self.copy_up {

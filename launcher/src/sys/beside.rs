@@ -143,11 +143,8 @@ impl<T: Sync + 'static> Letter<T> {
     const SENT: u32 = 1;
 
     /// Not sent yet.
-    pub const fn new() -> Self {
-        Self {
-            content: AtomicPtr::new(std::ptr::null_mut()),
-            state: AtomicU32::new(Self::UNSENT),
-        }
+    pub const fn unsent() -> Self {
+        Self { content: AtomicPtr::new(std::ptr::null_mut()), state: AtomicU32::new(Self::UNSENT) }
     }
 
     /// Sends it, or word that there is nothing; only the first time counts.
@@ -183,7 +180,7 @@ mod tests {
         struct Data(AtomicI32, Slot);
         static DATA: Data = Data(AtomicI32::new(0), Slot::empty());
         let mut process = beside(&DATA, |data| {
-            data.0.store(rustix::process::getpid().as_raw_nonzero().get(), Ordering::Release);
+            data.0.store(getpid().as_raw_nonzero().get(), Ordering::Release);
             if let Ok((pipe, _)) = rustix::pipe::pipe() {
                 data.1.put(pipe);
             }
@@ -191,7 +188,7 @@ mod tests {
         .unwrap();
         process.wait();
         let pid = Pid::from_raw(DATA.0.load(Ordering::Acquire)).expect("it has worked");
-        assert_ne!(pid, rustix::process::getpid());
+        assert_ne!(pid, getpid());
         let pipe = DATA.1.take().expect("the descriptor is ours, too");
         // Nobody has the other side: the end.
         assert_eq!(rustix::io::read(&pipe, &mut [0; 1]), Ok(0));
@@ -235,7 +232,7 @@ mod tests {
             read: AtomicU32,
         }
         for (sent, read) in [(Some(&7), 7), (None, 1)] {
-            let data = Data { letter: Letter::new(), read: AtomicU32::new(0) };
+            let data = Data { letter: Letter::unsent(), read: AtomicU32::new(0) };
             let data = Box::leak(Box::new(data));
             let mut process = beside(data, |data| {
                 data.read.store(data.letter.receive().copied().unwrap_or(1), Ordering::Release);

@@ -1,8 +1,10 @@
-//! `spawn-plan PLAN.json`: starts the container of a plan and ends as its program ends.
+//! `spawn-plan [--ahead] PLAN.json`: starts the container of a plan and ends as its program ends. With `--ahead` says first what
+//! of the container there is before it is started, and in the end what this process still holds of it.
 //!
 //! A test's own process has threads, and a container can be started from a single-threaded one only. Standard streams are
 //! the caller's; with a terminal, what the program writes to it is copied to standard output.
 #![expect(clippy::expect_used, reason = "a tool of the tests: whatever is wrong ends it")]
+#![expect(clippy::print_stdout, reason = "what it finds is for the test that started it")]
 
 use std::io::{Read as _, Write as _};
 use std::os::fd::AsFd as _;
@@ -11,14 +13,16 @@ use std::process::ExitCode;
 use common::report;
 use launcher::cgroup::{self, Cgroup, Join};
 use launcher::plan::Plan;
-use launcher::spawn::{self, Child, Stdio};
+use launcher::spawn::{self, Ahead, Child, Stdio};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 fn main() -> ExitCode {
     if let Some(status) = spawn::init::entry() {
         return status.into();
     }
-    let path = std::env::args_os().nth(1).expect("usage: spawn-plan PLAN.json");
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let ahead = arguments.next_if(|argument| argument == "--ahead").is_some();
+    let path = arguments.next().expect("usage: spawn-plan [--ahead] PLAN.json");
     let text = std::fs::read(path).expect("the plan is readable");
     let plan: Plan = serde_json::from_slice(&text).expect("the plan is a plan");
     let cgroup = (!plan.cgroup.is_empty()).then(|| cgroup::create(&plan.cgroup)).transpose();
@@ -26,14 +30,14 @@ fn main() -> ExitCode {
         Ok(cgroup) => cgroup,
         Err(error) => return report::fail(&error),
     };
-    let status = run(&plan, cgroup.as_deref());
+    let status = run(&plan, cgroup.as_deref(), ahead);
     if let Some(cgroup) = cgroup {
         cgroup.remove().expect("the cgroup can be removed");
     }
     status
 }
 
-fn run(plan: &Plan, cgroup: Option<&dyn Cgroup>) -> ExitCode {
+fn run(plan: &Plan, cgroup: Option<&dyn Cgroup>, ahead: bool) -> ExitCode {
     let join = cgroup.map_or_else(Join::default, |cgroup| cgroup.join().expect("joinable"));
     let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
     let stdio = Stdio {
@@ -42,10 +46,39 @@ fn run(plan: &Plan, cgroup: Option<&dyn Cgroup>) -> ExitCode {
         stderr: stderr.as_fd(),
         plain_lines: false,
     };
-    match spawn::spawn(plan, &join, stdio, None) {
-        Ok(child) => wait(child),
+    let begun = ahead.then(|| begin(plan));
+    match spawn::spawn(plan, &join, stdio, begun) {
+        Ok(child) => {
+            let status = wait(child);
+            if ahead {
+                println!("{:?}", held());
+            }
+            status
+        }
         Err(error) => report::fail(&error),
     }
+}
+
+fn begin(plan: &Plan) -> Ahead {
+    let new = plan.namespaces.iter().filter(|namespace| namespace.path.is_none());
+    let new: Vec<_> = new.map(|namespace| namespace.kind).collect();
+    let mut ahead = Ahead::begin(&new).expect("a second processor and a network of its own");
+    ahead.go_on(plan);
+    ahead.wait();
+    for thing in held() {
+        println!("{thing}");
+    }
+    ahead
+}
+
+/// The namespaces and file systems that this process has descriptors of.
+fn held() -> Vec<String> {
+    let files = std::fs::read_dir("/proc/self/fd").expect("procfs").flatten();
+    let links = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+    let mut all: Vec<String> = links.map(|link| link.display().to_string()).collect();
+    all.retain(|link| link.contains(":[") && !link.starts_with("pipe") || link.contains("[fs"));
+    all.sort();
+    all
 }
 
 fn wait(child: Child) -> ExitCode {

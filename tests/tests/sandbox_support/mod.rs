@@ -135,6 +135,11 @@ impl Box {
 
     /// Starts a launcher that runs a plan.
     pub fn start(&self, plan: &Plan) -> Launcher {
+        self.start_with(plan, &[])
+    }
+
+    /// Starts a launcher with these options, too.
+    pub fn start_with(&self, plan: &Plan, options: &[&str]) -> Launcher {
         let file = tempfile::NamedTempFile::new_in(&self.folder).unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
         serde_json::to_writer(&file, plan).unwrap();
@@ -144,7 +149,7 @@ impl Box {
             copy(Path::new(env!("CARGO_BIN_EXE_spawn-plan")), &driver);
         }
         let mut command = Command::new(driver);
-        command.arg(file.path()).stdin(Stdio::null());
+        command.args(options).arg(file.path()).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(user) = self.user {
             use std::os::unix::process::CommandExt as _;

@@ -70,9 +70,14 @@ impl Ahead {
         let flags = wanted.fold(0, |flags, (kind, _)| flags | kind.flag());
         let links = [const { Slot::empty() }; KINDS.len()];
         // For as long as this process lives, as all that both sides have: some hundred bytes.
-        let order = Box::leak(Box::new(Order { flags, links, instances: Letter::new() }));
+        let order = Box::leak(Box::new(Order { flags, links, instances: Letter::unsent() }));
         let process = beside(order, make).ok()?;
         Some(Self { process, order, instances: &[] })
+    }
+
+    /// Begins with all that there is, for a container that will want it by its look.
+    pub fn guess() -> Option<Self> {
+        Self::begin(&KINDS.map(|(kind, _)| kind))
     }
 
     /// Goes on, now that the plan is there.
