@@ -9,7 +9,6 @@ use common::root::Root;
 use launcher::host::{Host, Kernel, Layout};
 use launcher::plan::{self, Ground, Plan, PlanError, RootPlan, Source};
 use launcher::spec::{self, NetworkChoice, Overrides};
-use launcher::store::Format;
 
 fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
     let folder = tempfile::tempdir().unwrap();
@@ -17,25 +16,7 @@ fn plan(overrides: &Overrides, host: &Host) -> Result<Plan, PlanError> {
     let mut overrides = overrides.clone();
     overrides.args = vec!["/app".to_owned()];
     let spec = spec::from_image(&ImageConfiguration::default(), &overrides, &root).unwrap();
-    let ground = Ground {
-        id: "id",
-        snapshot: Path::new("/snapshot"),
-        bundle: false,
-        format: Format::Folder,
-        folder: Path::new("/container"),
-        mount_points_exist: false,
-        init: false,
-        add_hosts: &[],
-        foreground: true,
-        default_seccomp: true,
-        session_keyring: false,
-        bundle_folder: None,
-        generate_files: true,
-        no_pivot: false,
-        cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
-        all_controllers: false,
-        preserved_descriptors: 0,
-    };
+    let ground = Ground::of_image("id", Path::new("/snapshot"), Path::new("/container"));
     plan::plan(&spec, &ground, host)
 }
 

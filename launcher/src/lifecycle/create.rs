@@ -17,7 +17,6 @@ use crate::runtime::{
 };
 use crate::spawn::{self, Ahead, Handles, Stdio, Subject};
 use crate::spec::Bundle;
-use crate::store::Format;
 
 /// A container that is to be made of a bundle.
 #[derive(Debug)]
@@ -107,23 +106,13 @@ pub(super) fn enter(
     let spec = with_listening(&bundle.spec, options.listening);
     let root = spec.root().as_ref().map(|root| root.path().clone()).unwrap_or_default();
     let ground = Ground {
-        id: id.as_str(),
-        snapshot: &root,
-        format: Format::Folder,
-        bundle: true,
-        folder: &root,
-        mount_points_exist: false,
-        init: false,
-        add_hosts: &[],
         foreground: matches!(attendance, Attendance::Foreground { .. }),
-        default_seccomp: false,
-        generate_files: false,
         no_pivot: options.no_pivot,
         session_keyring: !options.no_new_keyring,
         bundle_folder: Some(&bundle.path),
         cgroup_driver: options.cgroup_driver,
-        all_controllers: true,
         preserved_descriptors: options.preserved_descriptors,
+        ..Ground::of_bundle(id.as_str(), &root)
     };
     let plan = plan::plan(&spec, &ground, &Host::probe()?)?;
     let state = State {

@@ -173,3 +173,41 @@ pub struct Ground<'a> {
     /// `--preserve-fds`.
     pub preserved_descriptors: u32,
 }
+
+impl<'a> Ground<'a> {
+    /// A container of an image, run in the foreground, with nothing said of it.
+    pub fn of_image(id: &'a str, snapshot: &'a Path, folder: &'a Path) -> Self {
+        Self {
+            id,
+            snapshot,
+            bundle: false,
+            format: Format::Folder,
+            folder,
+            mount_points_exist: false,
+            init: false,
+            add_hosts: &[],
+            foreground: true,
+            default_seccomp: true,
+            bundle_folder: None,
+            session_keyring: false,
+            generate_files: true,
+            no_pivot: false,
+            cgroup_driver: Driver::default(),
+            all_controllers: false,
+            preserved_descriptors: 0,
+        }
+    }
+
+    /// A container of a bundle, made for an engine, with nothing said of it.
+    pub fn of_bundle(id: &'a str, root: &'a Path) -> Self {
+        Self {
+            bundle: true,
+            foreground: false,
+            default_seccomp: false,
+            session_keyring: true,
+            generate_files: false,
+            all_controllers: true,
+            ..Self::of_image(id, root, root)
+        }
+    }
+}

@@ -38,7 +38,6 @@ mod tests {
 
     use super::*;
     use crate::host::{Controller, Hierarchy, Kernel, Layout, Version};
-    use crate::store::Format;
 
     /// A login: its session's scope, and no place where groups may be made.
     fn login() -> Host {
@@ -58,25 +57,7 @@ mod tests {
             "linux": {"namespaces": [{"type": "user"}, {"type": "mount"}], "resources": resources},
         }))
         .unwrap();
-        let ground = Ground {
-            id: "x",
-            snapshot: Path::new("/snapshot"),
-            bundle: false,
-            format: Format::Folder,
-            folder: Path::new("/container"),
-            mount_points_exist: false,
-            init: false,
-            add_hosts: &[],
-            foreground: true,
-            default_seccomp: false,
-            session_keyring: false,
-            bundle_folder: None,
-            generate_files: false,
-            no_pivot: false,
-            cgroup_driver: Driver::default(),
-            all_controllers: false,
-            preserved_descriptors: 0,
-        };
+        let ground = Ground::of_image("x", Path::new("/snapshot"), Path::new("/container"));
         by_whoever_can(&spec, &ground, host)
     }
 

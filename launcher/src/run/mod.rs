@@ -102,23 +102,12 @@ pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared
     mark(Mark::Specified);
     let folder = runtime::private_folder(store, &request.id);
     let ground = Ground {
-        id: request.id.as_str(),
-        snapshot: snapshot.path(),
-        bundle: false,
         format: snapshot.format(),
-        folder: &folder,
         mount_points_exist: spec::mount_points_exist(&spec, &root),
         init: overrides.init,
         add_hosts: &overrides.add_hosts,
-        foreground: true,
-        default_seccomp: true,
-        session_keyring: false,
-        bundle_folder: None,
-        generate_files: true,
-        no_pivot: false,
         cgroup_driver: request.cgroup_driver.unwrap_or_default(),
-        all_controllers: false,
-        preserved_descriptors: 0,
+        ..Ground::of_image(request.id.as_str(), snapshot.path(), &folder)
     };
     let plan = match request.cgroup_driver {
         Some(_) => plan::plan(&spec, &ground, host)?,

@@ -145,23 +145,12 @@ impl Bundle {
         let root = self.root();
         let folder = root.parent().unwrap();
         let ground = Ground {
-            id: &self.id,
-            snapshot: &root,
-            format: launcher::store::Format::Folder,
-            bundle: true,
-            folder: Path::new("/nowhere"),
-            mount_points_exist: false,
-            init: false,
-            add_hosts: &[],
             foreground: true,
-            default_seccomp: false,
             session_keyring: false,
             bundle_folder: Some(folder),
-            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
             all_controllers: false,
-            preserved_descriptors: 0,
-            generate_files: false,
             no_pivot: self.no_pivot,
+            ..Ground::of_bundle(&self.id, &root)
         };
         let host = Host::probe().unwrap();
         let host = match self.user {

@@ -18,25 +18,7 @@ fn plan_for(uid: u32, mounts: &Value, linux: &Value) -> Result<Plan, PlanError> 
         "mounts": mounts, "linux": linux,
     }))
     .unwrap();
-    let ground = Ground {
-        id: "id",
-        snapshot: Path::new("/bundle/rootfs"),
-        format: launcher::store::Format::Folder,
-        bundle: true,
-        folder: Path::new("/container"),
-        mount_points_exist: false,
-        init: false,
-        add_hosts: &[],
-        foreground: true,
-        default_seccomp: false,
-        session_keyring: false,
-        bundle_folder: None,
-        cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
-        all_controllers: false,
-        preserved_descriptors: 0,
-        generate_files: false,
-        no_pivot: false,
-    };
+    let ground = Ground::of_bundle("id", Path::new("/bundle/rootfs"));
     plan::plan(&spec, &ground, &Host::made_up(uid, Kernel::new(6, 1), Layout::default()))
 }
 

@@ -22,7 +22,6 @@ use common::root::Root;
 use launcher::host::Host;
 use launcher::plan::{self, Ground, Plan};
 use launcher::spec::{self, Overrides};
-use launcher::store::Format;
 use tempfile::TempDir;
 
 /// A root file system and a place for its containers. Gone when it is dropped.
@@ -96,24 +95,12 @@ impl Box {
         overrides.user_namespace |= self.user.is_some();
         let root = Root::open(&self.root()).unwrap();
         let spec = spec::from_image(&ImageConfiguration::default(), &overrides, &root).unwrap();
+        let snapshot = self.root();
         let ground = Ground {
-            id: self.name,
-            snapshot: &self.root(),
-            bundle: false,
-            format: Format::Folder,
-            folder: &folder,
             mount_points_exist: spec::mount_points_exist(&spec, &root),
             init: overrides.init,
             add_hosts: &overrides.add_hosts,
-            foreground: true,
-            default_seccomp: true,
-            session_keyring: false,
-            bundle_folder: None,
-            generate_files: true,
-            no_pivot: false,
-            cgroup_driver: launcher::cgroup::Driver::Cgroupfs,
-            all_controllers: false,
-            preserved_descriptors: 0,
+            ..Ground::of_image(self.name, &snapshot, &folder)
         };
         plan::plan(&spec, &ground, &self.launching_host()).unwrap()
     }
