@@ -16,7 +16,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::plan::{NamespaceKind, Plan};
 use crate::sys;
-use crate::sys::beside::{Beside, Letter, Slot, beside};
+use crate::sys::beside::{Beside, Letter, Slot, Turn, beside};
 use instances::Instance;
 
 /// The namespaces that are made so: what takes long, and what comes almost for nothing with it. Not mounts: whoever joins such a
@@ -37,10 +37,33 @@ pub struct Ahead {
 #[derive(Debug)]
 struct Order {
     flags: u64,
+    namespaces: Part,
     /// In the order of [`KINDS`].
     links: [Slot; KINDS.len()],
-    /// What comes second.
-    instances: Letter<Vec<Option<Instance>>>,
+    instances: Part,
+    wanted: Letter<Vec<Option<Instance>>>,
+}
+
+/// One half of it. On a busy host the process beside may not have come to it when it is needed: then the child does it, and
+/// nobody waits.
+#[derive(Debug)]
+struct Part {
+    turn: Turn,
+    done: Letter<()>,
+}
+
+impl Part {
+    const fn open() -> Self {
+        Self { turn: Turn::open(), done: Letter::unsent() }
+    }
+
+    /// Waits until it is done, if it has been begun; otherwise it will not be.
+    fn settle(&self, process: &Beside) {
+        if self.turn.take() {
+            self.done.send(None);
+        }
+        process.receive(&self.done);
+    }
 }
 
 /// What was made of a container ahead.
@@ -49,6 +72,8 @@ pub(super) struct Made {
     pub(super) namespaces: Vec<(NamespaceKind, OwnedFd)>,
     /// In the order of the plan's mounts.
     instances: Vec<Option<OwnedFd>>,
+    /// Waited for when the child is on its way.
+    _process: Option<Ahead>,
 }
 
 impl Made {
@@ -67,10 +92,14 @@ impl Ahead {
             return None;
         }
         let wanted = KINDS.iter().filter(|(kind, _)| new.contains(kind));
-        let flags = wanted.fold(0, |flags, (kind, _)| flags | kind.flag());
-        let links = [const { Slot::empty() }; KINDS.len()];
         // For as long as this process lives, as all that both sides have: some hundred bytes.
-        let order = Box::leak(Box::new(Order { flags, links, instances: Letter::unsent() }));
+        let order = Box::leak(Box::new(Order {
+            flags: wanted.fold(0, |flags, (kind, _)| flags | kind.flag()),
+            namespaces: Part::open(),
+            links: [const { Slot::empty() }; KINDS.len()],
+            instances: Part::open(),
+            wanted: Letter::unsent(),
+        }));
         let process = beside(order, make).ok()?;
         Some(Self { process, order, instances: &[] })
     }
@@ -85,27 +114,35 @@ impl Ahead {
         if usable(plan) {
             let wanted: &'static Vec<_> = Box::leak(Box::new(instances::wanted(plan)));
             self.instances = wanted;
-            self.order.instances.send(Some(wanted));
+            self.order.wanted.send(Some(wanted));
         }
     }
 
-    /// Waits until all is made that was asked for: to be called before this process becomes another program.
+    /// Waits until all is made that has been begun, and nothing runs beside this process: to be called before this becomes another
+    /// program.
     pub fn wait(&mut self) {
-        self.order.instances.send(None);
+        self.settle();
         self.process.wait();
     }
 
+    fn settle(&self) {
+        self.order.namespaces.settle(&self.process);
+        self.order.wanted.send(None);
+        self.order.instances.settle(&self.process);
+    }
+
     /// What `plan` wants of it.
-    pub(super) fn finish(mut self, plan: &Plan) -> Made {
-        self.wait();
+    pub(super) fn finish(self, plan: &Plan) -> Made {
+        self.settle();
         if !usable(plan) {
             return Made::default();
         }
         let links = KINDS.iter().zip(&self.order.links);
         let wanted = links.filter(|((kind, _), _)| plan.has_new(*kind));
-        let namespaces = wanted.filter_map(|((kind, _), link)| Some((*kind, link.take()?)));
-        let instances = self.instances.iter().map(|wanted| wanted.as_ref()?.take());
-        Made { namespaces: namespaces.collect(), instances: instances.collect() }
+        let namespaces =
+            wanted.filter_map(|((kind, _), link)| Some((*kind, link.take()?))).collect();
+        let instances = self.instances.iter().map(|wanted| wanted.as_ref()?.take()).collect();
+        Made { namespaces, instances, _process: Some(self) }
     }
 }
 
@@ -122,10 +159,27 @@ fn usable(plan: &Plan) -> bool {
     !plan.has(NamespaceKind::User) && !plan.needs_between()
 }
 
-/// In the process beside: all the namespaces, or nothing is left.
+/// In the process beside.
 fn make(order: &Order) {
-    if sys::clone::unshare(order.flags).is_err() || sys::net::loopback_up().is_err() {
+    if !order.namespaces.turn.take() {
         return;
+    }
+    let made = make_namespaces(order);
+    order.namespaces.done.send(Some(&()));
+    if !made {
+        return;
+    }
+    let wanted = order.wanted.receive();
+    if order.instances.turn.take() {
+        wanted.into_iter().flatten().flatten().for_each(Instance::make);
+        order.instances.done.send(Some(&()));
+    }
+}
+
+/// All of them, or nothing is left.
+fn make_namespaces(order: &Order) -> bool {
+    if sys::clone::unshare(order.flags).is_err() || sys::net::loopback_up().is_err() {
+        return false;
     }
     for ((kind, link), slot) in KINDS.iter().zip(&order.links) {
         if order.flags & kind.flag() != 0
@@ -135,8 +189,7 @@ fn make(order: &Order) {
             slot.put(link);
         }
     }
-    let instances = order.instances.receive();
-    instances.into_iter().flatten().flatten().for_each(Instance::make);
+    true
 }
 
 fn there_is_another_processor() -> bool {

@@ -4,18 +4,22 @@
 //! Not a thread: it has a process's own namespaces, ids and end, so that this process stays one of a single thread, from
 //! which a container can be forked.
 
+mod exchange;
+
 use std::ffi::c_void;
-use std::os::fd::{AsFd as _, FromRawFd as _, IntoRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::libc;
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
+use rustix::fs::Timespec;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, getppid, set_parent_process_death_signal, waitid,
 };
-use rustix::thread::{futex, sched_getaffinity, sched_getcpu, sched_setaffinity};
+use rustix::thread::{sched_getaffinity, sched_getcpu, sched_setaffinity};
 
 use super::clone::{self, CloneArgs, Stack, exit_now};
+pub use exchange::{Letter, Slot, Turn};
 
 /// Some ten times what it uses.
 const STACK: usize = 64 * 1024;
@@ -35,8 +39,8 @@ struct Story<T: 'static> {
     whose: Pid,
 }
 
-/// Has `work` done beside this process, which goes on. It inherits this process's namespaces, ids and signal mask, announces its
-/// end to nobody, and ends with `work`, or with this process.
+/// Has `work` done beside this process, which goes on. It inherits this process's namespaces and ids, is spared by
+/// signals, announces its end to nobody, and ends with `work`, or with this process.
 ///
 /// `work` makes system calls and no more: it neither allocates nor panics, since locks and variables of this thread are
 /// this thread's.
@@ -53,9 +57,14 @@ pub fn beside<T: Sync + 'static>(data: &'static T, work: fn(&T)) -> Result<Besid
     args.exit_signal = 0;
     args.set_stack(&stack);
     let story = std::ptr::from_ref(story).cast_mut().cast::<c_void>();
+    // Signals are this process's affair: the default of some would end both, as a memory is dumped with all who have it.
+    let mut mask = SigSet::empty();
+    // Neither can fail with these arguments (sigprocmask(2)).
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut mask));
     // SAFETY: the new process runs `entry` on a stack of its own, which is unmapped when that has ended; `story` lives for
     // ever and is only read, and `T` may be used by two at a time.
     let pid = unsafe { clone::clone_and_call(&raw mut args, entry::<T>, story) };
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask), None);
     let (pid, pidfd) = clone::made(pid?, pidfd)?;
     // Where that cannot be, it works when this process sleeps.
     let _ = send_away(pid);
@@ -91,7 +100,27 @@ impl Beside {
             std::mem::forget(stack);
         }
     }
+
+    /// Waits for a letter from it. None will come when it has ended, by whatever.
+    pub fn receive<T: Sync + 'static>(&self, letter: &Letter<T>) -> Option<&'static T> {
+        while !letter.is_sent() {
+            if self.has_ended() {
+                break;
+            }
+            letter.wait(Some(&NOW_AND_THEN));
+        }
+        letter.read()
+    }
+
+    fn has_ended(&self) -> bool {
+        let Some((pidfd, _)) = &self.running else { return true };
+        let glance = of_any_kind() | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        !matches!(waitid(WaitId::PidFd(pidfd.as_fd()), glance), Ok(None))
+    }
 }
+
+/// How often one who waits looks whether the other is still there.
+const NOW_AND_THEN: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// For the end of a child, also of one that announces it to nobody (`__WALL`).
 fn of_any_kind() -> WaitIdOptions {
@@ -104,75 +133,11 @@ impl Drop for Beside {
     }
 }
 
-/// A place for a descriptor that one of the two leaves for the other.
-#[derive(Debug)]
-pub struct Slot(AtomicI32);
-
-impl Slot {
-    /// With nothing in it.
-    pub const fn empty() -> Self {
-        Self(AtomicI32::new(-1))
-    }
-
-    /// Puts it there; what was there before is closed.
-    pub fn put(&self, descriptor: OwnedFd) {
-        drop(self.swap(descriptor.into_raw_fd()));
-    }
-
-    /// Takes it, if there is one.
-    pub fn take(&self) -> Option<OwnedFd> {
-        self.swap(-1)
-    }
-
-    fn swap(&self, new: i32) -> Option<OwnedFd> {
-        let old = self.0.swap(new, Ordering::AcqRel);
-        // SAFETY: only descriptors that were given up are put here, and each is taken out once; both processes have the same.
-        (old >= 0).then(|| unsafe { OwnedFd::from_raw_fd(old) })
-    }
-}
-
-/// What one of the two sends the other once, which waits for it: something, or word that there is nothing.
-#[derive(Debug)]
-pub struct Letter<T: 'static> {
-    content: AtomicPtr<T>,
-    state: AtomicU32,
-}
-
-impl<T: Sync + 'static> Letter<T> {
-    const UNSENT: u32 = 0;
-    const SENT: u32 = 1;
-
-    /// Not sent yet.
-    pub const fn unsent() -> Self {
-        Self { content: AtomicPtr::new(std::ptr::null_mut()), state: AtomicU32::new(Self::UNSENT) }
-    }
-
-    /// Sends it, or word that there is nothing; only the first time counts.
-    pub fn send(&self, content: Option<&'static T>) {
-        if self.state.load(Ordering::Relaxed) == Self::SENT {
-            return;
-        }
-        let content = content.map_or(std::ptr::null(), std::ptr::from_ref).cast_mut();
-        self.content.store(content, Ordering::Relaxed);
-        self.state.store(Self::SENT, Ordering::Release);
-        // Whether or not somebody waits already.
-        let _ = futex::wake(&self.state, futex::Flags::PRIVATE, 1);
-    }
-
-    /// Waits for it.
-    pub fn receive(&self) -> Option<&'static T> {
-        while self.state.load(Ordering::Acquire) == Self::UNSENT {
-            // Woken, interrupted, or sent meanwhile: the state tells.
-            let _ = futex::wait(&self.state, futex::Flags::PRIVATE, Self::UNSENT, None);
-        }
-        // SAFETY: null, or made of a reference to what lives for ever and may be used by two at a time.
-        unsafe { self.content.load(Ordering::Relaxed).as_ref() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::process::kill_process;
+    use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
     use std::time::Duration;
 
     #[test]
@@ -244,5 +209,32 @@ mod tests {
             process.wait();
             assert_eq!(data.read.load(Ordering::Acquire), read);
         }
+    }
+
+    #[test]
+    fn who_was_killed_sends_nothing_and_nobody_waits_for_it() {
+        struct Data {
+            pid: AtomicI32,
+            never: Letter<u32>,
+            answer: Letter<u32>,
+        }
+        let data =
+            Data { pid: AtomicI32::new(0), never: Letter::unsent(), answer: Letter::unsent() };
+        let data = Box::leak(Box::new(data));
+        let process = beside(data, |data| {
+            data.pid.store(getpid().as_raw_nonzero().get(), Ordering::Release);
+            data.never.receive();
+        })
+        .unwrap();
+        let pid = loop {
+            if let Some(pid) = Pid::from_raw(data.pid.load(Ordering::Acquire)) {
+                break pid;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        // All but this one pass it by.
+        kill_process(pid, Signal::QUIT).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+        assert_eq!(process.receive(&data.answer), None);
     }
 }
