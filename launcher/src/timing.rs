@@ -60,6 +60,8 @@ marks! {
     Inside = Child "root entered",
     Confined = Child "limits, user, capabilities, filter",
     Executed = Launcher "exec",
+    Waiting = Launcher "all made, program awaits its start",
+    Created = Launcher "state: created",
     Recorded = Launcher "state: running",
     Ended = Launcher "program ran and ended",
     Cleared = Launcher "cleared up",

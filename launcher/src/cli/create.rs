@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use common::report::ExitCode;
 
-use super::{Done, Globals};
+use super::early::Early;
+use super::{Done, Globals, timing};
 use crate::lifecycle::{self, LifecycleError, Options, Request};
 use crate::runtime::ContainerId;
 use crate::spawn::{self, Handles};
 use crate::spec::Bundle;
+use crate::timing::{Mark, mark};
 
 /// Make a container of an OCI bundle, whose program waits for `paddle start`.
 #[derive(Debug, Args)]
@@ -17,6 +19,9 @@ pub(super) struct Arguments {
     /// The folder of the bundle
     #[arg(short, long, value_name = "FOLDER", default_value = ".")]
     bundle: PathBuf,
+    /// Say on standard error, when it waits, what each step took
+    #[arg(long)]
+    timing: bool,
     #[command(flatten)]
     making: Making,
     /// The container's id
@@ -95,16 +100,20 @@ fn listening(variable: impl Fn(&str) -> Option<String>, own: u32) -> Option<u32>
 }
 
 /// Makes it.
-pub(super) fn run(arguments: Arguments, globals: &Globals) -> Done {
+pub(super) fn run(arguments: Arguments, globals: &Globals, early: &Early) -> Done {
     let config = arguments.making.config.clone();
     let (options, handles) = arguments.making.into_parts(globals)?;
     // Its process 1 waits as this program, in reach of whoever is in the container by then.
     spawn::out_of_reach()?;
+    timing::begin(arguments.timing, early.since)?;
     let states = globals.places.states()?;
+    mark(Mark::Store);
     let bundle = Bundle::load(&arguments.bundle, config.as_deref())?;
+    mark(Mark::Specified);
     globals.warn_of_passed_over(&bundle.passed_over);
     let request = Request { id: arguments.id, bundle, options, handles };
     lifecycle::create(&request, &states)?;
+    timing::print();
     Ok(ExitCode::Ok.into())
 }
 

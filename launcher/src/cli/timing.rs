@@ -1,9 +1,32 @@
-//! What `--timing` says when a container has ended.
+//! What `--timing` says when a container has ended, or waits for its start.
 
 use std::io::Write as _;
 
+use common::report::{Diagnostic, ExitCode};
+use rustix::io::Errno;
+
 use crate::cli::output::columns;
-use crate::timing;
+use crate::timing::{self, Mark, mark};
+
+/// No memory for the marks.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot note the time of each step")]
+pub(super) struct TimingError(#[from] Errno);
+
+impl Diagnostic for TimingError {
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::Launcher
+    }
+}
+
+/// Notes them if `asked`; the first, understanding the command line, is over.
+pub(super) fn begin(asked: bool, since: u64) -> Result<(), TimingError> {
+    if asked {
+        timing::enable(since)?;
+        mark(Mark::Parsed);
+    }
+    Ok(())
+}
 
 /// Prints the steps of the start to standard error, in microseconds; nothing where `--timing` was not given. A closed
 /// standard error changes nothing.

@@ -56,7 +56,15 @@ const VERBS: &[Verb] = &[
     verb!("ps", ps::Arguments, |it, globals| ps::run(&it, &globals.places)),
     verb!("rm", rm::Arguments, |it, globals| rm::run(&it, globals)),
     verb!("kill", kill::Arguments, |it, globals| kill::run(&it, globals)),
-    verb!("create", create::Arguments, |it, globals| { of_engines(create::run(it, globals)) }),
+    Verb {
+        name: "create",
+        alias: None,
+        describe: <create::Arguments as Args>::augment_args,
+        run: |mut matches, globals, early| {
+            let arguments = FromArgMatches::from_arg_matches_mut(&mut matches)?;
+            Ok(of_engines(create::run(arguments, globals, &early)))
+        },
+    },
     verb!("start", start::Arguments, |it, globals| { of_engines(start::run(&it, globals)) }),
     verb!("state", state::Arguments, |it, globals| state::run(&it, globals)),
     verb!("delete", delete::Arguments, |it, globals| { of_engines(delete::run(&it, globals)) }),

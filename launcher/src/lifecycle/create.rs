@@ -17,6 +17,7 @@ use crate::runtime::{
 };
 use crate::spawn::{self, Ahead, Handles, Stdio, Subject};
 use crate::spec::Bundle;
+use crate::timing::{Mark, mark};
 
 /// A container that is to be made of a bundle.
 #[derive(Debug)]
@@ -115,6 +116,7 @@ pub(super) fn enter(
         ..Ground::of_bundle(id.as_str(), &root)
     };
     let plan = plan::plan(&spec, &ground, &Host::probe()?)?;
+    mark(Mark::Planned);
     let state = State {
         id: id.clone(),
         image: common::escape::Escaped(bundle.path.as_os_str().as_encoded_bytes()).to_string(),
@@ -132,6 +134,7 @@ pub(super) fn enter(
         status: Status::Creating,
     };
     let held = states.create(state, Some(&spec))?;
+    mark(Mark::Entered);
     Ok(Entered { held, plan })
 }
 
@@ -153,14 +156,18 @@ pub(super) fn make(
         claim::class(held, class)?;
         join.v1.extend(class.tasks(Path::new(resctrl::ROOT))?);
     }
+    mark(Mark::Grouped);
     let state = held.state().clone();
     let container = spawn::Container { folder: held.folder(), subject: subject(&state) };
     let created = spawn::create(plan, &join, stdio, ahead, container)?;
+    mark(Mark::Waiting);
     let process = ProcessId::of(created.child.pid).map_err(LifecycleError::Identity)?;
     sockets.send(&created.child)?;
     held.set_status(Status::Created { process })?;
     handles.write_pid(created.child.pid)?;
-    Ok(created.release()?)
+    let child = created.release()?;
+    mark(Mark::Created);
+    Ok(child)
 }
 
 /// Clears up after a failed step. The person has to learn the first failure; a second one is the next `delete`'s.

@@ -41,6 +41,23 @@ fn a_container_is_created_started_killed_and_deleted() {
 }
 
 #[test]
+fn what_each_step_of_a_creation_took_is_said_when_it_waits() {
+    let Some(bench) = Bench::new("timing") else { return };
+    bench.write("exec sleep 1000", &json!({}));
+    let (id, bundle) = (bench.id(), bench.bundle());
+    let did = bench.paddle(&["create", "--timing", "--bundle", text(&bundle), &id]);
+    let steps: Vec<&str> = did.err.lines().collect();
+    for step in ["plan", "cgroups made", "file systems mounted", "state: created"] {
+        assert!(steps.iter().any(|line| line.contains(step)), "`{step}` is not in {did:?}");
+    }
+    let micros = |line: &&str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+    let (all, each) = steps.split_last().unwrap();
+    assert_eq!(each.iter().skip(1).map(micros).sum::<u64>(), micros(all));
+    did.ok();
+    bench.paddle(&["delete", "--force", &id]).ok();
+}
+
+#[test]
 fn create_applies_everything_but_the_program() {
     let Some(bench) = Bench::new("applied") else { return };
     bench.write(

@@ -163,6 +163,14 @@ fn what_a_forgotten_container_wrote_is_no_obstacle_and_pruned() {
 }
 
 #[test]
+fn what_each_step_of_a_start_took_is_said_in_the_end() {
+    let Some(bench) = Bench::new("timing") else { return };
+    let steps = ["image found", "file systems mounted", "program ran and ended", "everything"];
+    let outcome = bench.probe(&["--timing"], &["arguments", "x"]).says(&steps);
+    assert_eq!(outcome.text(), "[x]");
+}
+
+#[test]
 fn a_plan_is_printed_and_nothing_is_started() {
     let Some(bench) = Bench::new("plan") else { return };
     let options = ["--print-plan", "--memory", "64m", "--name", "planned"];

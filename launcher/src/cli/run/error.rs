@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 
 use common::report::{Diagnostic, ExitCode};
-use rustix::io::Errno;
 
 use crate::spec::ParseError;
 
@@ -27,8 +26,6 @@ pub(super) enum UsageError {
     ImageOption(String),
     #[error("no bundle is named, and there is no `{}` in this folder", file.display())]
     NoBundle { file: PathBuf },
-    #[error("no memory to keep times in")]
-    Timing(#[source] Errno),
     #[error("cannot draw a random name")]
     Random(#[source] io::Error),
 }
@@ -39,7 +36,7 @@ impl Diagnostic for UsageError {
             Self::UnknownOption(_) => {
                 Some("options stand before the image; `paddle run --help` lists them".to_owned())
             }
-            Self::NotText(_) | Self::Random(_) | Self::Id(_) | Self::Timing(_) => None,
+            Self::NotText(_) | Self::Random(_) | Self::Id(_) => None,
             Self::AfterId(_) => Some(
                 "options stand before the id; the program is in the bundle's config.json"
                     .to_owned(),
@@ -59,7 +56,7 @@ impl Diagnostic for UsageError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Random(_) | Self::Timing(_) => ExitCode::Launcher,
+            Self::Random(_) => ExitCode::Launcher,
             _ => ExitCode::Usage,
         }
     }

@@ -9,9 +9,9 @@ use common::report::ExitCode;
 
 use super::early::Early;
 use super::output::print_json;
-use super::{Done, Globals};
+use super::{Done, Globals, timing};
 use crate::host::Host;
-use crate::timing::{self, Mark, mark};
+use crate::timing::{Mark, mark};
 
 use error::UsageError;
 pub(super) use options::{Arguments, image_option};
@@ -34,10 +34,7 @@ pub(super) fn run(
     }
     let places = &globals.places;
     let print_plan = arguments.container.print_plan;
-    if arguments.container.timing {
-        timing::enable(early.since).map_err(UsageError::Timing)?;
-        mark(Mark::Parsed);
-    }
+    timing::begin(arguments.container.timing, early.since)?;
     let memory = arguments.resources.memory_limit();
     let host = Host::probe()?;
     let mut request = arguments.into_request(&host)?;
@@ -52,6 +49,6 @@ pub(super) fn run(
     mark(Mark::Store);
     let outcome = crate::run::prepare(&request, &host, &store)?.launch(&store, &states, ahead)?;
     outcome::explain(&outcome, &request, memory);
-    super::timing::print();
+    timing::print();
     Ok(outcome.ended.code())
 }
