@@ -38,6 +38,7 @@ pub(super) fn make(
     let born = fork::fork(&setup, &ours, &theirs).at(Step::Clone, plan.namespace_names())?;
     drop(theirs);
     mark(Mark::Cloned);
+    setup.made.wait();
     let mut launch = Launch {
         setup: &setup,
         subject: container.map(|container| container.subject),

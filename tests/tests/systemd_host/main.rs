@@ -151,10 +151,14 @@ impl Waiting {
     fn group(&self, scratch: &Scratch) -> PathBuf {
         let children = format!("/proc/{0}/task/{0}/children", self.paddle.id());
         let children = std::fs::read_to_string(children).unwrap();
-        let child = children.split_whitespace().next().unwrap();
-        let text = std::fs::read_to_string(format!("/proc/{child}/cgroup")).unwrap();
-        let path = text.trim().strip_prefix("0::").unwrap_or_else(|| panic!("{text}"));
-        assert!(path.contains(scratch.mark()), "{path} is no group of its own");
+        // What made things ahead may not have been waited for yet.
+        let groups: Vec<String> = children
+            .split_whitespace()
+            .filter_map(|child| std::fs::read_to_string(format!("/proc/{child}/cgroup")).ok())
+            .collect();
+        let own = groups.iter().find(|text| text.contains(scratch.mark()));
+        let own = own.unwrap_or_else(|| panic!("no group of its own: {groups:?}"));
+        let path = own.trim().strip_prefix("0::").unwrap_or_else(|| panic!("{own}"));
         Path::new(UNIFIED).join(path.trim_start_matches('/'))
     }
 

@@ -73,13 +73,18 @@ pub(super) struct Made {
     /// In the order of the plan's mounts.
     instances: Vec<Option<OwnedFd>>,
     /// Waited for when the child is on its way.
-    _process: Option<Ahead>,
+    process: Option<Ahead>,
 }
 
 impl Made {
     /// The file system of the plan's mount of this index.
     pub(super) fn instance(&self, index: usize) -> Option<BorrowedFd<'_>> {
         Some(self.instances.get(index)?.as_ref()?.as_fd())
+    }
+
+    /// Waits for the end of the process that made it, which is near.
+    pub(super) fn wait(&mut self) {
+        self.process = None;
     }
 }
 
@@ -142,7 +147,7 @@ impl Ahead {
         let namespaces =
             wanted.filter_map(|((kind, _), link)| Some((*kind, link.take()?))).collect();
         let instances = self.instances.iter().map(|wanted| wanted.as_ref()?.take()).collect();
-        Made { namespaces, instances, _process: Some(self) }
+        Made { namespaces, instances, process: Some(self) }
     }
 }
 
