@@ -212,6 +212,16 @@ fn values_that_mean_nothing_are_refused() {
         let error = plan(&v2_root(), &resources).expect_err(words);
         assert!(error.contains(words), "{error}");
     }
+    // Weights of v2 have a nearest one.
+    for (shares, words) in [
+        (1, "`1` is too small: the minimum allowed cpu-shares is 2"),
+        (262_145, "`262145` is too large: the maximum allowed cpu-shares is 262144"),
+    ] {
+        let resources = json!({"cpu": {"shares": shares}});
+        let error = plan(&hybrid(0, &["/"]), &resources).expect_err(words);
+        assert!(error.contains(words), "{error}");
+        plan(&v2_root(), &resources).unwrap();
+    }
 }
 
 #[test]

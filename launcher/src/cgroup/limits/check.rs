@@ -36,3 +36,13 @@ pub(super) fn check_weight(weight: u16) -> Result<(), CgroupError> {
     let value = weight.to_string();
     Err(CgroupError::Value { limit: Limit::IoWeight, value, why: "is not from 10 to 1000" })
 }
+
+/// The kernel takes others for the nearest of these (`MIN_SHARES` and `MAX_SHARES`, kernel/sched/sched.h). In the words that
+/// Docker's callers know from runc.
+pub(super) fn shares_fault(shares: u64) -> Option<&'static str> {
+    match shares {
+        ..2 => Some("is too small: the minimum allowed cpu-shares is 2"),
+        2..=262_144 => None,
+        _ => Some("is too large: the maximum allowed cpu-shares is 262144"),
+    }
+}

@@ -9,7 +9,7 @@ mod io;
 
 use std::borrow::Cow;
 
-use check::{check_list, swap_alone};
+use check::{check_list, shares_fault, swap_alone};
 use oci_spec::runtime::{LinuxCpu, LinuxHugepageLimit, LinuxMemory, LinuxNetwork, LinuxResources};
 
 use super::weight::shares_to_weight;
@@ -23,6 +23,8 @@ pub(super) struct Write {
     choices: Vec<(Cow<'static, str>, String)>,
     /// Whether a kernel without any of the files loses nothing.
     optional: bool,
+    /// Why the interface would keep another value than this one, if it would.
+    fault: Option<&'static str>,
 }
 
 impl Write {
@@ -31,9 +33,12 @@ impl Write {
         self
     }
 
-    fn of(self, limit: Limit) -> Setting {
+    fn of(self, limit: Limit) -> Result<Setting, CgroupError> {
+        if let (Some(why), Some((_, value))) = (self.fault, self.choices.first()) {
+            return Err(CgroupError::Value { limit, value: value.clone(), why });
+        }
         let choices = self.choices.into_iter().map(|(file, value)| (file.into_owned(), value));
-        Setting { limit, choices: choices.collect(), optional: self.optional }
+        Ok(Setting { limit, choices: choices.collect(), optional: self.optional })
     }
 }
 
@@ -57,7 +62,7 @@ impl Wanted {
         if writes.is_empty() {
             return Err(CgroupError::NoEquivalent { limit: self.limit, version });
         }
-        Ok(writes.into_iter().map(|write| write.of(self.limit)).collect())
+        writes.into_iter().map(|write| write.of(self.limit)).collect()
     }
 }
 
@@ -170,8 +175,9 @@ impl List {
     fn cpu(&mut self, cpu: &LinuxCpu) -> Result<(), CgroupError> {
         use Controller::{Cpu, Cpuset};
         if let Some(shares) = cpu.shares().filter(|&shares| shares != 0) {
-            let v2 = ("cpu.weight", shares_to_weight(shares).to_string());
-            self.both(Limit::CpuShares, Cpu, ("cpu.shares", shares.to_string()), v2);
+            let v1 = Write { fault: shares_fault(shares), ..one("cpu.shares", shares.to_string()) };
+            let v2 = one("cpu.weight", shares_to_weight(shares).to_string());
+            self.push(Limit::CpuShares, Cpu, vec![v1], vec![v2]);
         }
         self.quota(cpu);
         if let Some(burst) = cpu.burst() {
@@ -289,16 +295,16 @@ impl List {
 }
 
 fn one(file: &'static str, value: String) -> Write {
-    Write { choices: vec![(Cow::Borrowed(file), value)], optional: false }
+    Write { choices: vec![(Cow::Borrowed(file), value)], optional: false, fault: None }
 }
 
 fn any(file: String, value: String) -> Write {
-    Write { choices: vec![(Cow::Owned(file), value)], optional: false }
+    Write { choices: vec![(Cow::Owned(file), value)], optional: false, fault: None }
 }
 
 fn either(a: &'static str, a_value: String, b: &'static str, b_value: String) -> Write {
     let choices = vec![(Cow::Borrowed(a), a_value), (Cow::Borrowed(b), b_value)];
-    Write { choices, optional: false }
+    Write { choices, optional: false, fault: None }
 }
 
 /// The number, or what the interface calls "no limit" when it is that low.
