@@ -4,6 +4,8 @@
 //! no other: each costs a mount, and what it would show is the host's. In a cgroup namespace they are mounted anew, and their root is
 //! the container's group; without one, its group is bound from the host's.
 
+use std::path::PathBuf;
+
 use common::tree::ImagePath;
 
 use super::mounts::Scope;
@@ -26,12 +28,9 @@ pub(super) fn plan(
     };
     let namespace = scope.has(NamespaceKind::Cgroup);
     if layout.is_pure_v2() {
-        // Outside of a cgroup namespace, only root of the host may mount it.
-        let may = namespace || (host.privileged() && !scope.has(NamespaceKind::User));
-        let source = if may {
-            new("cgroup2", Vec::new())
-        } else {
-            Source::Bind { path: "/sys/fs/cgroup".into(), recursive: false, owners: None }
+        let source = match hosts_v2(scope, host) {
+            Some(path) => Source::Bind { path, recursive: false, owners: None },
+            None => new("cgroup2", Vec::new()),
         };
         return Ok((vec![at(destination.clone(), source)], Vec::new()));
     }
@@ -60,6 +59,16 @@ pub(super) fn plan(
         all.push(at(path, source));
     }
     Ok((all, links))
+}
+
+/// The host's v2 hierarchy, for a container without a cgroup namespace. Not an instance of its own, though root of the host could make
+/// one: in the host's own namespace that would give the one hierarchy that there is the flags of this mount, and take `nsdelegate`
+/// and `memory_recursiveprot` from the whole host (`apply_cgroup_root_flags` in kernel/cgroup/cgroup.c).
+pub(super) fn hosts_v2(scope: &Scope<'_>, host: &Host) -> Option<PathBuf> {
+    if scope.has(NamespaceKind::Cgroup) {
+        return None;
+    }
+    Some(host.cgroups().ok()?.v2()?.mount.clone())
 }
 
 fn new(filesystem: &str, options: Vec<(String, Option<String>)>) -> Source {

@@ -2,24 +2,32 @@
 
 use std::path::Path;
 
-use launcher::host::{Host, Kernel, Layout};
-use launcher::plan::{self, Ground, Plan, PlanError};
+use launcher::cgroup::Driver;
+use launcher::host::{Controller, Hierarchy, Host, Kernel, Layout, Version};
+use launcher::plan::{self, Ground, Plan, PlanError, Source};
 use oci_spec::runtime::Spec;
 use serde_json::{Value, json};
+
+fn spec(mounts: &Value, linux: &Value) -> Spec {
+    serde_json::from_value(json!({
+        "ociVersion": "1.2.0", "root": { "path": "rootfs" },
+        "process": { "args": ["x"], "cwd": "/", "user": { "uid": 0, "gid": 0 } },
+        "mounts": mounts, "linux": linux,
+    }))
+    .unwrap()
+}
 
 fn plan_for(uid: u32, mounts: &Value, linux: &Value) -> Result<Plan, PlanError> {
     let mut linux = linux.clone();
     if linux.get("namespaces").is_none() {
         linux["namespaces"] = json!([{ "type": "mount" }, { "type": "pid" }, { "type": "ipc" }, { "type": "network" }]);
     }
-    let spec: Spec = serde_json::from_value(json!({
-        "ociVersion": "1.2.0", "root": { "path": "rootfs" },
-        "process": { "args": ["x"], "cwd": "/", "user": { "uid": 0, "gid": 0 } },
-        "mounts": mounts, "linux": linux,
-    }))
-    .unwrap();
     let ground = Ground::of_bundle("id", Path::new("/bundle/rootfs"));
-    plan::plan(&spec, &ground, &Host::made_up(uid, Kernel::new(6, 1), Layout::default()))
+    plan::plan(
+        &spec(mounts, &linux),
+        &ground,
+        &Host::made_up(uid, Kernel::new(6, 1), Layout::default()),
+    )
 }
 
 /// The mounts as a plan prints them.
@@ -64,6 +72,42 @@ fn what_only_the_owner_of_a_namespace_can_mount_is_the_hosts() {
     {"destination":"/dev/mqueue","source":{"bind":{"path":"/dev/mqueue","recursive":true}},"attributes":[],"propagation":["rslave"]}
     {"destination":"/dev/pts","source":{"new":{"filesystem":"devpts","name":"devpts","options":[["mode","620"]]}},"attributes":[]}
     "#);
+}
+
+/// An instance that is made in the host's own cgroup namespace changes the flags of the host's one v2 hierarchy.
+#[test]
+fn without_a_cgroup_namespace_v2_is_the_hosts() {
+    let controllers = Controller::parse_list("memory pids", Version::V2);
+    let hierarchy = Hierarchy {
+        version: Version::V2,
+        mount: "/sys/fs/cgroup".into(),
+        controllers,
+        own: "/".into(),
+        anchors: Vec::new(),
+    };
+    let host = Host::made_up(0, Kernel::new(6, 1), Layout { hierarchies: vec![hierarchy] });
+    for typ in ["cgroup", "cgroup2"] {
+        let mounts = json!([{ "destination": "/sys/fs/cgroup", "type": typ, "source": "cgroup" }]);
+        for own in [false, true] {
+            let mut namespaces = vec![json!({ "type": "mount" }), json!({ "type": "pid" })];
+            namespaces.extend(own.then(|| json!({ "type": "cgroup" })));
+            let spec = spec(&mounts, &json!({ "namespaces": namespaces }));
+            let ground = Ground {
+                cgroup_driver: Driver::Disabled,
+                ..Ground::of_bundle("id", Path::new("/bundle/rootfs"))
+            };
+            let plan = plan::plan(&spec, &ground, &host).unwrap();
+            let source = &plan
+                .mounts
+                .iter()
+                .find(|one| one.destination.to_string() == "/sys/fs/cgroup")
+                .unwrap()
+                .source;
+            let hosts =
+                matches!(source, Source::Bind { path, .. } if path == Path::new("/sys/fs/cgroup"));
+            assert_eq!(hosts, !own, "{typ}: {source:?}");
+        }
+    }
 }
 
 #[test]
