@@ -18,9 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use launcher::cgroup::{self, CgroupPlan, Driver, Request};
 use launcher::host::{Hierarchy, Host, Kernel, Layout, Version};
-use launcher::plan::NamespaceKind;
 use launcher::spec::Overrides;
-use sandbox_support::{Box, Ran};
+use sandbox_support::{Box, Ran, without_cgroup_namespace};
 use serde_json::{Value, json};
 use tests::require;
 
@@ -130,7 +129,7 @@ impl Systemd {
         let container = Box::new("systemd");
         let mut plan = container.plan(&Overrides::default(), &["cat=/proc/self/cgroup"]);
         plan.cgroup = cgroup;
-        plan.namespaces.retain(|one| one.kind != NamespaceKind::Cgroup);
+        let plan = without_cgroup_namespace(&plan);
         let file = self.folder.path().join("plan.json");
         fs::write(&file, serde_json::to_vec(&plan).unwrap()).unwrap();
         let output = Command::new(env!("CARGO_BIN_EXE_spawn-plan"))

@@ -11,7 +11,7 @@ use launcher::plan::NamespaceKind;
 use launcher::spec::{Capability, CapabilityChoice, CapabilitySet, Overrides};
 use tests::require;
 
-use super::sandbox_support::{Box, within_seconds};
+use super::sandbox_support::{Box, within_seconds, without_cgroup_namespace};
 use super::with;
 
 /// Who shares a namespace with a process that can be traced, and still holds what is the host's, takes that from it
@@ -242,12 +242,8 @@ fn a_container_is_made_in_its_v2_group() {
         devices: None,
         owner: None,
     }];
-    let namespaces = plan.namespaces.clone();
-    // Seen from outside its own cgroup namespace.
-    plan.namespaces.retain(|one| one.kind != NamespaceKind::Cgroup);
-    let outside = container.run(&plan);
+    let outside = container.run(&without_cgroup_namespace(&plan));
     assert!(outside.stdout.contains(&format!("0::/{name}\n")), "{outside:?}");
-    plan.namespaces = namespaces;
     let inside = container.run(&plan);
     assert!(inside.stdout.contains("0::/\n"), "{inside:?}");
     assert!(!v2.mount.join(name).exists());

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use common::oci::ImageConfiguration;
 use common::root::Root;
 use launcher::host::Host;
-use launcher::plan::{self, Ground, Plan};
+use launcher::plan::{self, Ground, NamespaceKind, Plan};
 use launcher::spec::{self, Overrides};
 use tempfile::TempDir;
 
@@ -232,6 +232,15 @@ impl Launcher {
     pub fn finish(self) -> Ran {
         Ran::from(self.child.wait_with_output().unwrap())
     }
+}
+
+/// The plan without a cgroup namespace, so that the container sees where on the host it is; and without a view of groups, which
+/// would be one of the namespace.
+pub fn without_cgroup_namespace(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    plan.namespaces.retain(|one| one.kind != NamespaceKind::Cgroup);
+    plan.mounts.retain(|mount| !mount.destination.to_string().starts_with("/sys/fs/cgroup"));
+    plan
 }
 
 /// Asks until the answer is yes, or time is up; returns the last answer.
