@@ -310,7 +310,8 @@ impl Wanted<'_> {
 }
 
 /// Where the host has what only the owner of a namespace can mount, and this container shares that namespace with the host: its network
-/// devices, its processes, its message queues; and its v2 groups, of which nobody makes an instance there. In a user namespace of its own, a network namespace that is joined is somebody else's, too.
+/// devices, its processes, its message queues; and its v2 groups, of which nobody makes an instance there. In a user namespace of its
+/// own, a network namespace that is joined is somebody else's, too.
 fn the_hosts(filesystem: &str, scope: &Scope<'_>, host: &Host) -> Option<PathBuf> {
     if filesystem == "cgroup2" {
         return cgroups::hosts_v2(scope, host);

@@ -181,20 +181,16 @@ fn make(order: &Order) {
     }
 }
 
-/// All of them, or nothing is left.
+/// Whether all of them are left: otherwise the container has others, and file systems made in these would show the wrong ones.
 fn make_namespaces(order: &Order) -> bool {
     if sys::clone::unshare(order.flags).is_err() || sys::net::loopback_up().is_err() {
         return false;
     }
-    for ((kind, link), slot) in KINDS.iter().zip(&order.links) {
-        if order.flags & kind.flag() != 0
-            && let Ok(link) =
-                rustix::fs::open(*link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-        {
-            slot.put(link);
-        }
-    }
-    true
+    let wanted = KINDS.iter().zip(&order.links);
+    wanted.filter(|((kind, _), _)| order.flags & kind.flag() != 0).all(|((_, link), slot)| {
+        let link = rustix::fs::open(*link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        link.map(|link| slot.put(link)).is_ok()
+    })
 }
 
 fn there_is_another_processor() -> bool {
