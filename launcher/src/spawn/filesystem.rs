@@ -61,8 +61,8 @@ pub(super) fn new(
     mount_made(context.as_fd(), change)
 }
 
-/// The first half of [`new`]: an instance that is not mounted, in the namespaces of whoever calls. Allocates nothing; what the
-/// kernel dislikes it tells who tries the whole.
+/// The first half of [`new`]: an instance that is not mounted, in the namespaces of whoever calls. Allocates nothing where
+/// [that is so](is_made_without_memory); what the kernel dislikes it tells who tries the whole.
 pub(super) fn make(filesystem: &str, name: &str, options: &[Opt]) -> Result<OwnedFd, Errno> {
     let context = fsopen(filesystem, FsOpenFlags::FSOPEN_CLOEXEC)?;
     create(context.as_fd(), name, options)?;
@@ -120,6 +120,11 @@ fn refused(context: BorrowedFd<'_>, errno: Errno) -> Refused {
 pub(super) fn is_long(name: &str, options: &[Opt]) -> bool {
     let long = |text: &str| text.len() > LONGEST;
     long(name) || options.iter().any(|(_, value)| value.as_deref().is_some_and(long))
+}
+
+/// Whether [`make`] needs no memory: texts of this length become the kernel's on the stack.
+pub(super) fn is_made_without_memory(name: &str, options: &[Opt]) -> bool {
+    !is_long(name, options) && options.iter().all(|(key, _)| key.len() <= LONGEST)
 }
 
 /// Mounts a new instance at once, with options of up to a page, for those that are too [long](is_long) otherwise. Attributes
@@ -195,6 +200,14 @@ fn legacy(change: Change) -> MountFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_long_needs_memory() {
+        for (key, value, expected) in [(255, 255, true), (256, 1, false), (1, 256, false)] {
+            let options = [("k".repeat(key), Some("v".repeat(value)))];
+            assert_eq!(is_made_without_memory("tmpfs", &options), expected, "{key} {value}");
+        }
+    }
 
     #[test]
     fn words_of_every_file_system_are_bits_of_mount() {

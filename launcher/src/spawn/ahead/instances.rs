@@ -32,7 +32,7 @@ impl Instance {
             // procfs, above all: it shows the processes of the child's namespace.
             _ => false,
         };
-        (possible && !filesystem::is_long(name, options)).then(|| Self {
+        (possible && filesystem::is_made_without_memory(name, options)).then(|| Self {
             filesystem: filesystem.clone(),
             name: name.clone(),
             options: options.clone(),
