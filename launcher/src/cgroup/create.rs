@@ -71,6 +71,7 @@ impl Made {
             self.folders.push(group.path.clone());
             return Ok(());
         }
+        let mut above = [String::new(), String::new()];
         for folder in folders(group) {
             if group.version == Version::V2
                 && let Some(parent) = folder.parent()
@@ -78,7 +79,9 @@ impl Made {
                 enable(parent, group)?;
             }
             let last = folder == group.path;
-            match fs::create_dir(&folder) {
+            let made = fs::create_dir(&folder);
+            let new = made.is_ok();
+            match made {
                 Ok(()) => self.folders.push(folder.clone()),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     if last {
@@ -88,7 +91,7 @@ impl Made {
                 Err(source) => return Err(CgroupError::Create { path: folder, source }),
             }
             if group.version == Version::V1 && cpuset {
-                inherit_cpuset(&folder)?;
+                inherit_cpuset(&folder, new, &mut above)?;
             }
         }
         Ok(())
@@ -177,16 +180,22 @@ pub(super) fn switch_on(
     })
 }
 
-/// A new v1 cpuset has no CPUs and no memory, and lets no process in until it has both.
-fn inherit_cpuset(group: &Path) -> Result<(), CgroupError> {
-    for name in ["cpuset.cpus", "cpuset.mems"] {
+/// A new v1 cpuset has no processors and no memory, and lets no process in until it has both. `above` is what the one above it
+/// has, or nothing where that was not looked at; it becomes what this one has.
+fn inherit_cpuset(group: &Path, new: bool, above: &mut [String; 2]) -> Result<(), CgroupError> {
+    for (name, above) in ["cpuset.cpus", "cpuset.mems"].into_iter().zip(above) {
         let file = group.join(name);
-        if read(&file)?.trim().is_empty()
+        let own = if new { String::new() } else { read(&file)?.trim().to_owned() };
+        if !own.is_empty() {
+            *above = own;
+            continue;
+        }
+        if above.is_empty()
             && let Some(parent) = group.parent()
         {
-            let value = read(&parent.join(name))?;
-            folder::write(&file, value.trim()).map_err(access(&file))?;
+            *above = read(&parent.join(name))?.trim().to_owned();
         }
+        folder::write(&file, above).map_err(access(&file))?;
     }
     Ok(())
 }

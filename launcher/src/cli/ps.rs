@@ -172,6 +172,7 @@ mod tests {
             monitored: true,
             mounted: None,
             command: command.split(' ').map(str::to_owned).collect(),
+            hooks: None,
             created: Timestamp(100),
             remove: false,
             store: None,

@@ -9,7 +9,7 @@
 //!
 //! The mount table is not parsed while the layout is one of these: `/proc/self/cgroup` names the
 //! hierarchies, `statfs` says what a folder is. `/proc/self/mountinfo` costs milliseconds on a host
-//! with many mounts, and is asked only for hierarchies mounted elsewhere.
+//! with many mounts, and is asked only for hierarchies mounted elsewhere that a limit could need.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -126,6 +126,9 @@ impl Controller {
         Self::Dmem,
     ];
 
+    /// Those that limits of most containers need.
+    const USUAL: [Self; 5] = [Self::Cpu, Self::Cpuset, Self::Memory, Self::Pids, Self::Io];
+
     /// The kernel's name for it in that interface.
     pub fn name(self, version: Version) -> &'static str {
         match self {
@@ -182,7 +185,10 @@ impl Layout {
             let mut fields = line.splitn(3, ':').skip(1);
             let (Some(names), Some(own)) = (fields.next(), fields.next()) else { continue };
             let found = if names.is_empty() {
-                Hierarchy::unified(base, own, privileged)
+                // It comes last. Where v1 has these, one elsewhere has nothing for us: somebody mounts it for himself.
+                let bound = |c| hierarchies.iter().any(|h: &Hierarchy| h.controllers.contains(&c));
+                let elsewhere = !Controller::USUAL.into_iter().all(bound);
+                Hierarchy::unified(base, own, privileged, elsewhere)
             } else {
                 Hierarchy::legacy(base, names, own, privileged)
             };
@@ -231,11 +237,11 @@ impl Hierarchy {
         Some(Self { version: Version::V1, mount, controllers, own: own.into(), anchors })
     }
 
-    fn unified(base: &Path, own: &str, privileged: bool) -> Option<Self> {
+    fn unified(base: &Path, own: &str, privileged: bool, elsewhere: bool) -> Option<Self> {
         let mount = [base.to_owned(), base.join("unified")]
             .into_iter()
             .find_map(|path| Mounted::at(path, CGROUP2_MAGIC))
-            .or_else(|| Mounted::at(mounted("cgroup2", None)?, CGROUP2_MAGIC))?;
+            .or_else(|| Mounted::at(elsewhere.then(|| mounted("cgroup2", None))??, CGROUP2_MAGIC))?;
         let list = |folder: &Path, file: &str| {
             let names = pseudo::text(folder.join(file)).unwrap_or_default();
             Controller::parse_list(&names, Version::V2)

@@ -7,6 +7,7 @@ use std::path::Path;
 use oci_spec::runtime::{Process, Spec};
 
 use super::LifecycleError;
+use super::hooks::subject;
 use crate::cgroup::Driver;
 use crate::host::Host;
 use crate::plan::{self, Ground, HookKind, NamespaceKind, Plan};
@@ -15,7 +16,7 @@ use crate::run::claim;
 use crate::runtime::{
     self, ContainerId, Held, Mounted, ProcessId, State, StateDirectory, Status, Timestamp,
 };
-use crate::spawn::{self, Ahead, Handles, Stdio, Subject};
+use crate::spawn::{self, Ahead, Handles, Stdio};
 use crate::spec::Bundle;
 use crate::timing::{Mark, mark};
 
@@ -125,6 +126,7 @@ pub(super) fn enter(
         monitored: attendance != Attendance::Left,
         mounted: mounted(&plan).map_err(LifecycleError::Root)?,
         command: plan.process.argv.clone(),
+        hooks: Some(plan.hooks.later()),
         created: Timestamp::now(),
         remove: matches!(attendance, Attendance::Foreground { keep: false }),
         store: None,
@@ -178,15 +180,6 @@ pub(super) fn undo(entered: Entered, error: LifecycleError) -> LifecycleError {
         held.remove().ok();
     }
     error
-}
-
-/// What hooks are told of it.
-pub(super) fn subject(state: &State) -> Subject<'_> {
-    Subject {
-        id: state.id.as_str(),
-        bundle: state.bundle.as_deref().unwrap_or(Path::new("/")),
-        annotations: &state.annotations,
-    }
 }
 
 /// Where a container that shares the host's mounts leaves some, and what is mounted there before.

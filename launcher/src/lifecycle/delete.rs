@@ -1,8 +1,8 @@
 //! `delete`: what is left of a container.
 
 use super::LifecycleError;
-use super::create::subject;
-use crate::plan::{HookKind, Hooks, hooks_of};
+use super::hooks::{later, subject};
+use crate::plan::{HookKind, Hooks};
 use crate::runtime::{self, ContainerId, Held, RuntimeError, StateDirectory};
 use crate::spawn::SpawnError;
 
@@ -25,8 +25,7 @@ pub fn delete(
 /// hooks.
 pub fn forget_cleared(held: Held) -> Result<Option<SpawnError>, RuntimeError> {
     // Damaged: then no hook can be run, and the container has to go all the same.
-    let hooks = held.state().bundle.as_ref().and_then(|_| held.config().ok());
-    let hooks = hooks.and_then(|spec| hooks_of(&spec).ok()).unwrap_or_default();
+    let hooks = later(&held).unwrap_or_default();
     forget(held, &hooks)
 }
 

@@ -12,6 +12,7 @@
 mod create;
 mod delete;
 mod error;
+mod hooks;
 mod kill;
 mod restore;
 mod run;

@@ -3,9 +3,9 @@
 use rustix::process::Pid;
 
 use super::LifecycleError;
-use super::create::subject;
 use super::delete::forget;
-use crate::plan::{HookKind, Hooks, hooks_of};
+use super::hooks::{later, subject};
+use crate::plan::{HookKind, Hooks};
 use crate::runtime::{self, ContainerId, Held, RuntimeError, StateDirectory, Status};
 use crate::spawn;
 
@@ -17,11 +17,10 @@ pub fn start(states: &StateDirectory, id: &ContainerId) -> Result<(), LifecycleE
         }
         other => other?,
     };
-    let spec = held.config()?;
-    if spec.process().is_none() {
+    if held.state().command.is_empty() {
         return Err(LifecycleError::NoProcess(id.clone()));
     }
-    let hooks = hooks_of(&spec)?;
+    let hooks = later(&held)?;
     match start_held(&mut held, &hooks) {
         Ok(()) => Ok(()),
         Err(Failed::Start(error)) => Err(error),

@@ -13,16 +13,22 @@ use super::PlanError;
 #[serde(default)]
 pub struct Hooks {
     /// In the launcher's namespaces, once the container's exist and before its root is entered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub prestart: Vec<Hook>,
     /// The same, after those.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub create_runtime: Vec<Hook>,
     /// Found by the launcher's eyes, run in the container's namespaces before its root is entered.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub create_container: Vec<Hook>,
     /// Inside, right before the program.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub start_container: Vec<Hook>,
     /// In the launcher's namespaces, after the program was executed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub poststart: Vec<Hook>,
     /// In the launcher's namespaces, after the container is gone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub poststop: Vec<Hook>,
 }
 
@@ -94,6 +100,12 @@ impl Hooks {
             HookKind::Poststart => &self.poststart,
             HookKind::Poststop => &self.poststop,
         }
+    }
+
+    /// Those that run when the container has been made: after the start, and after the end.
+    pub(crate) fn later(&self) -> Self {
+        let (poststart, poststop) = (self.poststart.clone(), self.poststop.clone());
+        Self { poststart, poststop, ..Self::default() }
     }
 
     /// Whether the launcher has something to run while the container is being made.

@@ -123,6 +123,7 @@ pub fn prepare(request: &Request, host: &Host, store: &Store) -> Result<Prepared
         monitored: true,
         mounted: None,
         command: plan.process.argv.clone(),
+        hooks: None,
         created: Timestamp::now(),
         remove: request.remove,
         store: plan.root.writable().map(|_| store.path().to_owned()),

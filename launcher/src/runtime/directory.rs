@@ -180,6 +180,7 @@ mod tests {
             monitored: true,
             mounted: None,
             command: Vec::new(),
+            hooks: None,
             created: Timestamp(0),
             remove: true,
             store: None,

@@ -28,6 +28,8 @@ pub(super) const SPARE: &str = ".spare";
 
 /// No state file is longer; one that is, is not ours.
 const STATE_LIMIT: u64 = 4 << 20;
+/// Room for most of them: with it from the start two reads are enough.
+const ROOM: usize = 4096;
 
 /// A container that this process holds: its monitor, or who claimed it after the monitor's death.
 #[derive(Debug)]
@@ -173,7 +175,7 @@ pub(super) fn read_state(folder: &OwnedFd, path: &Path) -> Result<Option<State>,
         Err(Errno::NOENT) => return Ok(None),
         other => other.map_err(RuntimeError::io("open", &path))?,
     };
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(ROOM);
     File::from(file)
         .take(STATE_LIMIT)
         .read_to_end(&mut bytes)
@@ -195,7 +197,7 @@ pub(super) fn absent_is_fine(result: Result<(), Errno>) -> Result<(), Errno> {
 pub(super) fn read_config(folder: &Path) -> Result<Spec, RuntimeError> {
     let path = folder.join(CONFIG);
     let failed = |source| RuntimeError::Io { action: "read", path: path.clone(), source };
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(ROOM);
     File::open(&path)
         .and_then(|file| file.take(STATE_LIMIT).read_to_end(&mut bytes))
         .map_err(failed)?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ContainerId, ProcessId, Timestamp};
 use crate::cgroup::CgroupPaths;
+use crate::plan::Hooks;
 use crate::resctrl::Class;
 
 /// One container.
@@ -32,8 +33,12 @@ pub struct State {
     /// that stays until it is deleted, whatever dies.
     #[serde(default = "yes")]
     pub monitored: bool,
-    /// The program and its arguments.
+    /// The program and its arguments; nothing where a bundle names no process.
     pub command: Vec<String>,
+    /// Its hooks that are still to run, of a bundle: those after the start and after the end. `None` of a `paddle` that kept
+    /// them in the specification alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Hooks>,
     /// When it was made.
     pub created: Timestamp,
     /// Whether everything goes when it ends (`--rm`).
@@ -147,6 +152,7 @@ mod tests {
                 monitored: false,
                 mounted: Some(Mounted { path: PathBuf::from("/bundle/rootfs"), before: 3 }),
                 command: vec!["/bin/true".to_owned()],
+                hooks: None,
                 created: Timestamp(1),
                 remove: false,
                 store: Some(PathBuf::from("/var/lib/coracle")),

@@ -16,6 +16,8 @@ use super::{Capability, CapabilitySet, SpecError, validate};
 
 /// No configuration is larger (R11).
 const LIMIT: u64 = 16 << 20;
+/// Room for most: with it from the start two reads are enough.
+const ROOM: usize = 16 << 10;
 
 /// Where a bundle's configuration is.
 pub const CONFIG: &str = "config.json";
@@ -48,7 +50,7 @@ impl Bundle {
         let path = std::fs::canonicalize(folder).map_err(bundle)?;
         let file = path.join(config.unwrap_or(Path::new(CONFIG)));
         let failed = |source| SpecError::Bundle { path: file.clone(), source };
-        let mut text = Vec::new();
+        let mut text = Vec::with_capacity(ROOM);
         File::open(&file)
             .and_then(|opened| opened.take(LIMIT + 1).read_to_end(&mut text))
             .map_err(failed)?;

@@ -16,6 +16,9 @@ const PIDS: u64 = 64;
 /// The limits for paddle's command line.
 const LIMITS: [&str; 4] = ["--memory", "64m", "--pids-limit", "64"];
 
+/// What each floor has beyond the container.
+const FLOORS: [&str; 2] = [include_str!("floor/run.c"), include_str!("floor/life.c")];
+
 /// One way to do it: some commands, one after another.
 pub(crate) struct Contestant {
     pub(crate) name: String,
@@ -48,7 +51,8 @@ pub(crate) struct Ground {
     root: PathBuf,
     coracle: &'static Path,
     paddle: PathBuf,
-    floor: PathBuf,
+    /// For `run`, and for `create`, `start` and `delete`.
+    floors: [PathBuf; 2],
     filter: PathBuf,
 }
 
@@ -66,15 +70,18 @@ impl Ground {
         let options = ["-static", "-O2", "-s"];
         samples::compile_c("gcc", &options, ends, &root.join("true"))?;
         samples::compile_c("gcc", &options, waits, &root.join("wait"))?;
-        let floor = folder.join("floor");
-        samples::compile_c("gcc", &options, include_str!("floor.c"), &floor)?;
+        let floors = [folder.join("floor-run"), folder.join("floor-life")];
+        for (floor, own) in floors.iter().zip(FLOORS) {
+            let source = format!("{}{own}", include_str!("floor/container.c"));
+            samples::compile_c("gcc", &options, &source, floor)?;
+        }
         let filter = folder.join("filter");
         fs::write(&filter, program()).expect("a filter");
         let (coracle, built) = programs::release();
         // As the others are: installed. What a linker leaves lies in the page cache in single pages.
         let paddle = folder.join("paddle");
         fs::copy(built, &paddle).expect("a program");
-        let ground = Self { folder: folder.to_owned(), root, coracle, paddle, floor, filter };
+        let ground = Self { folder: folder.to_owned(), root, coracle, paddle, floors, filter };
         ground.build("true");
         ground.build("wait");
         Some(ground)
@@ -118,7 +125,20 @@ impl Ground {
         let life = |(name, program): (&str, PathBuf)| {
             Contestant::new(name, self.create_and_start(&program, "/true", &id("life"), true))
         };
-        self.runtimes().into_iter().map(life).collect()
+        let floor = Contestant::new("floor", self.floor_life());
+        std::iter::once(floor).chain(self.runtimes().into_iter().map(life)).collect()
+    }
+
+    fn floor_life(&self) -> Vec<Command> {
+        let state = self.folder.join(super::STATES).join(id("floor"));
+        let verb = |verb| {
+            let mut command = quiet(&self.floors[1]);
+            command.arg(verb).arg(&state);
+            command
+        };
+        let mut create = verb("create");
+        create.arg(&self.root).arg(&self.filter).arg("/true");
+        vec![create, verb("start"), verb("delete")]
     }
 
     /// OCI runtimes.
@@ -193,7 +213,7 @@ impl Ground {
     }
 
     fn floor(&self, layer: &str) -> Command {
-        let mut command = quiet(&self.floor);
+        let mut command = quiet(&self.floors[0]);
         command.arg(&self.root).arg(&self.filter);
         if layer.is_empty() {
             command.arg("");

@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! contestants   who starts what, with which options, on the same root, limits and filter
-//! floor.c       the shortest program that asks the kernel for the same container
+//! floor         the shortest programs that ask the kernel for the same container
 //! idle          what many containers that only wait take of the memory
 //! ```
 //!

@@ -182,6 +182,34 @@ fn a_poststop_hook_that_fails_is_a_warning() {
     bench.is_clean();
 }
 
+/// Whether or not its state says which are still to run: one of an older paddle does not.
+#[test]
+fn later_hooks_run_after_an_upgrade() {
+    let Some(bench) = Bench::new("upgrade") else { return };
+    let said = bench.scratch.path().join("said");
+    let say = |word: &str| hook("/bin/sh", &format!("echo {word} >>{}", said.display()));
+    let hooks = json!({ "createRuntime": [say("made")], "poststart": [say("up")], "poststop": [say("gone")] });
+    bench.write("exit 0", &json!({ "hooks": hooks }));
+    for older in [false, true] {
+        let id = bench.id();
+        bench.create(&id);
+        let path = bench.scratch.state().join(&id).join("state.json");
+        let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        let known = state.as_object_mut().unwrap().remove("hooks").unwrap();
+        let kinds: Vec<_> = known.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(kinds, ["poststart", "poststop"]);
+        if older {
+            fs::write(&path, state.to_string()).unwrap();
+        }
+        bench.paddle(&["start", &id]).ok();
+        bench.becomes(&id, "stopped");
+        bench.paddle(&["delete", &id]).ok();
+        assert_eq!(fs::read_to_string(&said).unwrap(), "made\nup\ngone\n", "older: {older}");
+        fs::remove_file(&said).unwrap();
+    }
+    bench.is_clean();
+}
+
 /// A hook that never ends, of a creation that nobody wants any more.
 #[test]
 fn a_creation_that_waits_for_a_hook_can_be_deleted() {

@@ -1,12 +1,9 @@
-/* The floor: what the kernel takes for the container that `paddle run` starts, by the shortest program that does
- * the same work.
+/* The container of the floor: what the kernel takes for the one that `paddle` starts, asked for by the shortest
+ * program that does the same work. No command line to speak of, no image to find, nothing checked. What follows it,
+ * run.c or life.c, has the program's own part.
  *
- *     floor ROOT FILTER UPPER PROGRAM
- *
- * The same namespaces by one clone3, the same cgroups with the same limits, the same mounts, nodes, covered paths and
- * system call filter (FILTER: instructions as the kernel takes them), the same capabilities. No command line to speak of, no
- * image to find, no state to keep, nothing checked. UPPER "" is a read-only root, otherwise the folder, not there
- * yet, of a writable layer.
+ * The same namespaces by one clone3, the same groups with the same limits, the same mounts, nodes, covered paths and
+ * system call filter (instructions as the kernel takes them), the same capabilities.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -43,9 +40,10 @@
 struct attr { uint64_t set, clear, propagation, userns; };
 struct clone_args_v2 { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup; };
 
-static const char *groups[3] = { "memory", "pids", "devices" };
-static char group[3][128];
-static int tasks[3], count, unified = -1;
+#define MOST 8
+static const char *groups[MOST];
+static char group[MOST][128];
+static int tasks[MOST], count, unified = -1;
 
 static void put(const char *folder, const char *name, const char *value) {
     char path[256];
@@ -56,27 +54,62 @@ static void put(const char *folder, const char *name, const char *value) {
     close(fd);
 }
 
-static void make_groups(void) {
-    int id = getpid();
+/* A new group of version 1 has neither processors nor memory: it takes its parent's. */
+static void inherit(const char *folder, const char *name) {
+    char path[256], value[4096];
+    snprintf(path, sizeof path, "/sys/fs/cgroup/cpuset/%s", name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    NEED(fd);
+    long length = read(fd, value, sizeof value - 1);
+    NEED(length);
+    value[length] = 0;
+    close(fd);
+    put(folder, name, value);
+}
+
+/* Where the groups of that name are: one of version 2, or one of each of the wanted controllers that the host has. */
+static void name_groups(const char *name, const char *const *wanted) {
     if (access("/sys/fs/cgroup/cgroup.controllers", F_OK) == 0) {
-        count = 1;
-        snprintf(group[0], sizeof group[0], "/sys/fs/cgroup/coracle-floor-%d", id);
-        NEED(mkdir(group[0], 0755));
-        put(group[0], "memory.max", "67108864");
-        put(group[0], "pids.max", "64");
-        NEED(unified = open(group[0], O_PATH | O_DIRECTORY | O_CLOEXEC));
+        unified = 1;
+        groups[0] = "";
+        snprintf(group[count++], sizeof group[0], "/sys/fs/cgroup/coracle-floor-%s", name);
         return;
     }
-    for (count = 0; count < 3; count++) {
-        snprintf(group[count], sizeof group[count], "/sys/fs/cgroup/%s/coracle-floor-%d", groups[count], id);
-        NEED(mkdir(group[count], 0755));
+    for (; *wanted; wanted++) {
+        char path[64];
+        struct stat stat;
+        snprintf(path, sizeof path, "/sys/fs/cgroup/%s", *wanted);
+        if (lstat(path, &stat) == 0 && S_ISDIR(stat.st_mode)) {
+            groups[count] = *wanted;
+            snprintf(group[count++], sizeof group[0], "%s/coracle-floor-%s", path, name);
+        }
     }
-    put(group[0], "memory.limit_in_bytes", "67108864");
-    put(group[1], "pids.max", "64");
-    const char *rules[] = { "a", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm" };
-    for (unsigned i = 0; i < sizeof rules / sizeof *rules; i++)
-        put(group[2], i ? "devices.allow" : "devices.deny", rules[i]);
-    for (int i = 0; i < 3; i++) {
+}
+
+static void limit(const char *folder, const char *controller) {
+    static const char *const rules[] = { "a", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:2 rwm", "c 136:* rwm" };
+    if (!strcmp(controller, "memory"))
+        put(folder, "memory.limit_in_bytes", "67108864");
+    if (!strcmp(controller, "pids"))
+        put(folder, "pids.max", "64");
+    for (unsigned i = 0; i < sizeof rules / sizeof *rules && !strcmp(controller, "devices"); i++)
+        put(folder, i ? "devices.allow" : "devices.deny", rules[i]);
+    if (!strcmp(controller, "cpuset")) {
+        inherit(folder, "cpuset.cpus");
+        inherit(folder, "cpuset.mems");
+    }
+}
+
+static void make_groups(void) {
+    for (int i = 0; i < count; i++) {
+        NEED(mkdir(group[i], 0755));
+        if (unified >= 0) {
+            put(group[i], "memory.max", "67108864");
+            put(group[i], "pids.max", "64");
+            NEED(unified = open(group[i], O_PATH | O_DIRECTORY | O_CLOEXEC));
+            continue;
+        }
+        limit(group[i], groups[i]);
         char path[256];
         snprintf(path, sizeof path, "%s/tasks", group[i]);
         NEED(tasks[i] = open(path, O_WRONLY | O_CLOEXEC));
@@ -167,10 +200,11 @@ static void make_files(int folder) {
     close(fs);
 }
 
-static int mount_root(const char *path, const char *upper) {
+static int mount_root(const char *path, const char *upper, int namespaced) {
     int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), root;
     NEED(folder);
-    make_files(folder);
+    if (namespaced)
+        make_files(folder);
     if (*upper) {
         root = overlay(folder, upper);
     } else {
@@ -181,28 +215,38 @@ static int mount_root(const char *path, const char *upper) {
     return root;
 }
 
-/* The container's own groups, to be read. */
-static void show_groups(int root) {
+/* The container's own groups, to be read: in a namespace of groups as a new view, otherwise as binds. */
+static void show_groups(int root, int namespaced) {
     const uint64_t flags = ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC;
-    if (unified >= 0) {
+    if (unified >= 0 && namespaced) {
         fresh(root, "cgroup2", "sys/fs/cgroup", flags, 0);
         return;
     }
     const char *const options[] = { "mode", "755", 0 };
-    int fs = instance("tmpfs", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, options);
-    attach_at(fs, root, "sys/fs/cgroup");
+    int fs = unified >= 0 ? -1 : instance("tmpfs", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, options);
+    if (fs >= 0)
+        attach_at(fs, root, "sys/fs/cgroup");
     for (int i = 0; i < count; i++) {
         const char *const controller[] = { groups[i], 0, 0 };
         char path[64];
-        NEED(mkdirat(fs, groups[i], 0755));
         snprintf(path, sizeof path, "sys/fs/cgroup/%s", groups[i]);
-        fresh(root, "cgroup", path, flags, controller);
+        if (fs >= 0)
+            NEED(mkdirat(fs, groups[i], 0755));
+        if (namespaced) {
+            fresh(root, "cgroup", path, flags, controller);
+            continue;
+        }
+        int bind = tree(AT_FDCWD, group[i], 0);
+        set(bind, flags);
+        attach_at(bind, root, path);
+        close(bind);
     }
-    set(fs, ATTR_RDONLY);
+    if (fs >= 0)
+        set(fs, ATTR_RDONLY);
     close(fs);
 }
 
-static void mounts(int root) {
+static void mounts(int root, int namespaced) {
     const char *const dev[] = { "mode", "755", "size", "65536k", 0 };
     const char *const pts[] = { "ptmxmode", "0666", "mode", "0620", "gid", "5", 0 };
     const char *const shm[] = { "mode", "1777", "size", "65536k", 0 };
@@ -217,8 +261,8 @@ static void mounts(int root) {
     fresh(root, "mqueue", "dev/mqueue", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, 0);
     fresh(root, "tmpfs", "dev/shm", ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, shm);
     fresh(root, "sysfs", "sys", ATTR_RDONLY | ATTR_NOSUID | ATTR_NODEV | ATTR_NOEXEC, 0);
-    show_groups(root);
-    for (int i = 0; i < 3; i++) {
+    show_groups(root, namespaced);
+    for (int i = 0; i < 3 && files[i]; i++) {
         attach_at(files[i], root, own[i]);
         close(files[i]);
     }
@@ -269,25 +313,6 @@ static void cover(int root) {
     }
 }
 
-/* The writable layer: three folders, and what overlayfs leaves in them. */
-static void make_layer(const char *upper) {
-    static const char *const made[] = { "", "/upper", "/work" };
-    char path[512];
-    for (int i = 0; i < 3 && *upper; i++) {
-        snprintf(path, sizeof path, "%s%s", upper, made[i]);
-        NEED(mkdir(path, 0755));
-    }
-}
-
-static void remove_layer(const char *upper) {
-    static const char *const left[] = { "/work/work/incompat/volatile/dirty", "/work/work/incompat/volatile", "/work/work/incompat", "/work/work", "/work", "/upper", "" };
-    char path[512];
-    for (int i = 0; i < 7 && *upper; i++) {
-        snprintf(path, sizeof path, "%s%s", upper, left[i]);
-        NEED(remove(path));
-    }
-}
-
 static void loopback(void) {
     struct ifreq request = { .ifr_flags = IFF_UP | IFF_RUNNING };
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -297,7 +322,7 @@ static void loopback(void) {
     close(fd);
 }
 
-static void confine(const char *filter) {
+static void confine(int instructions) {
     uint64_t kept = 0xa80425fb; /* Docker's fourteen capabilities */
     for (int i = 0; i <= 40; i++)
         if (!(kept >> i & 1))
@@ -307,28 +332,27 @@ static void confine(const char *filter) {
     NEED(syscall(SYS_capset, &header, data));
     NEED(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
     static struct sock_filter program[4096];
-    int fd = open(filter, O_RDONLY | O_CLOEXEC);
-    NEED(fd);
-    long length = read(fd, program, sizeof program);
+    long length = read(instructions, program, sizeof program);
     NEED(length);
     struct sock_fprog prog = { length / sizeof *program, program };
-    /* Loaded last; opened first, as the root is another by then. */
-    (void)prog;
     NEED(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog));
 }
 
-static void child(char **argv) {
+/* All that the first process does before its program: as one of `paddle run`, with a namespace of groups and files of its
+ * own, or as one of a bundle, without. */
+static void prepare(const char *path, const char *upper, const char *filter, int namespaced) {
     for (int i = 0; i < count && unified < 0; i++)
         NEED(write(tasks[i], "0", 1));
     NEED(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
-    NEED(unshare(CLONE_NEWCGROUP));
+    if (namespaced)
+        NEED(unshare(CLONE_NEWCGROUP));
     NEED(setsid());
     NEED(mount(0, "/", 0, MS_REC | MS_PRIVATE, 0));
     umask(0);
-    int filter = open(argv[2], O_RDONLY);
-    NEED(filter);
-    int root = mount_root(argv[1], argv[3]);
-    mounts(root);
+    int instructions = open(filter, O_RDONLY);
+    NEED(instructions);
+    int root = mount_root(path, upper, namespaced);
+    mounts(root, namespaced);
     cover(root);
     NEED(sethostname("floor", 5));
     loopback();
@@ -336,20 +360,11 @@ static void child(char **argv) {
     NEED(syscall(SYS_pivot_root, ".", "."));
     NEED(umount2(".", MNT_DETACH));
     NEED(chdir("/"));
-    char path[32];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", filter);
-    confine(path);
-    NEED(syscall(SYS_close_range, 3, ~0U, 4));
-    char *arguments[] = { argv[4], 0 }, *environment[] = { "PATH=/bin", 0 };
-    NEED(execve(argv[4], arguments, environment));
+    confine(instructions);
 }
 
-int main(int argc, char **argv) {
-    if (argc != 5)
-        return 2;
-    make_groups();
-    make_layer(argv[3]);
-    int pidfd = -1;
+static pid_t start_child(void) {
+    static int pidfd;
     struct clone_args_v2 args = {
         .flags = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_PIDFD,
         .pidfd = (uintptr_t)&pidfd,
@@ -361,12 +376,11 @@ int main(int argc, char **argv) {
     }
     pid_t pid = syscall(SYS_clone3, &args, sizeof args);
     NEED(pid);
-    if (pid == 0)
-        child(argv);
-    int status;
-    NEED(waitpid(pid, &status, 0));
-    for (int i = 0; i < count; i++)
-        NEED(rmdir(group[i]));
-    remove_layer(argv[3]);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
+    return pid;
+}
+
+static void execute(char *program) {
+    char *arguments[] = { program, 0 }, *environment[] = { "PATH=/bin", 0 };
+    NEED(syscall(SYS_close_range, 3, ~0U, 4));
+    NEED(execve(program, arguments, environment));
 }
