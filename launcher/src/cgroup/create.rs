@@ -193,7 +193,7 @@ fn inherit_cpuset(group: &Path, new: bool, above: &mut [String; 2]) -> Result<()
         if above.is_empty()
             && let Some(parent) = group.parent()
         {
-            *above = read(&parent.join(name))?.trim().to_owned();
+            read(&parent.join(name))?.trim().clone_into(above);
         }
         folder::write(&file, above).map_err(access(&file))?;
     }

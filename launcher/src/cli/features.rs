@@ -34,8 +34,8 @@ impl Features {
             mount_options: plan::mount_options(),
             linux: Linux::of_this_build(),
             annotations: [("dev.coracle.paddle.version", env!("CARGO_PKG_VERSION"))].into(),
-            // They become properties of the container's scope.
-            potentially_unsafe_config_annotations: vec!["org.systemd.property."],
+            // Those of the first kind become properties of the container's scope.
+            potentially_unsafe_config_annotations: vec!["org.systemd.property.", plan::KEEP_GROUPS],
         }
     }
 }

@@ -241,7 +241,9 @@ impl Hierarchy {
         let mount = [base.to_owned(), base.join("unified")]
             .into_iter()
             .find_map(|path| Mounted::at(path, CGROUP2_MAGIC))
-            .or_else(|| Mounted::at(elsewhere.then(|| mounted("cgroup2", None))??, CGROUP2_MAGIC))?;
+            .or_else(|| {
+                Mounted::at(elsewhere.then(|| mounted("cgroup2", None))??, CGROUP2_MAGIC)
+            })?;
         let list = |folder: &Path, file: &str| {
             let names = pseudo::text(folder.join(file)).unwrap_or_default();
             Controller::parse_list(&names, Version::V2)

@@ -80,6 +80,7 @@ fn program(
 ) -> Result<Process, PlanError> {
     let mut process = process(given, spec.linux().as_ref())?;
     process.own_streams = ground.bundle;
+    process.keep_groups_as_annotated(spec);
     if ground.bundle {
         process.affinity = Affinity::of_the_cgroup();
     }

@@ -73,6 +73,7 @@ pub fn enter(
     }
     let mut process = process(wanted, linux)?;
     process.own_streams = manner.bundle.is_some();
+    process.keep_groups_as_annotated(spec);
     process.affinity = match Affinity::of(wanted.exec_cpu_affinity().as_ref())? {
         none if none == Affinity::default() && manner.bundle.is_some() => Affinity::of_the_cgroup(),
         wanted => wanted,

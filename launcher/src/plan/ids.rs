@@ -188,9 +188,9 @@ impl IdMaps {
         if outside(&self.uids, uid).is_none() || outside(&self.gids, gid).is_none() {
             return Err(PlanError::Unmapped { uid, gid });
         }
-        process
-            .groups
-            .retain(|&group| !self.deny_setgroups && outside(&self.gids, group).is_some());
+        if let Some(groups) = &mut process.groups {
+            groups.retain(|&group| !self.deny_setgroups && outside(&self.gids, group).is_some());
+        }
         Ok(())
     }
 

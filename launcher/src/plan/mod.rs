@@ -60,7 +60,7 @@ pub use mount::{
 pub use namespaces::{Namespace, NamespaceKind, TimeOffset, new_namespaces};
 pub use numbers::Numbers;
 pub use options::mount_options;
-pub use process::{Process, Rlimit, process};
+pub use process::{KEEP_GROUPS, Process, Rlimit, process};
 pub use root::RootPlan;
 pub use scheduling::{
     Affinity, MemoryPolicy, Scheduler, Scheduling, memory_policy_flags, memory_policy_modes,

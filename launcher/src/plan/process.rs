@@ -1,7 +1,7 @@
 //! The program: what is executed, as whom, with what.
 
 use common::tree::ImagePath;
-use oci_spec::runtime::{Linux, PosixRlimit, Process as OciProcess};
+use oci_spec::runtime::{Linux, PosixRlimit, Process as OciProcess, Spec};
 use serde::{Deserialize, Serialize};
 
 use super::{Affinity, PlanError, Scheduling, paths, scheduling};
@@ -21,8 +21,8 @@ pub struct Process {
     pub uid: u32,
     /// Group inside.
     pub gid: u32,
-    /// Further groups inside.
-    pub groups: Vec<u32>,
+    /// Further groups inside; `None` keeps the launcher's.
+    pub groups: Option<Vec<u32>>,
     /// File mode creation mask.
     pub umask: u32,
     /// Limits; a kind that is absent keeps the launcher's.
@@ -74,7 +74,7 @@ pub fn process(process: &OciProcess, linux: Option<&Linux>) -> Result<Process, P
         cwd: paths::one(process.cwd())?,
         uid: user.uid(),
         gid: user.gid(),
-        groups: user.additional_gids().clone().unwrap_or_default(),
+        groups: Some(user.additional_gids().clone().unwrap_or_default()),
         umask: user.umask().unwrap_or(0o022),
         rlimits: rlimits(process.rlimits().as_deref().unwrap_or_default())?,
         terminal: process.terminal().unwrap_or(false),
@@ -87,6 +87,19 @@ pub fn process(process: &OciProcess, linux: Option<&Linux>) -> Result<Process, P
         scheduling: scheduling::plan(process, linux)?,
         affinity: Affinity::default(),
     })
+}
+
+/// The annotation by which callers ask that the launcher's further groups be kept: Podman, for `--group-add keep-groups`.
+/// Its name is crun's (crun(1)), and so is that its value says nothing.
+pub const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+
+impl Process {
+    /// Keeps the launcher's groups where the container's annotations ask for that.
+    pub(super) fn keep_groups_as_annotated(&mut self, spec: &Spec) {
+        if spec.annotations().as_ref().is_some_and(|all| all.contains_key(KEEP_GROUPS)) {
+            self.groups = None;
+        }
+    }
 }
 
 /// Each variable once, where and as it was last set; and whether `HOME` is among them. An empty one counts as missing.

@@ -166,7 +166,7 @@ fn isolate(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done<Option<Trees>> {
         join_cgroups(setup, socket)?;
         if let Some(maps) = &plan.id_maps {
             handshake::await_go(socket).at(Step::MapIds, "the container")?;
-            ids::become_root(maps)?;
+            ids::become_root(maps, plan.process.groups.is_none())?;
             die_with_launcher(setup, socket)?;
         }
     }

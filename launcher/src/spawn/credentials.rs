@@ -81,9 +81,9 @@ fn groups_are_denied() -> bool {
 /// Becomes the plan's user. Capabilities survive the change so that [`capabilities`] can set them as planned.
 pub(super) fn become_user(process: &Process, set_groups: bool) -> Done {
     let who = format_args!("{}:{}", process.uid, process.gid).to_string();
-    if set_groups {
+    if let Some(groups) = process.groups.as_ref().filter(|_| set_groups) {
         // At most NGROUPS_MAX: planned from a bounded file.
-        let groups: Vec<Gid> = process.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
+        let groups: Vec<Gid> = groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
         match rustix::thread::set_thread_groups(&groups) {
             // In a user namespace of an ordinary user's making nobody can; then there is none to be set either.
             Err(Errno::PERM) if groups.is_empty() && groups_are_denied() => {}

@@ -273,7 +273,7 @@ fn join(setup: &Setup<'_>, socket: &OwnedFd) -> Done<Infallible> {
             .at(Step::JoinNamespace, inside.names())?;
     }
     if inside.namespaces.contains(ThreadNameSpaceType::USER) {
-        become_root(inside.deny_setgroups)?;
+        become_root(setup.plan.process.groups.is_none() || inside.deny_setgroups)?;
     }
     match sys::clone::fork_sibling(0).at(Step::Clone, "pid")? {
         Side::Parent { pid, pidfd } => {
@@ -285,8 +285,8 @@ fn join(setup: &Setup<'_>, socket: &OwnedFd) -> Done<Infallible> {
 }
 
 /// Root of the joined user namespace, where it has one.
-fn become_root(deny_setgroups: bool) -> Done {
-    if !deny_setgroups {
+fn become_root(keep_groups: bool) -> Done {
+    if !keep_groups {
         rustix::thread::set_thread_groups(&[]).at(Step::Credentials, "0")?;
     }
     let (uid, gid) = (Uid::ROOT, Gid::ROOT);

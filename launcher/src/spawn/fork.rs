@@ -134,7 +134,7 @@ fn enter(setup: &Setup<'_>, socket: BorrowedFd<'_>) -> Done {
     if let Some(maps) = &plan.id_maps {
         // Those that exist belong to the host, where a new user namespace has no say.
         join_all(setup, 0)?;
-        own_users(maps, socket)?;
+        own_users(maps, plan.process.groups.is_none(), socket)?;
         untraceable()?;
     } else {
         untraceable()?;
@@ -158,11 +158,11 @@ fn untraceable() -> Done {
 }
 
 /// A new user namespace, with its ids.
-fn own_users(maps: &IdMaps, socket: BorrowedFd<'_>) -> Done {
+fn own_users(maps: &IdMaps, keep_groups: bool, socket: BorrowedFd<'_>) -> Done {
     sys::clone::unshare(NamespaceKind::User.flag()).at(Step::Clone, "user")?;
     handshake::unmapped(socket).at(Step::MapIds, "the container")?;
     handshake::await_go(socket).at(Step::MapIds, "the container")?;
-    ids::become_root(maps)
+    ids::become_root(maps, keep_groups)
 }
 
 /// Joins a user namespace and becomes its root.
@@ -175,8 +175,10 @@ fn join_users(setup: &Setup<'_>) -> Done {
         move_into_link_name_space(link.as_fd(), Some(NamespaceKind::User.link()))
             .at(Step::JoinNamespace, "user")?;
     }
-    // Denied where the namespace's maker was an ordinary user: then there is nothing to drop.
-    let _ = rustix::thread::set_thread_groups(&[]);
+    if setup.plan.process.groups.is_some() {
+        // Denied where the namespace's maker was an ordinary user: then there is nothing to drop.
+        let _ = rustix::thread::set_thread_groups(&[]);
+    }
     let (uid, gid) = (Uid::ROOT, Gid::ROOT);
     rustix::thread::set_thread_res_gid(gid, gid, gid).at(Step::Credentials, "0")?;
     rustix::thread::set_thread_res_uid(uid, uid, uid).at(Step::Credentials, "0")

@@ -64,9 +64,10 @@ fn help(program: &Path, pid: Pid, ranges: &[IdRange]) -> Result<(), Errno> {
     if status.success() { Ok(()) } else { Err(Errno::PERM) }
 }
 
-/// In the child: user 0, group 0 and no other groups of the new user namespace, so that what is made belongs to root inside.
-pub(super) fn become_root(maps: &IdMaps) -> Done {
-    if !maps.deny_setgroups {
+/// In the child: user 0, group 0 and no other groups of the new user namespace, but those that are to be kept; so that what is
+/// made belongs to root inside.
+pub(super) fn become_root(maps: &IdMaps, keep_groups: bool) -> Done {
+    if !maps.deny_setgroups && !keep_groups {
         rustix::thread::set_thread_groups(&[]).at(Step::Credentials, "0")?;
     }
     let (uid, gid) = (Uid::ROOT, Gid::ROOT);

@@ -24,7 +24,7 @@ pub fn inside(maps: &IdMaps, work: impl FnOnce() -> bool) -> Result<bool, SpawnE
             drop(ours);
             let ready = || -> Done {
                 handshake::await_go(theirs.as_fd()).at(Step::MapIds, "the namespace")?;
-                ids::become_root(maps)
+                ids::become_root(maps, false)
             };
             exit_now(i32::from(!(ready().is_ok() && work())))
         }

@@ -11,13 +11,12 @@ mod refusals;
 mod rights;
 mod seccomp;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use serde_json::{Value, json};
-use tests::require;
 use tests::scratch::Scratch;
+use tests::{require, samples};
 
 /// A bundle with the program, and containers of it.
 struct Bench {
@@ -99,21 +98,9 @@ impl Bench {
     }
 }
 
-/// A program of `tests/src`, compiled once.
-fn compiled(name: &'static str) -> PathBuf {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        for name in ["rights", "agent"] {
-            let source =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(format!("{name}.c"));
-            let mut gcc = Command::new("gcc");
-            gcc.args(["-static", "-O1", "-o"]).arg(folder.path().join(name)).arg(source);
-            assert!(gcc.status().unwrap().success(), "gcc compiles {name}.c");
-        }
-        folder
-    });
-    folder.path().join(name)
+/// A program of `tests/src`.
+fn compiled(name: &str) -> PathBuf {
+    samples::helper(name, &["-static", "-O1"])
 }
 
 /// How a command ended, and what it wrote to both streams.

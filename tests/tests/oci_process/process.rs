@@ -24,6 +24,50 @@ fn a_process_is_who_and_how_it_is_to_be() {
     bench.check(&["ids", "umask", "policy"], &nothing(), &nothing(), "0 0\n022\n0\n");
 }
 
+/// As Podman asks for it with `--group-add keep-groups`: of the process that is made, and of one that joins.
+#[test]
+fn the_callers_groups_are_kept_where_that_is_asked_for() {
+    let Some(bench) = Bench::new("process-groups") else { return };
+    let Some(setpriv) = tests::require::program("setpriv") else { return };
+    let as_member = || {
+        let mut command = bench.scratch.command(&setpriv);
+        command.args(["--groups", "21,22"]).arg(bench.scratch.path().join("bin/paddle"));
+        command.arg("--root").arg(bench.scratch.state());
+        command
+    };
+    let user = json!({ "user": { "uid": 7, "gid": 8, "additionalGids": [5] } });
+    let own = |kinds: &[&str]| -> serde_json::Value {
+        kinds.iter().map(|kind| json!({ "type": kind })).collect()
+    };
+    let maps = json!([{ "containerID": 0, "hostID": 20, "size": 100 }]);
+    let kinds = ["mount", "pid", "ipc", "uts", "network", "user"];
+    let users = json!({ "namespaces": own(&kinds), "uidMappings": maps, "gidMappings": maps });
+    for (linux, set, kept) in [(nothing(), "5", "21 22"), (users, "5", "1 2")] {
+        for (annotations, groups) in
+            [(nothing(), set), (json!({ "run.oci.keep_original_groups": "1" }), kept)]
+        {
+            bench.configure(&["ids"], &user, &linux);
+            let file = bench.bundle.join("config.json");
+            let mut config: serde_json::Value =
+                serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+            config["annotations"] = annotations;
+            std::fs::write(&file, config.to_string()).unwrap();
+            let expected = (0, format!("7 8 {groups}\n"), String::new());
+            let id = bench.scratch.container();
+            let ran = said(as_member().args(["run", "--bundle"]).arg(&bench.bundle).arg(&id));
+            assert_eq!(ran, expected, "{config}");
+            let id = bench.scratch.container();
+            bench.succeed(&["create", "--bundle", bench.bundle.to_str().unwrap(), &id]);
+            let process = bench.scratch.path().join("process.json");
+            std::fs::write(&process, config["process"].to_string()).unwrap();
+            let mut exec = as_member();
+            let ran = said(exec.args(["exec", "--process"]).arg(&process).arg(&id));
+            assert_eq!(ran, expected, "exec, {config}");
+            bench.succeed(&["delete", "--force", &id]);
+        }
+    }
+}
+
 #[test]
 fn limits_are_set_and_cannot_be_raised_by_who_may_not() {
     let Some(bench) = Bench::new("process-limits") else { return };

@@ -13,7 +13,6 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -23,6 +22,7 @@ use launcher::host::Host;
 use launcher::plan::{self, Ground, NamespaceKind, Plan};
 use launcher::spec::{self, Overrides};
 use tempfile::TempDir;
+use tests::samples;
 
 /// A root file system and a place for its containers. Gone when it is dropped.
 pub struct Box {
@@ -57,7 +57,7 @@ impl Box {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
         let root = folder.path().join("root");
         fs::create_dir(&root).unwrap();
-        copy(probe(), &root.join("probe"));
+        copy(&samples::helper("probe", &["-static", "-O1"]), &root.join("probe"));
         Self { name, folder, runs: AtomicU32::new(0), user: None }
     }
 
@@ -269,22 +269,4 @@ impl From<Output> for Ran {
 /// then would take it along, and its execution would fail with ETXTBSY.
 fn copy(program: &Path, to: &Path) {
     assert!(Command::new("cp").args([program, to]).status().unwrap().success());
-}
-
-/// The compiled probe.
-fn probe() -> &'static Path {
-    static PROBE: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
-    let (_, path) = PROBE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("probe");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/probe.c");
-        let status = Command::new("gcc")
-            .args(["-static", "-O1", "-o"])
-            .args([&path, &source])
-            .status()
-            .expect("gcc makes the probe");
-        assert!(status.success());
-        (folder, path)
-    });
-    path
 }

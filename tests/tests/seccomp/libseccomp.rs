@@ -6,9 +6,8 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use launcher::plan::seccomp::{Architecture, Instruction, default_profile};
 use launcher::spec::CapabilitySet;
@@ -21,23 +20,13 @@ use super::compiler::value;
 use super::{ENOSYS, Naive, OTHERS, X32, X86, ask, compile, verdict};
 
 /// The helper that asks libseccomp; `None` where it cannot be built.
-fn helper() -> Option<&'static PathBuf> {
-    static HELPER: OnceLock<Option<(tempfile::TempDir, PathBuf)>> = OnceLock::new();
-    let helper = HELPER.get_or_init(|| {
-        tests::require::file("/usr/include/seccomp.h")?;
-        let folder = tempfile::tempdir().unwrap();
-        let program = folder.path().join("libseccomp");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src/libseccomp.c");
-        let built =
-            Command::new("gcc").arg("-o").arg(&program).args([source, "-lseccomp"]).status();
-        assert!(built.unwrap().success());
-        Some((folder, program))
-    });
-    helper.as_ref().map(|(_, program)| program)
+fn helper() -> Option<PathBuf> {
+    tests::require::file("/usr/include/seccomp.h")?;
+    Some(tests::samples::helper("libseccomp", &["-lseccomp"]))
 }
 
 /// What libseccomp makes of a profile on this machine.
-fn compile_by_libseccomp(helper: &PathBuf, profile: &LinuxSeccomp) -> Vec<Instruction> {
+fn compile_by_libseccomp(helper: &Path, profile: &LinuxSeccomp) -> Vec<Instruction> {
     let text = as_lines(profile);
     let mut child =
         Command::new(helper).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -96,7 +85,7 @@ fn words(test: &LinuxSeccompArg) -> String {
 fn same(profile: &Value, architectures: &[Architecture], arguments: &[[u64; 6]]) {
     let Some(helper) = helper() else { return };
     let ours = compile(profile, Architecture::X86_64).unwrap();
-    let theirs = compile_by_libseccomp(helper, &serde_json::from_value(profile.clone()).unwrap());
+    let theirs = compile_by_libseccomp(&helper, &serde_json::from_value(profile.clone()).unwrap());
     let listed = |architecture: Architecture| {
         let name = json!(architecture.oci().to_string());
         profile["architectures"].as_array().is_some_and(|all| all.contains(&name))
@@ -279,7 +268,7 @@ fn the_default_profile_compiles_to_less_than_libseccomp_makes() {
     let Some(helper) = helper() else { return };
     let profile = serde_json::to_value(default_profile(CapabilitySet::DOCKER)).unwrap();
     let profile = known_to_libseccomp(&profile);
-    let theirs = compile_by_libseccomp(helper, &serde_json::from_value(profile.clone()).unwrap());
+    let theirs = compile_by_libseccomp(&helper, &serde_json::from_value(profile.clone()).unwrap());
     let ours = compile(&profile, Architecture::X86_64).unwrap();
     assert!(
         ours.instructions.len() * 2 < theirs.len(),
