@@ -160,7 +160,7 @@ impl From<&State> for Entry {
 mod tests {
     use super::*;
     use crate::cgroup::CgroupPaths;
-    use crate::runtime::ProcessId;
+    use crate::runtime::{ProcessId, ProcessMark};
 
     #[test]
     fn a_table_shows_each_way_to_be() {
@@ -183,7 +183,7 @@ mod tests {
         };
         let stopped = |exit| Status::Stopped { exit, finished: Timestamp(150) };
         let exit = |code, out_of_memory| Some(Exit { code, out_of_memory });
-        let process = ProcessId { pid: 1, start_time: 1 };
+        let process = ProcessId { pid: 1, mark: ProcessMark::StartTime(1) };
         let states = [
             state("a", "/bin/app -x", Status::Running { process }),
             state("b", "\u{1b}[31mred", stopped(exit(3, false))),

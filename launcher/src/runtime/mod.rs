@@ -28,7 +28,7 @@ pub use held::Held;
 pub use id::{ContainerId, IdError};
 pub use mounts::mount_at;
 pub use private::{is_unused, mark_used, private_folder, remove_area, sweep_store};
-pub use process::ProcessId;
+pub use process::{ProcessId, ProcessMark};
 pub use state::{Exit, Mounted, State, Status};
 pub use sweep::{clear, clear_but_groups, clear_ended, end, sweep, take, thaw};
 pub use timestamp::Timestamp;

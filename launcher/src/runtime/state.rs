@@ -132,15 +132,17 @@ fn yes() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::ProcessMark;
 
     #[test]
     fn a_state_survives_its_file() {
-        let process = ProcessId { pid: 7, start_time: 8 };
+        let process = |mark| ProcessId { pid: 7, mark };
+        let [new, old] = [ProcessMark::Inode(8), ProcessMark::StartTime(8)].map(process);
         let exit = Some(Exit { code: 137, out_of_memory: true });
         for status in [
             Status::Creating,
-            Status::Created { process },
-            Status::Running { process },
+            Status::Created { process: new },
+            Status::Running { process: old },
             Status::Stopped { exit, finished: Timestamp(3) },
             Status::Stopped { exit: None, finished: Timestamp(3) },
         ] {
