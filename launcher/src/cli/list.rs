@@ -31,7 +31,7 @@ pub(super) enum Format {
 
 /// Prints them. One that cannot be read hides no other: it is reported, and the status says so.
 pub(super) fn run(arguments: &Arguments, globals: &Globals) -> Done {
-    let (containers, failures) = runtime::list(&globals.places.states()?)?;
+    let (containers, failures) = runtime::list(&globals.places.all_states()?)?;
     let shown: Vec<Shown> = containers.iter().map(Shown::from).collect();
     if arguments.quiet {
         let ids: Vec<&str> = shown.iter().flat_map(|one| [one.id.as_str(), "\n"]).collect();

@@ -43,7 +43,7 @@ use common::report::{self, Diagnostic, ExitCode};
 
 use crate::cgroup::Driver;
 use crate::lifecycle;
-use crate::runtime::{self, RuntimeError, StateDirectory};
+use crate::runtime::{self, RuntimeError, StateDirectory, Sweep};
 use crate::spawn::SpawnError;
 use crate::spec::PassedOver;
 use crate::store::Store;
@@ -187,9 +187,18 @@ impl Globals {
 }
 
 impl Places {
-    /// The state of all containers, what dead monitors left behind cleared. What cannot be cleared
-    /// is a warning: it must not keep anybody from running something else.
+    /// The state of all containers, some of what dead monitors left behind cleared in passing.
     fn states(&self) -> Result<StateDirectory, RuntimeError> {
+        self.swept(Sweep::InPassing)
+    }
+
+    /// The same with all of that cleared, for verbs that are about all containers.
+    fn all_states(&self) -> Result<StateDirectory, RuntimeError> {
+        self.swept(Sweep::Thorough)
+    }
+
+    /// What cannot be cleared is a warning: it must not keep anybody from running something else.
+    fn swept(&self, extent: Sweep) -> Result<StateDirectory, RuntimeError> {
         let states = StateDirectory::open(&absolute(Who::current().state(self.root.clone())))?;
         let forget = |held| {
             if let Some(failed) = lifecycle::forget_cleared(held)? {
@@ -197,7 +206,7 @@ impl Places {
             }
             Ok(())
         };
-        runtime::sweep(&states, forget)?.iter().for_each(warn);
+        runtime::sweep(&states, extent, forget)?.iter().for_each(warn);
         Ok(states)
     }
 

@@ -31,7 +31,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
     let older_than = arguments.older_than.map(|span| span.0);
     let store = places.store()?;
     // What containers wrote, of whom nothing is known any more: a restart of the host forgets them.
-    runtime::sweep_store(&store, &places.states()?)?;
+    runtime::sweep_store(&store, &places.all_states()?)?;
     let removed = store.prune(Pruning { older_than, keep: arguments.keep })?;
     print(&summary(&removed))?;
     if !removed.in_use.is_empty() {

@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Arguments, places: &Places) -> Done {
             id.filter(|id| !id.as_str().starts_with('-')).ok_or_else(|| NoName(name.clone()))?;
         return processes::run(&id, json, options, places);
     }
-    let directory = places.states()?;
+    let directory = places.all_states()?;
     let (containers, failures) = runtime::list(&directory)?;
     let mut states: Vec<State> = containers.into_iter().map(|one| one.state).collect();
     for failure in &failures {

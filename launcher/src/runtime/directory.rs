@@ -10,6 +10,7 @@
 //!     config.json    the specification that is in force: a bundle's before the state is there, an image's before that says
 //!                    that there is a process
 //!     start          the socket at which a process 1 that was created waits
+//!   .glance          modified when a command has looked in passing whether the monitors of many live
 //!   .spare/          the folder of a container that is gone, for the next one: without a state
 //! ```
 //!
@@ -168,7 +169,7 @@ mod tests {
     use crate::runtime::found::living;
     use crate::runtime::held::{CONFIG, STATE_NEW, STATE_OLD};
     use crate::runtime::lock::LOCK;
-    use crate::runtime::{Status, Timestamp};
+    use crate::runtime::{Status, Sweep, Timestamp, sweep};
     use std::time::Duration;
 
     fn state(id: &str) -> State {
@@ -189,6 +190,33 @@ mod tests {
             rdt: None,
             status: Status::Creating,
         }
+    }
+
+    #[test]
+    fn what_comes_in_passing_looks_at_few_and_all_of_them_in_the_end() {
+        let (_folder, directory) = directory();
+        for number in 0..50 {
+            // Nobody holds it: its creator is dead.
+            drop(directory.create(state(&format!("dead-{number}")), None).unwrap());
+        }
+        let sweep = |extent| {
+            assert!(sweep(&directory, extent, Held::remove).unwrap().is_empty());
+            directory.ids().unwrap().len()
+        };
+        let later = || std::fs::remove_file(directory.path().join(".glance")).unwrap();
+        assert_eq!(sweep(Sweep::InPassing), 34);
+        assert_eq!(sweep(Sweep::InPassing), 34, "nobody looks again at once");
+        later();
+        assert_eq!(sweep(Sweep::InPassing), 18);
+        later();
+        assert_eq!(sweep(Sweep::InPassing), 2);
+        later();
+        assert_eq!(sweep(Sweep::InPassing), 0);
+        assert_eq!(sweep(Sweep::InPassing), 0, "with few of them, everybody looks");
+        for number in 0..50 {
+            drop(directory.create(state(&format!("dead-{number}")), None).unwrap());
+        }
+        assert_eq!(sweep(Sweep::Thorough), 0);
     }
 
     fn directory() -> (tempfile::TempDir, StateDirectory) {

@@ -2,15 +2,18 @@
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, openat};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, openat};
 use rustix::io::Errno;
 
 use super::directory::path_of;
 use super::held::{CONFIG, Held, SOCKET, STATE_NEW, STATE_OLD, absent_is_fine, read_state};
 use super::lock::{self, LOCK, Probe, Said};
 use super::{ContainerId, RuntimeError, State, StateDirectory};
+
+/// Modified when a command has glanced at some of many containers.
+const GLANCE: &str = ".glance";
 
 /// How long a verb waits for another one that is at the same container.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,8 +30,25 @@ pub enum Found {
 }
 
 impl StateDirectory {
+    /// How long ago a command noted that it has glanced at some of many containers. `None`: none has, or the clock was moved.
+    pub(super) fn since_glance(&self) -> Option<Duration> {
+        let noted = rustix::fs::statat(&self.fd, GLANCE, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let seconds = Duration::from_secs(u64::try_from(noted.st_mtime).ok()?);
+        let nanoseconds = Duration::from_nanos(noted.st_mtime_nsec);
+        (UNIX_EPOCH + seconds + nanoseconds).elapsed().ok()
+    }
+
+    /// Notes that. What cannot be noted is done again sooner.
+    pub(super) fn note_glance(&self) {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.fd, GLANCE, flags, Mode::RUSR | Mode::WUSR);
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let now = Timestamps { last_access: now, last_modification: now };
+        file.and_then(|file| rustix::fs::futimens(file, &now)).ok();
+    }
+
     /// Whether a container's monitor is dead and left something to clear, as far as a glance tells:
-    /// four or five system calls, since each start asks this of every container.
+    /// four or five system calls, since each start asks this of other containers.
     pub(super) fn is_suspect(&self, id: &ContainerId) -> bool {
         // Not ours, it may be a FIFO, which would keep us waiting.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;

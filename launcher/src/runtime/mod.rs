@@ -30,5 +30,5 @@ pub use mounts::mount_at;
 pub use private::{is_unused, mark_used, private_folder, remove_area, sweep_store};
 pub use process::{ProcessId, ProcessMark};
 pub use state::{Exit, Mounted, State, Status};
-pub use sweep::{clear, clear_but_groups, clear_ended, end, sweep, take, thaw};
+pub use sweep::{Sweep, clear, clear_but_groups, clear_ended, end, sweep, take, thaw};
 pub use timestamp::Timestamp;
