@@ -123,9 +123,10 @@ impl Ground {
     /// Those that do what an engine asks of a runtime.
     pub(crate) fn lives(&self) -> Vec<Contestant> {
         let life = |(name, program): (&str, PathBuf)| {
-            Contestant::new(name, self.create_and_start(&program, "/true", &id("life"), true))
+            let commands = self.create_and_start(&program, "/true", &id("life"), true);
+            Contestant::new(format!("{name}, create to delete"), commands)
         };
-        let floor = Contestant::new("floor", self.floor_life());
+        let floor = Contestant::new("floor, create to delete", self.floor_life());
         std::iter::once(floor).chain(self.runtimes().into_iter().map(life)).collect()
     }
 
@@ -141,7 +142,7 @@ impl Ground {
         vec![create, verb("start"), verb("delete")]
     }
 
-    /// OCI runtimes.
+    /// OCI runtimes, paddle first.
     pub(crate) fn runtimes(&self) -> Vec<(&'static str, PathBuf)> {
         let mut all = vec![("paddle", self.paddle.clone())];
         all.extend(
@@ -226,13 +227,9 @@ impl Ground {
 
     /// `paddle run` of one of the two images.
     pub(crate) fn paddle_run(&self, image: &str, read_only: bool) -> Command {
-        let mut command = quiet(&self.paddle);
+        let mut command = self.engine(&self.paddle);
         command.env("CORACLE_STORE", self.folder.join("store"));
-        command
-            .arg("--root")
-            .arg(self.folder.join(super::STATES).join("run"))
-            .args(["run", "--rm"]);
-        command.args(LIMITS).args(read_only.then_some("--read-only"));
+        command.args(["run", "--rm"]).args(LIMITS).args(read_only.then_some("--read-only"));
         command.arg(format!("{image}:latest"));
         command
     }

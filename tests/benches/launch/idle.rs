@@ -5,6 +5,7 @@
 //! half empty: so each has a turn that does not count, and the median of some others does.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::Duration;
 
@@ -46,19 +47,29 @@ pub(crate) fn measure(ground: &Ground, count: usize, rounds: usize) {
 }
 
 /// By `create` and `start`: nothing of the runtime stays.
-fn created(ground: &Ground, program: &std::path::Path, count: usize) -> u64 {
-    let ids: Vec<String> = (0..count).map(|n| format!("{}-{n}", id("idle"))).collect();
+fn created(ground: &Ground, program: &Path, count: usize) -> u64 {
     let before = settled();
+    beside(ground, program, count, || settled().saturating_sub(before))
+}
+
+/// Does it while `count` containers of that runtime wait.
+pub(crate) fn beside<T>(
+    ground: &Ground,
+    program: &Path,
+    count: usize,
+    work: impl FnOnce() -> T,
+) -> T {
+    let ids: Vec<String> = (0..count).map(|n| format!("{}-{n}", id("idle"))).collect();
     for id in &ids {
         for mut command in ground.create_and_start(program, "/wait", id, false) {
             assert!(command.status().expect("it starts").success(), "{command:?}");
         }
     }
-    let taken = settled().saturating_sub(before);
+    let done = work();
     for id in &ids {
         assert!(ground.delete(program, id).status().expect("it starts").success());
     }
-    taken
+    done
 }
 
 /// Those whose own process stays, and ends its container when it is ended.

@@ -8,7 +8,7 @@
 //! ```text
 //! contestants   who starts what, with which options, on the same root, limits and filter
 //! floor         the shortest programs that ask the kernel for the same container
-//! idle          what many containers that only wait take of the memory
+//! idle          many containers that only wait: what they take of the memory
 //! ```
 //!
 //! The program is a static `true`, compiled here, packed by `coracle`, and laid out as a plain root for the
@@ -53,8 +53,14 @@ fn main() {
     race(rounds.div_ceil(3), IDLENESS, ground.starts());
     println!("\ncreate, start and delete, as engines do");
     race(rounds, PAUSE, ground.lives());
-    println!("\ncontainers that wait, memory of each");
     let (count, times) = if thorough { (IDLE, 3) } else { (2, 1) };
+    for (name, program) in ground.runtimes() {
+        println!("\nbeside {count} containers of {name} that wait");
+        let own = |one: &Contestant| one.name.starts_with("floor") || one.name.starts_with(name);
+        let all = ground.starts().into_iter().chain(ground.lives()).filter(own).collect();
+        idle::beside(&ground, &program, count, || race(rounds, PAUSE, all));
+    }
+    println!("\ncontainers that wait, memory of each");
     idle::measure(&ground, count, times);
     umount2(&states, MntFlags::MNT_DETACH).expect("the states' file system goes");
 }
