@@ -8,6 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use rustix::fs::{Access, access};
+
 use crate::outcome::run;
 use crate::require;
 
@@ -105,24 +107,26 @@ pub fn compile_c(compiler: &str, options: &[&str], source: &str, out: &Path) -> 
 }
 
 /// The program of `src/NAME.c`, compiled when it is first asked for, or when its source is newer, and kept beside the suite's
-/// own executable.
+/// own executable; in a guest, which cannot write there, with what is temporary.
 ///
 /// # Panics
 /// When it cannot be compiled there.
 pub fn helper(name: &str, options: &[&str]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(name).with_extension("c");
     let suite = std::env::current_exe().expect("the suite's executable");
-    let kept = suite.with_file_name(format!("helper-{name}"));
+    let beside = suite.parent().expect("it is in a folder");
+    let writable = access(beside, Access::WRITE_OK).is_ok();
+    let folder = if writable { beside.to_owned() } else { std::env::temp_dir() };
+    let kept = folder.join(format!("helper-{name}"));
     let made = |path: &Path| fs::metadata(path).and_then(|known| known.modified()).ok();
     if made(&kept) < made(&source) {
         // By rename: another suite may compile it, too, or execute it.
-        let fresh =
-            tempfile::Builder::new().prefix(name).make_in(kept.with_file_name(""), |path| {
-                let output =
-                    Command::new("gcc").arg("-o").arg(path).arg(&source).args(options).output()?;
-                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-                Ok(())
-            });
+        let fresh = tempfile::Builder::new().prefix(name).make_in(folder, |path| {
+            let output =
+                Command::new("gcc").arg("-o").arg(path).arg(&source).args(options).output()?;
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            Ok(())
+        });
         fresh.and_then(|fresh| Ok(fresh.into_temp_path().persist(&kept)?)).expect("gcc makes it");
     }
     kept

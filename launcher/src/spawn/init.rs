@@ -20,6 +20,10 @@ use crate::sys;
 /// The name by which the copy knows what it is.
 const NAME: &str = "paddle-init";
 
+/// Tells the program's process that process 1 holds nothing more. Whoever else sends it meanwhile loses nothing: by default it does
+/// nothing.
+const RELEASE: i32 = libc::SIGURG;
+
 /// What the launcher prepares.
 #[derive(Debug)]
 pub(super) struct Init {
@@ -81,8 +85,10 @@ pub fn entry() -> Option<u8> {
 fn run(socket: OwnedFd, terminal: bool, argv: &[String]) -> u8 {
     match start(&socket, terminal, argv) {
         Ok(program) => {
-            // The launcher takes the end of file for the program's exec: only the program may keep it open.
+            // The launcher takes the end of file for the program's exec: only the program may keep it open. And the program is
+            // not to find it here.
             drop(socket);
+            let _ = sys::signal::send(program, RELEASE);
             reap(program)
         }
         Err(failure) => {
@@ -110,7 +116,9 @@ fn start(socket: &OwnedFd, terminal: bool, argv: &[String]) -> Result<Pid, Failu
         return Ok(program);
     }
     // In the program's process.
-    let ready = foreground(terminal).and_then(|()| handshake::executing(socket.as_fd()));
+    let ready = foreground(terminal)
+        .and_then(|()| handshake::executing(socket.as_fd()))
+        .and_then(|()| sys::signal::wait_for(RELEASE));
     let failure = ready.at(Step::Terminal, "/dev/console").err().unwrap_or_else(|| {
         sys::signal::reset(sys::signal::Until::Default);
         program::execute(&candidates, &arguments, &environment)

@@ -10,6 +10,7 @@ pub mod beside;
 pub mod bpf;
 pub mod clone;
 pub mod exec;
+pub mod image;
 pub mod keyring;
 pub mod loopback;
 pub mod mount;

@@ -11,11 +11,19 @@ use syscalls::{Sysno, syscall};
 
 /// Waits for any signal, all of which the caller has blocked, and takes it.
 pub fn wait() -> Result<i32, Errno> {
-    let all = u64::MAX;
+    take(u64::MAX)
+}
+
+/// The same for this one alone.
+pub fn wait_for(signal: i32) -> Result<(), Errno> {
+    rustix::io::retry_on_intr(|| take(1 << (signal - 1))).map(drop)
+}
+
+fn take(set: u64) -> Result<i32, Errno> {
     // SAFETY: the kernel's signal set is 64 bits wide, which is the size passed; it outlives the call. The null pointers
     // say that nothing more is to be told of the signal, and that there is no limit of time (rt_sigtimedwait(2)).
     let signal = super::checked(unsafe {
-        syscall!(Sysno::rt_sigtimedwait, &raw const all, 0, 0, size_of::<u64>())
+        syscall!(Sysno::rt_sigtimedwait, &raw const set, 0, 0, size_of::<u64>())
     })?;
     i32::try_from(signal).or(Err(Errno::RANGE))
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+use rustix::fs::StatVfsMountFlags;
 use serde_json::json;
 
 use crate::{Bench, text, within_seconds};
@@ -258,6 +259,32 @@ fn containers_of_images_have_the_same_verbs() {
     assert!(ended);
     bench.paddle(&["kill", &id, "KILL"]).fails(1, "container not running");
     bench.paddle(&["kill", &id, "0"]).fails(1, "container not running");
+    bench.paddle(&["delete", &id]).ok();
+    bench.is_clean();
+}
+
+/// R6: who comes into the container meanwhile finds no file to write behind the process that waits. It was not executed anew for
+/// that: what it may write comes from no file.
+#[test]
+fn r6_what_waits_is_mapped_from_where_nobody_can_write() {
+    let Some(bench) = Bench::new("view") else { return };
+    bench.write("exit 0", &json!({}));
+    let id = bench.id();
+    let pid = bench.create(&id);
+    let exe = format!("/proc/{pid}/exe");
+    assert_eq!(fs::read_link(&exe).unwrap(), std::path::Path::new("/"));
+    let flags = rustix::fs::statvfs(&exe).unwrap().f_flag;
+    assert!(flags.contains(StatVfsMountFlags::RDONLY), "{flags:?}");
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let files: Vec<Vec<&str>> = maps
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[4] != "0")
+        .collect();
+    assert!(files.iter().any(|fields| fields[1] == "r-xp"), "{maps}");
+    assert!(files.iter().all(|fields| fields[5] == "/" && !fields[1].contains('w')), "{maps}");
+    bench.paddle(&["start", &id]).ok();
+    bench.becomes(&id, "stopped");
     bench.paddle(&["delete", &id]).ok();
     bench.is_clean();
 }
