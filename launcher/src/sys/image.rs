@@ -3,7 +3,7 @@
 use std::os::fd::{AsRawFd as _, BorrowedFd};
 use std::{fs, ptr};
 
-use nix::libc;
+use nix::libc::{self, Elf64_Phdr as Segment};
 use rustix::io::Errno;
 use rustix::mm::{
     MapFlags, MprotectFlags, MremapFlags, ProtFlags, mmap, mmap_anonymous, mprotect, mremap_fixed,
@@ -12,11 +12,6 @@ use rustix::mm::{
 use syscalls::{Sysno, syscall};
 
 use super::checked;
-
-#[cfg(target_pointer_width = "32")]
-use libc::Elf32_Phdr as Segment;
-#[cfg(target_pointer_width = "64")]
-use libc::Elf64_Phdr as Segment;
 
 /// Makes `file`, which has to be this program's own, the one that it executes: what `/proc/self/exe` leads to. Code and constants
 /// are mapped over with the same pages, and the few pages that can be written are copied.
