@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub enum Sweep {
     /// All of them.
     Thorough,
-    /// At most [`IN_PASSING`], from anywhere on, and none right after another command has: in the end the commands of a host have
+    /// At most sixteen, from anywhere on, and none right after another command has: in the end the commands of a host have
     /// seen all.
     InPassing,
 }
