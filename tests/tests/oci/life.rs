@@ -270,24 +270,26 @@ fn containers_of_images_have_the_same_verbs() {
 fn r6_what_waits_is_mapped_from_where_nobody_can_write() {
     let Some(bench) = Bench::new("view") else { return };
     bench.write("exit 0", &json!({}));
-    let id = bench.id();
-    let pid = bench.create(&id);
+    // Where it can be written, which a guest's own cannot be. By another process: none of ours has it open for writing then.
+    let paddle = bench.scratch.path().join("paddle");
+    let copied = Command::new("cp").arg(tests::programs::paddle()).arg(&paddle).status();
+    assert!(copied.unwrap().success());
+    let (id, bundle, file) = (bench.id(), bench.bundle(), bench.scratch.path().join("pid"));
+    let mut create = bench.scratch.command(&paddle);
+    create.arg("--root").arg(bench.scratch.state()).args(["create", "--bundle", text(&bundle)]);
+    bench.finish(create.args(["--pid-file", text(&file), &id])).ok();
+    let pid = fs::read_to_string(file).unwrap();
     let exe = format!("/proc/{pid}/exe");
-    let is_read_only =
-        |path: &Path| statvfs(path).unwrap().f_flag.contains(StatVfsMountFlags::RDONLY);
-    assert!(is_read_only(exe.as_ref()));
-    // Where it lies so already, as in a guest, nothing has to be done.
-    if !is_read_only(tests::programs::paddle()) {
-        assert_eq!(fs::read_link(&exe).unwrap(), Path::new("/"));
-        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
-        let files: Vec<Vec<&str>> = maps
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>())
-            .filter(|fields| fields[4] != "0")
-            .collect();
-        assert!(files.iter().any(|fields| fields[1] == "r-xp"), "{maps}");
-        assert!(files.iter().all(|fields| fields[5] == "/" && !fields[1].contains('w')), "{maps}");
-    }
+    assert_eq!(fs::read_link(&exe).unwrap(), Path::new("/"));
+    assert!(statvfs(&exe).unwrap().f_flag.contains(StatVfsMountFlags::RDONLY));
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let files: Vec<Vec<&str>> = maps
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|fields| fields[4] != "0")
+        .collect();
+    assert!(files.iter().any(|fields| fields[1] == "r-xp"), "{maps}");
+    assert!(files.iter().all(|fields| fields[5] == "/" && !fields[1].contains('w')), "{maps}");
     bench.paddle(&["start", &id]).ok();
     bench.becomes(&id, "stopped");
     bench.paddle(&["delete", &id]).ok();
