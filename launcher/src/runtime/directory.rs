@@ -205,6 +205,7 @@ mod tests {
         };
         let later = || std::fs::remove_file(directory.path().join(".glance")).unwrap();
         assert_eq!(sweep(Sweep::InPassing), 34);
+        directory.note_glance();
         assert_eq!(sweep(Sweep::InPassing), 34, "nobody looks again at once");
         later();
         assert_eq!(sweep(Sweep::InPassing), 18);
